@@ -1,0 +1,29 @@
+"""Image classifiers for lung disease that scikit-learn accepts as its own.
+
+The names below are imported when first used: ``import lungestimators`` loads no deep-learning
+framework.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "CNNClassifier": "classifiers",
+    "MobileNetClassifier": "classifiers",
+    "DenseNetClassifier": "classifiers",
+    "BackboneClassifier": "classifiers",
+    "load_image_folder": "datasets",
+}
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,484 @@
+"""LungClassifier: the whole scikit-learn side of the classifiers."""
+
+import contextlib
+import numbers
+import os
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from . import images
+
+# Rows whose prepared images are held at once by predict_proba.
+_PREDICT_CHUNK = 256
+
+# What a fit leaves behind beside the attributes that end with an underscore.
+_LEARNT = ("_parts", "_model", "_seed", "_pixel_range", "_pixel_dtype", "_optimizer_state")
+
+
+class LungClassifier(ClassifierMixin, BaseEstimator):
+    """Common part of the classifiers: parameters, X, y, weights and labels.
+
+    A child names its parameters in ``__init__`` and its network in ``_backbone``.
+    """
+
+    @abstractmethod
+    def _backbone(self):
+        """Return the backbone's name and a tuple of its own (parameter, value)."""
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train on images.
+
+        Parameters
+        ----------
+        X : array-like or list of paths
+            Images as an array of shape (n_samples, height, width) or (n_samples, height, width,
+            channels), uint8, uint16 or float; flat rows of shape (n_samples, n_features) with
+            ``image_shape``; or the paths of n_samples image files.
+        y : array-like of shape (n_samples,)
+            Class labels: strings, integers or booleans; two classes or more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each image in the loss; images of weight 0 are left out.
+        groups : array-like of shape (n_samples,), default=None
+            Patient of each image. Early stopping keeps a patient's images on one side of its
+            split; without ``early_stopping`` nothing depends on it.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter, X, y or a weight is not what it should be. Nothing has been trained then,
+            and an estimator that was fitted before is still as it was.
+        FileNotFoundError
+            An image file or the file of weights does not exist.
+        """
+        with self._as_it_was_on_failure():
+            self._check_parameters()
+            self._forget()
+            X = self._check_X(X, reset=True)
+            y = self._check_y(X, y)
+            self.classes_, y = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"y holds one class only ({self.classes_[0]!r}): a classifier needs two or more"
+                )
+            sample_weight = self._check_sample_weight(X, y, sample_weight)
+            random_state = check_random_state(self.random_state)
+            split_seed = int(random_state.randint(2**31))
+            training_rows, validation_rows = self._split(y, sample_weight, groups, split_seed)
+
+            from . import training
+
+            self._start(X, random_state)
+            train = self._training_data(X, y, sample_weight, training_rows)
+            validation = None
+            if validation_rows is not None:
+                validation = self._training_data(X, y, sample_weight, validation_rows)
+            self._parts, self.history_ = training.fit(
+                self._parts, self._stages(), train, validation, self._options()
+            )
+            self.n_iter_ = len(self.history_["loss"])
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for exactly one epoch, from where the last call stopped.
+
+        The learning rate is constant. With ``trainable="top"`` or ``"all"`` and pre-trained
+        weights the first ``epochs`` calls train the head, later ones fine-tune.
+
+        Parameters
+        ----------
+        X : array-like or list of paths
+            As in :meth:`fit`.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will ever be; required by the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            ``classes`` is missing, differs from the first call's, or lacks a label of y.
+        """
+        with self._as_it_was_on_failure():
+            first = not hasattr(self, "classes_")
+            self._check_parameters()
+            X = self._check_X(X, reset=first)
+            y = self._check_y(X, y)
+            y = self._number_classes(y, classes)
+            sample_weight = self._check_sample_weight(X, y, sample_weight)
+
+            from . import training
+
+            if first:
+                random_state = check_random_state(self.random_state)
+                random_state.randint(2**31)  # the seed that fit takes for its split
+                self._start(X, random_state)
+                self.history_, self.n_iter_ = {}, 0
+            stages = self._stages()
+            stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
+            self._parts, history, optimizer_state = training.run_stage(
+                self._parts,
+                stage._replace(epochs=1),
+                self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
+                None,
+                self._options(),
+                learning_rate=lambda epoch: stage.learning_rate,
+                first_epoch=self.n_iter_,
+                optimizer_state=getattr(self, "_optimizer_state", {}).get(stage.trainable),
+            )
+            self._optimizer_state = {stage.trainable: optimizer_state}
+            self.history_ = {
+                name: self.history_.get(name, []) + values for name, values in history.items()
+            }
+            self.n_iter_ += 1
+        return self
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or list of paths
+            Images of the shape that ``fit`` saw, or files.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Columns in the order of ``classes_``; rows sum to 1.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+
+        from . import features
+
+        pixel_range = self._pixel_range
+        if not isinstance(X, list):
+            pixel_range = images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
+        backbone, head = self._parts
+        probabilities = np.empty((len(X), len(self.classes_)))
+        for start in range(0, len(X), _PREDICT_CHUNK):
+            rows = slice(start, start + _PREDICT_CHUNK)
+            prepared = features.prepare(X[rows], self.image_size, self._channels(), pixel_range)
+            if self._is_frozen():
+                vectors = features.extract(backbone, prepared, self._cache())
+            else:
+                vectors = features.run(backbone, prepared)
+            probabilities[rows] = features.run(head, vectors)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like or list of paths
+            Images of the shape that ``fit`` saw, or files.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    @property
+    def model_(self):
+        """The fitted ``keras.Model``: pixels as ``fit`` saw them in, probabilities out.
+
+        It is built when first asked for, with a copy of the weights.
+        """
+        if not hasattr(self, "_parts"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
+        if not hasattr(self, "_model"):
+            from . import networks
+
+            self._model = networks.chain(
+                networks.build_preprocessing(self.image_shape_, self.image_size, self._pixel_range),
+                self._parts.backbone.build(),
+                self._parts.head.build(),
+                name=type(self).__name__,
+            )
+        return self._model
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_model", None)
+        return state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # What fit and partial_fit share
+
+    @contextlib.contextmanager
+    def _as_it_was_on_failure(self):
+        """Undo everything when the block fails or is interrupted."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _forget(self):
+        """Drop what an earlier fit learnt: X may be of another kind now."""
+        for name in list(self.__dict__):
+            if name in _LEARNT or (name.endswith("_") and not name.startswith("_")):
+                del self.__dict__[name]
+
+    def _start(self, X, random_state):
+        """Build the initial network for the pixels at hand."""
+        from . import training
+
+        backbone, options = self._backbone()
+        self._parts = training.initial_parts(
+            backbone=backbone,
+            options=options,
+            image_size=self.image_size,
+            channels=self._channels(),
+            weights=None if self.weights is None else os.fspath(self.weights),
+            n_classes=len(self.classes_),
+            dense_units=self.dense_units,
+            dropout=self.dropout,
+            seed=int(random_state.randint(2**31)),
+        )
+        self._seed = int(random_state.randint(2**31))
+        self._pixel_range, self._pixel_dtype = (0.0, 1.0), np.dtype("float32")
+        if not isinstance(X, list):
+            self._pixel_range, self._pixel_dtype = images.pixel_range(X), X.dtype
+
+    def _training_data(self, X, y, sample_weight, rows):
+        from . import features, training
+
+        chosen = [X[row] for row in rows] if isinstance(X, list) else X[rows]
+        weight = sample_weight[rows]
+        if self.class_weight is not None:
+            weight = weight * self._weights_by_class(y[rows])
+        return training.Data(
+            features.prepare(chosen, self.image_size, self._channels(), self._pixel_range),
+            y[rows],
+            (weight / weight.mean()).astype(np.float32),
+        )
+
+    def _weights_by_class(self, y):
+        class_weight = self.class_weight
+        if not isinstance(class_weight, str):
+            numbers_of = {label: number for number, label in enumerate(self.classes_.tolist())}
+            class_weight = {numbers_of[label]: w for label, w in class_weight.items()}
+            class_weight = {number: class_weight.get(number, 1.0) for number in numbers_of.values()}
+        return compute_sample_weight(class_weight, y)
+
+    def _split(self, y, sample_weight, groups, seed):
+        """Rows to train on and, for early stopping, rows to validate on."""
+        rows = np.flatnonzero(sample_weight)
+        if groups is not None:
+            groups = column_or_1d(groups)
+            check_consistent_length(y, groups)
+        if not self.early_stopping:
+            return rows, None
+        try:
+            if groups is None:
+                return train_test_split(
+                    rows, test_size=self.validation_fraction, stratify=y[rows], random_state=seed
+                )
+            splitter = StratifiedGroupKFold(
+                max(2, round(1 / self.validation_fraction)), shuffle=True, random_state=seed
+            )
+            training, validation = next(splitter.split(rows, y[rows], groups[rows]))
+            return rows[training], rows[validation]
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True cannot set aside validation_fraction={self.validation_fraction} "
+                f"of {len(rows)} images: {error}"
+            ) from error
+
+    def _stages(self):
+        from . import training
+
+        return training.plan(
+            self.trainable,
+            self.weights is not None,
+            self.epochs,
+            self.learning_rate,
+            self.fine_tune_epochs,
+            self.fine_tune_learning_rate,
+        )
+
+    def _options(self):
+        from . import training
+
+        return training.Options(
+            feature_cache=self._cache(),
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            augment=training.augmentation(self.augment),
+            n_iter_no_change=self.n_iter_no_change,
+            verbose=self.verbose,
+            seed=self._seed,
+        )
+
+    def _is_frozen(self):
+        return self.trainable == "head" or (self.trainable == "auto" and self.weights is not None)
+
+    def _cache(self):
+        return None if self.feature_cache is None else os.fspath(self.feature_cache)
+
+    def _channels(self):
+        return self.image_shape_[2]
+
+    # Checks
+
+    def _check_X(self, X, reset):
+        """Return X as a list of paths or as an array of shape (n, height, width, channels)."""
+        if images.holds_paths(X):
+            if self.image_shape is not None:
+                raise ValueError(
+                    f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
+                    "image_shape=None"
+                )
+            if reset:
+                self.image_shape_ = (None, None, 3)
+            return images.check_paths(X)
+        if self.image_shape is not None or np.ndim(X) <= 2:
+            X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
+        else:
+            X = images.check_pixels(X)
+        X = images.as_images(X, self.image_shape)
+        shape = X.shape[1:]
+        if reset:
+            self.image_shape_ = shape
+        elif any(
+            size not in (None, got) for size, got in zip(self.image_shape_, shape, strict=True)
+        ):
+            raise ValueError(
+                f"X holds images of shape {shape}, but {type(self).__name__} was fitted on images "
+                f"of shape {self.image_shape_} (height, width, channels)"
+            )
+        return X
+
+    def _check_y(self, X, y):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise ValueError("y contains NaN or infinity: every image needs a class label")
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        if type_of_target(y) not in ("binary", "multiclass"):
+            raise ValueError(
+                f"y must hold one class label an image, not {type_of_target(y)} targets"
+            )
+        return y
+
+    def _number_classes(self, y, classes):
+        """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""
+        if not hasattr(self, "classes_"):
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit")
+            self.classes_ = np.unique(classes)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"classes={classes!r} holds one class only: two or more are needed"
+                )
+        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the first call to partial_fit: "
+                f"{self.classes_}"
+            )
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds {unknown}, which are not among the classes {self.classes_}")
+        return np.searchsorted(self.classes_, y)
+
+    def _check_sample_weight(self, X, y, sample_weight):
+        """Return one weight an image; no weight is written to."""
+        if isinstance(self.class_weight, dict):
+            unknown = set(self.class_weight) - set(self.classes_.tolist())
+            if unknown:
+                raise ValueError(
+                    f"class_weight names {sorted(map(str, unknown))}, but the classes of y are "
+                    f"{self.classes_.tolist()}"
+                )
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not sample_weight.any():
+            raise ValueError(
+                "sample_weight is zero for every image: there is nothing to learn from"
+            )
+        if len(np.unique(y[sample_weight > 0])) < 2 and len(np.unique(y)) > 1:
+            raise ValueError("sample_weight leaves one class only: a classifier needs two or more")
+        return sample_weight
+
+    def _check_parameters(self):
+        def whole(name, smallest):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+                raise TypeError(f"{name}={value!r} must be a whole number")
+            if value < smallest:
+                raise ValueError(f"{name}={value!r} must be at least {smallest}")
+
+        def between(name, low, high, right):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                raise TypeError(f"{name}={value!r} must be a number")
+            if not low < value < high and not (name == "dropout" and value == 0):
+                raise ValueError(f"{name}={value!r} must be {right}")
+
+        for name in ("image_size", "epochs", "batch_size", "dense_units", "n_iter_no_change"):
+            whole(name, 1)
+        whole("fine_tune_epochs", 0)
+        for name in ("learning_rate", "fine_tune_learning_rate"):
+            between(name, 0, np.inf, "above 0")
+        between("validation_fraction", 0, 1, "between 0 and 1")
+        between("dropout", 0, 1, "at least 0 and below 1")
+        if self.trainable not in ("auto", "head", "top", "all"):
+            raise ValueError(f"trainable={self.trainable!r} must be 'auto', 'head', 'top' or 'all'")
+        if not (
+            self.class_weight is None
+            or self.class_weight == "balanced"
+            or isinstance(self.class_weight, dict)
+        ):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must be None, 'balanced' or a dict of class "
+                "label to weight"
+            )
+        if self.weights is not None and not isinstance(self.weights, str | os.PathLike):
+            raise TypeError(f"weights={self.weights!r} must be 'imagenet', None or a path")
+        if self.feature_cache is not None and not isinstance(self.feature_cache, str | os.PathLike):
+            raise TypeError(
+                f"feature_cache={self.feature_cache!r} must be 'memory', None or a directory"
+            )
+
+        from . import training
+
+        training.check_optimizer(self.optimizer)
+        training.augmentation(self.augment)

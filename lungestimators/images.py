@@ -1,0 +1,214 @@
+"""What X may be, and how it becomes pixels."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sklearn.utils import check_array
+
+
+def holds_paths(X):
+    """Whether X is a list or 1-D array of file paths."""
+    if isinstance(X, str | bytes | os.PathLike):
+        raise TypeError(
+            f"X is the single path {os.fspath(X)!r}: pass a list of image files. A folder of "
+            "images is read by lungestimators.datasets.load_image_folder"
+        )
+    if hasattr(X, "dtype") and getattr(X, "ndim", 1) == 1:
+        X = np.asarray(X).tolist()
+    return (
+        isinstance(X, list | tuple)
+        and len(X) > 0
+        and all(isinstance(item, str | os.PathLike) for item in X)
+    )
+
+
+def check_paths(X):
+    """Return the paths as a list of str, every one a file that Pillow knows as an image.
+
+    Raises
+    ------
+    FileNotFoundError
+        A path does not exist.
+    ValueError
+        A file is not an image.
+    """
+    paths = [os.fspath(item) for item in (X.tolist() if hasattr(X, "tolist") else X)]
+    for path in paths:
+        with _named(path), Image.open(path):
+            pass
+    return paths
+
+
+def read_image(path, channels):
+    """Decode one file at its full depth.
+
+    Parameters
+    ----------
+    path : str
+    channels : {1, 3}
+        Grey or RGB, whatever the file holds.
+
+    Returns
+    -------
+    ndarray of shape (height, width, channels), float32, in 0..1
+    """
+    with _named(path), Image.open(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+            pixels = np.asarray(image, np.float32)
+            low, high = pixel_range(np.asarray(image))
+            pixels = np.repeat(((pixels - low) / (high - low))[..., None], channels, axis=2)
+        else:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float32) / 255
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+class _named:
+    """Give Pillow's errors the name of the file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        if not Path(self.path).exists():
+            raise FileNotFoundError(f"There is no image file {self.path!r}")
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, UnidentifiedImageError):
+            raise ValueError(f"{self.path!r} is not an image that Pillow can read") from error
+        if isinstance(error, OSError | SyntaxError | Image.DecompressionBombError):
+            raise ValueError(f"{self.path!r} cannot be read as an image: {error}") from error
+
+
+def as_images(X, image_shape):
+    """Check an array of pixels and give it four dimensions; values and dtype stay as they are.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, height, width), (n, height, width, channels) or (n, n_features)
+    image_shape : tuple of int or None
+        How a flat row becomes an image; None where X is not flat.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, channels)
+    """
+    if X.ndim == 2:
+        if image_shape is None:
+            raise ValueError(
+                f"X has the shape {X.shape}: these are flat rows. Say how a row becomes an image "
+                "by image_shape=(height, width) or (height, width, channels); images themselves "
+                "are 3-D (grey) or 4-D"
+            )
+        try:
+            X = X.reshape(len(X), *image_shape)
+        except ValueError:
+            raise ValueError(
+                f"image_shape={image_shape} does not fit: a row of X has {X.shape[1]} values"
+            ) from None
+        if X.ndim not in (3, 4):
+            raise ValueError(
+                f"image_shape={image_shape} must be (height, width) or (height, width, channels)"
+            )
+    elif image_shape is not None:
+        raise ValueError(
+            f"image_shape={image_shape} is for flat rows, but X has the shape {X.shape}: "
+            "leave image_shape=None for images"
+        )
+    if X.ndim == 3:
+        X = X[..., None]
+    if X.ndim != 4:
+        raise ValueError(
+            f"X has {X.ndim} dimensions: images are (n, height, width) or "
+            "(n, height, width, channels)"
+        )
+    if X.shape[3] not in (1, 3):
+        raise ValueError(
+            f"X has the shape {X.shape}, that is {X.shape[3]} channels: images have 1 (grey) or "
+            "3 (RGB), in the last dimension"
+        )
+    if 0 in X.shape:
+        raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
+    return X
+
+
+def check_pixels(X):
+    """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
+    if isinstance(X, list | tuple) and len(X) and all(getattr(x, "ndim", 0) >= 2 for x in X):
+        shapes = {x.shape for x in X}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"The images of X have different shapes ({sorted(shapes)[:3]} ...): bring them to "
+                "one shape, or pass the paths of their files"
+            )
+    if getattr(X, "dtype", None) == bool:
+        X = np.asarray(X).astype(np.uint8) * np.uint8(255)
+    return check_array(X, dtype="numeric", allow_nd=True)
+
+
+def pixel_range(pixels):
+    """Return the values that mean black and white.
+
+    Whole numbers of 8 or 16 bits and floats in 0..1 or 0..255 say so themselves. For all others a
+    warning says what was assumed.
+
+    Returns
+    -------
+    tuple of (float, float)
+    """
+    if pixels.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = float(pixels.min()), float(pixels.max())
+    if pixels.dtype == np.uint16:
+        if high > 4095:
+            return 0.0, 65535.0
+        assumed = (0.0, 255.0 if high <= 255 else 4095.0)
+        _warn_of_range(f"uint16 pixels reach only {high:g}", assumed)
+        return assumed
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    if high - low < np.finfo(np.float32).tiny:
+        high = low + 1
+    assumed = (low, high)
+    _warn_of_range(f"{pixels.dtype} pixels lie in {low:g}..{high:g}", assumed)
+    return assumed
+
+
+def range_like_fit(pixels, fitted_range, fitted_dtype):
+    """Return the range of pixels to predict, on the scale that ``fit`` saw.
+
+    The same kind of pixels has the fitted range, whichever images happen to come together; another
+    kind (8 bit against float, say) is measured anew.
+    """
+    if _kind(pixels.dtype) != _kind(fitted_dtype):
+        return pixel_range(pixels)
+    low, high = fitted_range
+    if pixels.dtype.kind == "f":
+        smallest, largest = float(pixels.min()), float(pixels.max())
+        span = high - low
+        too_wide = smallest < low - span or largest > high + span
+        too_narrow = fitted_range == (0.0, 255.0) and largest <= 1
+        if too_wide or too_narrow:
+            _warn_of_range(
+                f"fit saw pixels in {low:g}..{high:g}, these lie in {smallest:g}..{largest:g}",
+                fitted_range,
+            )
+    return fitted_range
+
+
+def _kind(dtype):
+    return dtype.name if dtype in (np.uint8, np.uint16) else "other"
+
+
+def _warn_of_range(found, assumed):
+    warnings.warn(
+        f"{found}: {assumed[0]:g} is taken as black and {assumed[1]:g} as white. Pass uint8, "
+        "uint16 or floats in 0..1 to leave no doubt.",
+        UserWarning,
+        stacklevel=5,
+    )

@@ -1,0 +1,356 @@
+"""Networks as pure functions: pixels go in, probabilities come out.
+
+A network has three parts, so that what does not learn need not run twice:
+
+- *preprocessing*: pixels as the caller has them -> a square image in 0..1;
+- *backbone*: that image -> a vector (with the backbone's own normalisation inside);
+- *head*: that vector -> class probabilities.
+"""
+
+import contextlib
+import os
+import random
+import re
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+# Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
+# small data set has a dozen an epoch, and the network would predict one class in inference mode.
+BATCH_NORM_MOMENTUM = 0.9
+
+# The files of keras.applications whose names depend on parameters of ours. A file that is in
+# Keras' cache folder under one of these names is used as it is.
+_CACHED_FILES = {
+    "MobileNet": "mobilenet_{alpha}_{rows}_tf_no_top.h5",
+    "DenseNet121": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "DenseNet169": "densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "DenseNet201": "densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
+}
+_DENSENETS = {
+    (6, 12, 24, 16): "DenseNet121",
+    (6, 12, 32, 32): "DenseNet169",
+    (6, 12, 48, 32): "DenseNet201",
+}
+
+_seed_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Make the initial weights of what is built inside depend on ``seed`` alone.
+
+    Keras draws the seed of every initializer and of every random layer that is given none from
+    Python's global generator, which is left as it was found.
+    """
+    with _seed_lock:
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(state)
+
+
+def build_preprocessing(image_shape, image_size, pixel_range):
+    """Pixels -> float32 images of ``image_size``, in 0..1.
+
+    Parameters
+    ----------
+    image_shape : tuple of (int or None)
+        (height, width, channels) of the pixels; ``None`` where it varies.
+    image_size : int
+        Side in pixels of the square that comes out.
+    pixel_range : tuple of (float, float)
+        The pixel values that become 0 and 1.
+
+    Returns
+    -------
+    keras.Model
+    """
+    low, high = pixel_range
+    inputs = keras.Input(image_shape, name="pixels")
+    x = keras.layers.Rescaling(1 / (high - low), offset=-low / (high - low), name="scale")(inputs)
+    x = keras.layers.Resizing(image_size, image_size, antialias=True, name="resize")(x)
+    return keras.Model(inputs, x, name="preprocessing")
+
+
+def build_cnn(image_size, channels, weights, filters):
+    """Build the custom CNN: blocks of convolution, batch normalisation, ReLU and pooling."""
+    _check_size("the custom CNN", image_size, 2 ** len(filters))
+    inputs = keras.Input((image_size, image_size, channels), name="image")
+    x = _batch_norm("normalise", center=False, scale=False)(inputs)
+    for number, n_filters in enumerate(filters, start=1):
+        x = _conv_block(x, n_filters, name=f"conv{number}")
+    x = keras.layers.Flatten(name="flatten")(x)
+    network = keras.Model(inputs, x, name="backbone")
+    if weights == "imagenet":
+        raise ValueError(
+            "There are no ImageNet weights of the custom CNN: pass weights=None or the path of a "
+            "weights file of the same CNN"
+        )
+    return network if weights is None else load_weights(network, weights)
+
+
+def _conv_block(x, filters, name):
+    x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = _batch_norm(f"{name}_bn")(x)
+    x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    return keras.layers.MaxPooling2D(name=f"{name}_pool")(x)
+
+
+def _batch_norm(name, **options):
+    return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=name, **options)
+
+
+def build_application(backbone, image_size, channels, weights, options):
+    """Build a network of ``keras.applications`` that returns one vector an image.
+
+    The vector joins the global averages of the last three resolutions: texture is lost in the
+    coarsest one alone. The network's own ``preprocess_input`` is part of the graph.
+
+    Parameters
+    ----------
+    backbone : str
+        A name in ``keras.applications``; ``"DenseNet"`` takes ``blocks`` in ``options``.
+    image_size, channels : int
+        Of the images in 0..1; grey ones are repeated to RGB.
+    weights : {"imagenet", None} or path
+    options : dict
+        Further arguments of the Keras function (``alpha``, ``blocks``).
+
+    Returns
+    -------
+    keras.Model
+    """
+    options = dict(options)
+    builder = _application(backbone, options)
+    _check_size(backbone, image_size, 32)
+    shape = (image_size, image_size, 3)
+    try:
+        application = _pretrained(builder, backbone, shape, weights, options)
+    except ValueError as error:
+        if "Input size must be at least" in str(error):
+            raise ValueError(
+                f"image_size={image_size} is too small for {backbone}: {error}"
+            ) from None
+        raise
+    for layer in application.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    pooled = [
+        keras.layers.GlobalAveragePooling2D(name=f"pool_{number}")(output)
+        for number, output in enumerate(_last_resolutions(application), start=1)
+    ]
+    features = keras.layers.Concatenate(name="features")(pooled) if len(pooled) > 1 else pooled[0]
+    application = keras.Model(application.inputs, features, name="application")
+
+    inputs = keras.Input((image_size, image_size, channels), name="image")
+    x = inputs
+    if channels == 1:
+        x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
+    x = keras.layers.Rescaling(255.0, name="to_255")(x)
+    x = sys.modules[builder.__module__].preprocess_input(x)
+    return keras.Model(inputs, application(x), name="backbone")
+
+
+def _application(backbone, options):
+    """The function of ``keras.applications`` of that name, ``blocks`` resolved."""
+    if backbone == "DenseNet":
+        name = _DENSENETS.get(tuple(options["blocks"]))
+        if name is None:
+            # keras.applications exports only the three standard depths; the general function
+            # stands beside them.
+            return sys.modules[keras.applications.DenseNet121.__module__].DenseNet
+        del options["blocks"]
+        return getattr(keras.applications, name)
+    builder = getattr(keras.applications, str(backbone), None)
+    if not callable(builder):
+        known = ", ".join(name for name in dir(keras.applications) if name[0].isupper())
+        raise ValueError(f"backbone={backbone!r} is not in keras.applications, which has: {known}")
+    return builder
+
+
+def _check_size(network, image_size, smallest):
+    if image_size < smallest:
+        raise ValueError(
+            f"image_size={image_size} is too small for {network}: it needs at least {smallest} "
+            "pixels"
+        )
+
+
+def _last_resolutions(application, count=3):
+    """The last output of each of the ``count`` coarsest resolutions, finest first."""
+    last = {}
+    for layer in application.layers:
+        if isinstance(layer, keras.layers.InputLayer | keras.layers.ZeroPadding2D):
+            continue
+        shape = getattr(layer.output, "shape", ())
+        if len(shape) == 4:
+            last[shape[1:3]] = layer.output
+    outputs = [output for size, output in last.items() if size[0] > 1 or len(last) == 1]
+    return outputs[-count:] or [application.output]
+
+
+def _pretrained(builder, backbone, shape, weights, options):
+    def build(weights):
+        return builder(include_top=False, weights=weights, input_shape=shape, **options)
+
+    if weights is None:
+        return build(None)
+    if weights != "imagenet":
+        return load_weights(build(None), weights)
+    if builder.__name__ == "DenseNet":
+        raise ValueError(
+            f"There are no ImageNet weights of a DenseNet with blocks={options['blocks']}: "
+            f"choose one of {sorted(_DENSENETS)}, weights=None or the path of a weights file"
+        )
+    cached = _cached_file(builder.__name__, shape[0], options)
+    if cached is not None and cached.exists():
+        return load_weights(build(None), cached)
+    try:
+        with warnings.catch_warnings():
+            # MobileNet warns that the 224 px weights serve every other size; they do.
+            warnings.filterwarnings("ignore", "`input_shape` is undefined")
+            return build("imagenet")
+    except Exception as error:
+        url = re.search(r"https?://[^\s:]+", str(error))
+        if url is None:
+            raise
+        raise FileNotFoundError(
+            f"The ImageNet weights of {backbone} are not in Keras' cache folder and could not be "
+            f"downloaded. Put the file {url[0].rsplit('/', 1)[1]!r} from {url[0]} into "
+            f"{_cache_folder()}, pass its path as weights=, or start from random weights with "
+            f"weights=None. (Keras said: {error})"
+        ) from error
+
+
+def _cache_folder():
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+
+
+def _cached_file(name, image_size, options):
+    if name not in _CACHED_FILES:
+        return None
+    rows = image_size if image_size in (128, 160, 192, 224) else 224
+    alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(options.get("alpha"))
+    return _cache_folder() / _CACHED_FILES[name].format(alpha=alpha, rows=rows)
+
+
+def load_weights(network, path):
+    """Load a weights file whole, or raise.
+
+    Keras only warns of some layers that a file does not hold, so every weight is made NaN first.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged or holds another network's weights.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights={str(path)!r}: there is no such file. Pass the path of a Keras weights file "
+            "without the top (.h5 or .weights.h5), 'imagenet' or None"
+        )
+    for weight in network.weights:
+        weight.assign(np.full(weight.shape, np.nan))
+    problem = None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping nested container")
+            network.load_weights(path)
+    except Exception as error:  # h5py and Keras raise whatever they happen to meet
+        problem = str(error).strip().splitlines()[0]
+    missing = [w.path for w in network.weights if np.isnan(keras.ops.convert_to_numpy(w)).any()]
+    if problem or missing:
+        problem = problem or f"it lacks {len(missing)} weights, among them {missing[0]}"
+        raise ValueError(
+            f"weights={str(path)!r} could not be loaded into {network.name}: the file is damaged "
+            f"or holds the weights of another network ({problem})"
+        )
+    return network
+
+
+def build_head(n_features, n_classes, dense_units, dropout):
+    """Feature vector -> class probabilities."""
+    inputs = keras.Input((n_features,), name="features")
+    x = _batch_norm("normalise", center=False, scale=False)(inputs)
+    x = keras.layers.Dense(dense_units, use_bias=False, name="dense")(x)
+    x = _batch_norm("dense_bn")(x)
+    x = keras.layers.ReLU(name="dense_relu")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    x = keras.layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(
+        x
+    )
+    return keras.Model(inputs, x, name="head")
+
+
+def build_augmentation():
+    """Build the gentle augmentation of radiographs.
+
+    No flip: the heart is on the left, and a mirrored chest is another diagnosis.
+    """
+    return [
+        keras.layers.RandomTranslation(0.05, 0.05, fill_mode="constant", name="shift"),
+        keras.layers.RandomRotation(7 / 360, fill_mode="constant", name="rotate"),
+        keras.layers.RandomZoom((-0.1, 0.1), fill_mode="constant", name="zoom"),
+        keras.layers.RandomBrightness(0.1, value_range=(0, 1), name="brightness"),
+        keras.layers.RandomContrast(0.2, value_range=(0, 1), name="contrast"),
+    ]
+
+
+def chain(first, *rest, name):
+    """One network out of several, each fed by the one before."""
+    outputs = first.output
+    for network in rest:
+        outputs = network(outputs)
+    return keras.Model(first.inputs, outputs, name=name)
+
+
+def freeze(backbone, trainable, keep_batch_norm):
+    """Leave only ``"top"`` (the last stage) or ``"all"`` of a backbone trainable, or nothing.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+    trainable : {"head", "top", "all"}
+    keep_batch_norm : bool
+        Whether batch normalisation stays frozen, that is, in inference mode with the statistics
+        it was pre-trained with.
+    """
+    backbone.trainable = trainable != "head"
+    layers = [layer for layer in _leaves(backbone) if layer.weights]
+    if trainable == "top":
+        last = _last_stage(layers)
+        for layer in layers:
+            layer.trainable = layer in last
+    if keep_batch_norm:
+        for layer in layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
+def _leaves(network):
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _last_stage(layers):
+    """The layers with weights that work at the coarsest resolution."""
+    size = min(layer.output.shape[1] for layer in layers if len(layer.output.shape) == 4)
+    start = next(
+        number
+        for number, layer in enumerate(layers)
+        if len(layer.output.shape) == 4 and layer.output.shape[1] == size
+    )
+    return layers[start:]
