@@ -10,7 +10,8 @@ from lungestimators import (
     MobileNetClassifier,
 )
 
-SMALL = dict(image_shape=(1, -1, 1), image_size=32, weights=None, epochs=20, dense_units=16)
+SMALL = dict(image_shape=(1, -1, 1), image_size=32, weights=None, epochs=20, dense_units=32)
+SMALL["learning_rate"] = 0.01
 ESTIMATORS = [
     CNNClassifier(**{**SMALL, "image_size": 8}, filters=(8, 8)),
     MobileNetClassifier(**SMALL, alpha=0.25, trainable="head"),
