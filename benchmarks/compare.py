@@ -90,11 +90,16 @@ def load(path, quick):
             lungs = load_image_folder(path)
             X, y, names, split = lungs.data, lungs.target, lungs.target_names, None
             if lungs.split is not None and "test" in lungs.split:
-                split = np.flatnonzero(lungs.split == "train"), np.flatnonzero(lungs.split == "test")
+                split = (
+                    np.flatnonzero(lungs.split == "train"),
+                    np.flatnonzero(lungs.split == "test"),
+                )
     except (OSError, ValueError) as error:
         raise InputError(str(error)) from error
     if quick:
-        rows = np.concatenate([np.flatnonzero(y == c)[:QUICK_IMAGES_PER_CLASS] for c in np.unique(y)])
+        rows = np.concatenate(
+            [np.flatnonzero(y == c)[:QUICK_IMAGES_PER_CLASS] for c in np.unique(y)]
+        )
         X, y, split = X[rows], y[rows], None
     return X, y, names, split
 
@@ -235,7 +240,9 @@ def table(rows):
         )
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     text = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
         for line in lines
     ]
     text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

@@ -314,8 +314,8 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
             return rows[training], rows[validation]
         except ValueError as error:
             raise ValueError(
-                f"early_stopping=True cannot set aside validation_fraction={self.validation_fraction} "
-                f"of {len(rows)} images: {error}"
+                "early_stopping=True cannot set aside validation_fraction="
+                f"{self.validation_fraction} of {len(rows)} images: {error}"
             ) from error
 
     def _stages(self):

@@ -144,7 +144,7 @@ class DirectoryStore:
         self._path.mkdir(parents=True, exist_ok=True)
 
     def get(self, key):
-        """Return the features kept under ``key``, or None where there are none or a damaged file."""
+        """Return the features kept under ``key``, or None: not there, or damaged."""
         try:
             return np.load(self._file(key), allow_pickle=False)
         except (OSError, ValueError, EOFError):

@@ -144,7 +144,7 @@ def check_pixels(X):
                 f"The images of X have different shapes ({sorted(shapes)[:3]} ...): bring them to "
                 "one shape, or pass the paths of their files"
             )
-    if getattr(X, "dtype", None) == bool:
+    if getattr(X, "dtype", None) == np.dtype(bool):
         X = np.asarray(X).astype(np.uint8) * np.uint8(255)
     return check_array(X, dtype="numeric", allow_nd=True)
 

@@ -1,6 +1,19 @@
 """scikit-learn's own checks on the four real classes, and the manners users expect beyond them."""
 
+import random
+import subprocess
+import sys
+
+import joblib
+import numpy as np
 import pytest
+from sklearn import config_context
+from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from lungestimators import (
@@ -34,3 +47,232 @@ def test_scikit_learn_accepts_the_classifier(estimator, check):
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 def test_at_least_fifty_checks_run(estimator):
     assert sum(1 for _ in estimator_checks_generator(estimator)) >= 50
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_scikit_learn_sees_a_classifier(estimator):
+    assert is_classifier(estimator)
+
+
+def test_cross_validation_stratifies_labels_sorted_by_folder(cnn, squares):
+    X, y = squares
+    order = np.argsort(y, kind="stable")
+    assert cross_val_score(cnn, X[order], y[order], cv=3).min() > 0.9
+
+
+def test_grid_search_over_an_architecture_parameter(cnn, squares):
+    search = GridSearchCV(cnn, {"filters": [(2,), (4, 8)]}, cv=2).fit(*squares)
+    assert (
+        search.best_estimator_.model_.get_layer("backbone").get_layer("conv1_conv").filters
+        == (search.best_params_["filters"][0])
+    )
+
+
+@pytest.mark.parametrize("y_type", [str, int, bool], ids=lambda t: t.__name__)
+def test_labels_of_every_kind_come_back(cnn, squares, y_type):
+    X, labels = squares
+    y = labels if y_type is str else (labels == "opaque").astype(y_type)
+    predicted = cnn.fit(X, y).predict(X)
+    assert predicted.dtype == y.dtype
+    assert (predicted == y).mean() > 0.9
+
+
+def test_three_classes(cnn, squares):
+    X, y = squares
+    X = X.copy()
+    y = np.tile(["clear", "opaque", "white"], 16)
+    X[y == "white"] = 255
+    probabilities = cnn.fit(X, y).predict_proba(X)
+    assert probabilities.shape == (48, 3)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda clf: make_pipeline(FunctionTransformer(lambda X: X // 2), clf),
+        lambda clf: CalibratedClassifierCV(clf, cv=2),
+        lambda clf: VotingClassifier([("a", clf), ("b", clone(clf))], voting="soft"),
+    ],
+    ids=["Pipeline", "CalibratedClassifierCV", "VotingClassifier"],
+)
+def test_meta_estimators_take_images(cnn, squares, wrap):
+    X, y = squares
+    flat = X.reshape(len(X), -1)
+    assert wrap(cnn.set_params(image_shape=(16, 16))).fit(flat, y).score(flat, y) > 0.9
+
+
+def test_sample_weight_is_routed(cnn, squares):
+    X, y = squares
+    weight = np.where(y == "opaque", 1.0, 1e-6)
+    with config_context(enable_metadata_routing=True):
+        clf = cnn.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        scores = cross_validate(
+            clf, X, y, cv=2, params={"sample_weight": weight}, return_estimator=True
+        )
+    for fitted in scores["estimator"]:
+        assert (fitted.predict_proba(X)[:, 1] > 0.5).all()
+
+
+# A value other than the default for every parameter, and what it must change.
+OTHER_VALUES = dict(
+    image_size=24,
+    image_shape=(16, 16),
+    trainable="head",
+    feature_cache=None,
+    epochs=2,
+    batch_size=8,
+    optimizer="sgd",
+    learning_rate=0.05,
+    fine_tune_epochs=1,
+    fine_tune_learning_rate=0.05,
+    early_stopping=True,
+    validation_fraction=0.25,
+    n_iter_no_change=1,
+    class_weight={"clear": 5},
+    augment=True,
+    dense_units=24,
+    dropout=0.1,
+    random_state=1,
+    verbose=1,
+    filters=(4, 4),
+)
+
+
+def test_every_parameter_has_another_value_in_the_table(cnn):
+    assert set(OTHER_VALUES) | {"weights"} == set(cnn.get_params())
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_every_parameter_survives_clone_and_reaches_the_network(
+    cnn, squares, name, capsys, monkeypatch, tmp_path
+):
+    X, y = squares
+    base = clone(cnn).set_params(epochs=3)
+    if name == "image_shape":
+        assert clone(base).set_params(image_shape=(16, 16)).fit(X.reshape(48, -1), y).n_features_in_
+        return
+    if name in ("validation_fraction", "n_iter_no_change"):
+        base.set_params(early_stopping=True, n_iter_no_change=5, epochs=20)
+    if name.startswith("fine_tune"):
+        base.fit(X, y)
+        weights = tmp_path / "blocks.weights.h5"
+        base.model_.get_layer("backbone").save_weights(weights)
+        base.set_params(weights=weights, trainable="top", fine_tune_epochs=2)
+    if name == "feature_cache":
+        base.set_params(trainable="head", feature_cache=tmp_path / "cache")
+    changed = clone(clone(base).set_params(**{name: OTHER_VALUES[name]}))
+    assert changed.get_params()[name] == OTHER_VALUES[name]
+    before = base.fit(X, y).predict_proba(X)
+    if name == "feature_cache":
+        assert any((tmp_path / "cache").iterdir())
+    capsys.readouterr()
+    after = changed.fit(X, y).predict_proba(X)
+    if name == "verbose":
+        assert "accuracy" in capsys.readouterr().out
+    elif name == "feature_cache":
+        np.testing.assert_array_equal(before, after)
+    else:
+        assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_the_same_seed_gives_bitwise_the_same_model(estimator, squares):
+    X, y = squares
+    X = X.reshape(len(X), -1)
+    settings = dict(random_state=3, epochs=2, augment=True)
+    first = clone(estimator).set_params(**settings).fit(X, y).predict_proba(X)
+    # A fit of other data in between changes what lies in the caches of the process.
+    clone(estimator).set_params(random_state=4, epochs=1).fit(X[::-1], y)
+    again = clone(estimator).set_params(**settings).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_same_seed_gives_the_same_model_in_a_new_process_and_in_workers(cnn, squares, tmp_path):
+    X, y = squares
+    expected = cnn.fit(X, y).predict_proba(X)
+    np.savez(tmp_path / "squares.npz", X=X, y=y)
+    program = (
+        "import sys, numpy as np, joblib\n"
+        "from lungestimators import CNNClassifier\n"
+        "data = np.load(sys.argv[1] + '/squares.npz')\n"
+        "clf = joblib.load(sys.argv[1] + '/clf.joblib').fit(data['X'], data['y'])\n"
+        "np.save(sys.argv[1] + '/out.npy', clf.predict_proba(data['X']))\n"
+    )
+    joblib.dump(clone(cnn), tmp_path / "clf.joblib")
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+
+    splits = [(np.arange(48), np.arange(48))] * 2
+    both = cross_validate(clone(cnn), X, y, cv=splits, n_jobs=2, return_estimator=True)
+    for fitted in both["estimator"]:
+        np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+
+
+def test_fit_leaves_global_state_alone(cnn, squares):
+    import keras
+    import tensorflow as tf
+
+    def draw():
+        return (
+            random.random(),
+            np.random.rand(),
+            float(keras.random.uniform(())),
+            float(tf.random.uniform(())),
+        )
+
+    keras.utils.set_random_seed(5)
+    expected = draw()
+    keras.utils.set_random_seed(5)
+    policy = keras.config.dtype_policy()
+    cnn.set_params(augment=True, early_stopping=True).fit(*squares).predict(squares[0])
+    assert draw() == expected
+    assert keras.config.dtype_policy() == policy
+    # With TensorFlow's op determinism on, this would raise.
+    model = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+
+
+def test_a_hand_written_keras_loop_reaches_the_same_accuracy(cnn, squares):
+    import keras
+
+    X, y = squares
+    rng = np.random.default_rng(1)
+    X = np.where(rng.random(X.shape) < 0.5, rng.integers(0, 255, X.shape), X).astype(np.uint8)
+    train, test = np.arange(0, 24), np.arange(24, 48)
+    ours = cnn.set_params(epochs=15).fit(X[train], y[train]).score(X[test], y[test])
+
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            layers.Rescaling(1 / 255),
+            layers.BatchNormalization(momentum=0.9, center=False, scale=False),
+            *[
+                layer
+                for filters in (4, 8)
+                for layer in (
+                    layers.Conv2D(filters, 3, padding="same", use_bias=False),
+                    layers.BatchNormalization(momentum=0.9),
+                    layers.ReLU(),
+                    layers.MaxPooling2D(),
+                )
+            ],
+            layers.Flatten(),
+            layers.BatchNormalization(momentum=0.9, center=False, scale=False),
+            layers.Dense(16, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.learning_rate = 0.01
+    target = (y == "opaque").astype(int)
+    model.fit(X[train][..., None], target[train], epochs=15, batch_size=16, verbose=0)
+    theirs = (model.predict(X[test][..., None], verbose=0).argmax(axis=1) == target[test]).mean()
+    assert ours > 0.7
+    assert abs(ours - theirs) <= 0.2

@@ -1,0 +1,46 @@
+"""Small images and the real data for the tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lungestimators import CNNClassifier
+
+
+@pytest.fixture
+def squares():
+    """48 read-only 16x16 images in two classes: with a bright square, and without."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 60, size=(48, 16, 16), dtype=np.uint8)
+    y = np.tile(["clear", "opaque"], 24)
+    X[y == "opaque", 4:12, 4:12] += 120
+    X.flags.writeable = False
+    return X, y
+
+
+@pytest.fixture
+def cnn():
+    """A CNN that trains in a moment."""
+    return CNNClassifier(
+        image_size=16, filters=(4, 8), dense_units=16, epochs=4, learning_rate=0.01, random_state=0
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real images; results on it are in benchmarks/results."""
+    folder = os.environ.get("LUNGESTIMATORS_DATA")
+    if folder is None:
+        pytest.skip("LUNGESTIMATORS_DATA names no folder of real images")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def real_weights(real_data):
+    """The folder of real ImageNet weights, beside the data."""
+    folder = real_data.parent / "weights"
+    if not folder.is_dir():
+        pytest.skip("there is no folder of weights beside LUNGESTIMATORS_DATA")
+    return folder

@@ -1,0 +1,78 @@
+"""Who imports whom, and what importing costs."""
+
+import ast
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lungestimators
+
+PACKAGE = Path(lungestimators.__file__).parent
+FRAMEWORKS = {"tensorflow", "keras", "scikeras", "optuna", "matplotlib", "torch", "jax"}
+MAY_IMPORT = {
+    "__init__": set(),
+    "classifiers": {"base"},
+    "base": {"images", "training", "features", "networks"},
+    "datasets": {"images"},
+    "images": set(),
+    "features": {"images", "networks", "reuse"},
+    "training": {"features", "networks", "reuse"},
+    "reuse": {"networks"},
+    "networks": set(),
+}
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def imports_of(path):
+    """The package's own modules that a file imports, and the outside packages, at any depth."""
+    own, outside = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            own |= {node.module.split(".")[0]} if node.module else {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            outside.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            outside |= {alias.name.split(".")[0] for alias in node.names}
+    return own, outside
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_imports_only_what_the_design_allows(path):
+    own, outside = imports_of(path)
+    assert own <= MAY_IMPORT[path.stem]
+    assert "scikeras" not in outside or path.stem == "training"
+
+
+def test_importing_loads_no_framework():
+    names = "CNNClassifier, MobileNetClassifier, DenseNetClassifier, BackboneClassifier"
+    program = (
+        f"import sys, lungestimators; from lungestimators import {names}, load_image_folder; "
+        "CNNClassifier().get_params(); print(sorted(sys.modules))"
+    )
+    assert not FRAMEWORKS & set(ast.literal_eval(run(program)))
+
+
+def test_importing_takes_less_than_300_ms_more_than_scikit_learn():
+    def seconds(name):
+        program = (
+            f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
+        )
+        return statistics.median(float(run(program)) for _ in range(5))
+
+    assert seconds("lungestimators") < seconds("sklearn.base") + 0.3
+
+
+def test_every_public_name_can_be_had():
+    for name in lungestimators.__all__:
+        assert getattr(lungestimators, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lungestimators.nothing  # noqa: B018 (the look-up itself is what is tested)

@@ -1,0 +1,59 @@
+"""Every public docstring is complete and its example runs; so do the README's code blocks."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+from PIL import Image
+
+import lungestimators
+from lungestimators import classifiers, datasets
+
+ROOT = Path(__file__).parents[1]
+CLASSES = [getattr(classifiers, name) for name in lungestimators.__all__ if name[0].isupper()]
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_parameter_is_documented_with_its_default(cls):
+    parameters = {p.name: p.type for p in ClassDoc(cls)["Parameters"]}
+    signature = inspect.signature(cls).parameters
+    assert set(parameters) == set(signature)
+    for name, parameter in signature.items():
+        stated = re.search(r"default=(.*)$", parameters[name])
+        assert stated, f"{name} states no default"
+        assert ast.literal_eval(stated[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba"])
+def test_every_method_documents_its_arguments(method):
+    function = getattr(classifiers.CNNClassifier, method)
+    documented = {p.name for p in FunctionDoc(function)["Parameters"]}
+    assert documented == set(inspect.signature(function).parameters) - {"self"}
+
+
+@pytest.mark.parametrize("module", [classifiers, datasets], ids=lambda m: m.__name__)
+def test_every_example_runs(module):
+    result = doctest.testmod(importlib.import_module(module.__name__))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_the_code_of_the_readme_runs(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("Healthy", "Type 1 disease", "Type 2 disease"):
+        folder = tmp_path / "lung-disease" / "train" / name
+        folder.mkdir(parents=True)
+        for i in range(10):
+            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(folder / f"{i}.png")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    program = "\n".join(blocks)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=300)
