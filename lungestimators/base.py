@@ -365,6 +365,7 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
             if reset:
                 self.image_shape_ = (None, None, 3)
             return images.check_paths(X)
+        X = images.stack(X)
         if self.image_shape is not None or np.ndim(X) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
@@ -430,10 +431,6 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-        if not sample_weight.any():
-            raise ValueError(
-                "sample_weight is zero for every image: there is nothing to learn from"
-            )
         if len(np.unique(y[sample_weight > 0])) < 2 and len(np.unique(y)) > 1:
             raise ValueError("sample_weight leaves one class only: a classifier needs two or more")
         return sample_weight

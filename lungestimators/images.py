@@ -135,15 +135,21 @@ def as_images(X, image_shape):
     return X
 
 
+def stack(X):
+    """Return a list of images as one array, and anything else as it is."""
+    if not (isinstance(X, list | tuple) and len(X) and all(np.ndim(x) >= 2 for x in X)):
+        return X
+    shapes = sorted({np.shape(x) for x in X})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The images of X have different shapes, such as {shapes[0]} and {shapes[-1]}: bring "
+            "them to one shape, or pass the paths of their files"
+        )
+    return np.stack(X)
+
+
 def check_pixels(X):
     """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
-    if isinstance(X, list | tuple) and len(X) and all(getattr(x, "ndim", 0) >= 2 for x in X):
-        shapes = {x.shape for x in X}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"The images of X have different shapes ({sorted(shapes)[:3]} ...): bring them to "
-                "one shape, or pass the paths of their files"
-            )
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = np.asarray(X).astype(np.uint8) * np.uint8(255)
     return check_array(X, dtype="numeric", allow_nd=True)

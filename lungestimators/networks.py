@@ -7,12 +7,9 @@ A network has three parts, so that what does not learn need not run twice:
 - *head*: that vector -> class probabilities.
 """
 
-import contextlib
 import os
-import random
 import re
 import sys
-import threading
 import warnings
 from pathlib import Path
 
@@ -36,24 +33,6 @@ _DENSENETS = {
     (6, 12, 32, 32): "DenseNet169",
     (6, 12, 48, 32): "DenseNet201",
 }
-
-_seed_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def seeded(seed):
-    """Make the initial weights of what is built inside depend on ``seed`` alone.
-
-    Keras draws the seed of every initializer and of every random layer that is given none from
-    Python's global generator, which is left as it was found.
-    """
-    with _seed_lock:
-        state = random.getstate()
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(state)
 
 
 def build_preprocessing(image_shape, image_size, pixel_range):
@@ -190,10 +169,11 @@ def _last_resolutions(application, count=3):
         if isinstance(layer, keras.layers.InputLayer | keras.layers.ZeroPadding2D):
             continue
         shape = getattr(layer.output, "shape", ())
-        if len(shape) == 4:
+        # Squeeze-and-excitation works on 1x1 maps all through the network: no resolution of it.
+        if len(shape) == 4 and shape[1] > 1:
             last[shape[1:3]] = layer.output
-    outputs = [output for size, output in last.items() if size[0] > 1 or len(last) == 1]
-    return outputs[-count:] or [application.output]
+    last[application.output.shape[1:3]] = application.output
+    return list(last.values())[-count:]
 
 
 def _pretrained(builder, backbone, shape, weights, options):
@@ -346,11 +326,8 @@ def _leaves(network):
 
 
 def _last_stage(layers):
-    """The layers with weights that work at the coarsest resolution."""
-    size = min(layer.output.shape[1] for layer in layers if len(layer.output.shape) == 4)
-    start = next(
-        number
-        for number, layer in enumerate(layers)
-        if len(layer.output.shape) == 4 and layer.output.shape[1] == size
-    )
-    return layers[start:]
+    """The layers with weights behind the last reduction of the resolution."""
+    sizes = [layer.output.shape[1] if len(layer.output.shape) == 4 else 0 for layer in layers]
+    final = next(size for size in reversed(sizes) if size)
+    before = [number for number, size in enumerate(sizes) if size > final]
+    return layers[before[-1] + 1 :] if before else layers

@@ -9,6 +9,7 @@ Keras is imported only inside functions, so that a fitted classifier is unpickle
 
 import contextlib
 import functools
+import random
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
@@ -17,6 +18,23 @@ MAX_IDLE = 8
 
 _idle = OrderedDict()
 _lock = threading.Lock()
+_seed_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Make the initial weights of what is built inside depend on ``seed`` alone.
+
+    Keras draws the seed of every initializer and of every random layer that is given none from
+    Python's global generator, which is left as it was found.
+    """
+    with _seed_lock:
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(state)
 
 
 class Blueprint(NamedTuple):
@@ -40,7 +58,8 @@ class Blueprint(NamedTuple):
         """Build the network anew."""
         import keras
 
-        network = keras.models.model_from_json(self.architecture)
+        with seeded(0):
+            network = keras.models.model_from_json(self.architecture)
         network.set_weights(self.weights)
         return network
 
@@ -58,8 +77,6 @@ def blueprint(build, arguments, seed, file_state=None):
 
     ``file_state`` only tells a weights file among the arguments from what it was earlier.
     """
-    from .networks import seeded
-
     with seeded(seed):
         network = build(*arguments)
     # Keras numbers the layers it is given no name for; the first build's names serve all later
@@ -90,7 +107,8 @@ def borrow(key, build):
         if waiting:
             _idle[key] = waiting
     if network is None:
-        network = build()
+        with seeded(0):
+            network = build()
     yield network
     with _lock:
         _idle.setdefault(key, []).append(network)

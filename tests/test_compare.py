@@ -52,7 +52,16 @@ def test_bad_arguments_are_one_line_and_status_2(compare, folder, capsys, argume
 
 
 def test_it_prints_a_table_and_writes_the_results(compare, folder, capsys, tmp_path):
-    argv = ["--data", str(folder), "--models", "CNN", "--folds", "2", "--out", str(tmp_path / "out")]
+    argv = [
+        "--data",
+        str(folder),
+        "--models",
+        "CNN",
+        "--folds",
+        "2",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     argv += ["--set", "CNN.image_size=16", "--set", "CNN.epochs=3", "--set", "CNN.filters=(4,8)"]
     assert compare.main(argv) == 0
     printed = capsys.readouterr().out
