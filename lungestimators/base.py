@@ -173,9 +173,7 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
 
         from . import features
 
-        pixel_range = self._pixel_range
-        if not isinstance(X, list):
-            pixel_range = images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
+        pixel_range = self._range_of(X)
         backbone, head = self._parts
         probabilities = np.empty((len(X), len(self.classes_)))
         for start in range(0, len(X), _PREDICT_CHUNK):
@@ -269,7 +267,7 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
             seed=int(random_state.randint(2**31)),
         )
         self._seed = int(random_state.randint(2**31))
-        self._pixel_range, self._pixel_dtype = (0.0, 1.0), np.dtype("float32")
+        self._pixel_range, self._pixel_dtype = (0.0, 1.0), None
         if not isinstance(X, list):
             self._pixel_range, self._pixel_dtype = images.pixel_range(X), X.dtype
 
@@ -281,10 +279,16 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         if self.class_weight is not None:
             weight = weight * self._weights_by_class(y[rows])
         return training.Data(
-            features.prepare(chosen, self.image_size, self._channels(), self._pixel_range),
+            features.prepare(chosen, self.image_size, self._channels(), self._range_of(X)),
             y[rows],
             (weight / weight.mean()).astype(np.float32),
         )
+
+    def _range_of(self, X):
+        """The pixel values that are black and white; files know their own."""
+        if isinstance(X, list):
+            return None
+        return images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
 
     def _weights_by_class(self, y):
         class_weight = self.class_weight

@@ -77,7 +77,7 @@ def _with_shared_parameters(epochs):
     return fill
 
 
-@_with_shared_parameters(epochs=30)
+@_with_shared_parameters(epochs=20)
 class CNNClassifier(LungClassifier):
     """The custom convolutional network, trained from random weights.
 
@@ -120,7 +120,7 @@ class CNNClassifier(LungClassifier):
         filters=(32, 64, 128),
         trainable="auto",
         feature_cache="memory",
-        epochs=30,
+        epochs=20,
         batch_size=16,
         optimizer="adam",
         learning_rate=1e-3,

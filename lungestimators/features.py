@@ -24,8 +24,8 @@ def prepare(X, image_size, channels, pixel_range):
     ----------
     X : ndarray of shape (n, height, width, channels) or list of str
     image_size, channels : int
-    pixel_range : tuple of (float, float)
-        The pixel values of an array that become 0 and 1; files know their own.
+    pixel_range : tuple of (float, float) or None
+        The pixel values of an array that become 0 and 1; None for files, which know their own.
 
     Returns
     -------

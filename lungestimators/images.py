@@ -189,9 +189,9 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
     """Return the range of pixels to predict, on the scale that ``fit`` saw.
 
     The same kind of pixels has the fitted range, whichever images happen to come together; another
-    kind (8 bit against float, say) is measured anew.
+    kind (8 bit against float, say; or files, whose ``fitted_dtype`` is None) is measured anew.
     """
-    if _kind(pixels.dtype) != _kind(fitted_dtype):
+    if fitted_dtype is None or _kind(pixels.dtype) != _kind(fitted_dtype):
         return pixel_range(pixels)
     low, high = fitted_range
     if pixels.dtype.kind == "f":

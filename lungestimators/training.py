@@ -388,7 +388,7 @@ class _Progress(keras.callbacks.Callback):
         print(f"Training {self._stage.trainable}: {self._stage.epochs} epochs of {steps} steps")
         self._bar = keras.utils.Progbar(
             self._stage.epochs * steps,
-            stateful_metrics=["epoch", "loss", "accuracy", "val_loss", "val_accuracy"],
+            stateful_metrics=["loss", "accuracy", "val_loss", "val_accuracy"],
         )
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -406,6 +406,5 @@ class _Progress(keras.callbacks.Callback):
 
     def _update(self, batch, logs):
         done = self._epoch * self.params["steps"] + batch
-        values = [("epoch", self._epoch + 1)]
-        values += [(name, value) for name, value in (logs or {}).items() if name != "learning_rate"]
+        values = [(name, value) for name, value in (logs or {}).items() if name != "learning_rate"]
         self._bar.update(done, values)

@@ -59,6 +59,8 @@ def test_paths_are_the_images_they_hold(cnn, squares, tmp_path):
         clf = clone(cnn).fit(same, y)
         np.testing.assert_allclose(clf.predict_proba(same), expected, atol=1e-4)
     assert clf.image_shape_ == (None, None, 3)
+    for same in (rgb, rgb / 255, rgb.astype(float)):
+        np.testing.assert_allclose(clf.predict_proba(same), expected, atol=1e-4)
 
 
 def test_floats_of_unknown_range_are_warned_of(cnn, squares):
