@@ -119,10 +119,12 @@ def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tu
         trainable = "head" if pretrained else "all"
     if trainable == "head" or (trainable == "all" and not pretrained):
         return [Stage(trainable, epochs, learning_rate, keep_batch_norm=pretrained)]
-    return [
-        Stage("head", epochs, learning_rate, keep_batch_norm=pretrained),
-        Stage(trainable, fine_tune_epochs, fine_tune_learning_rate, keep_batch_norm=pretrained),
-    ]
+    stages = [Stage("head", epochs, learning_rate, keep_batch_norm=pretrained)]
+    if fine_tune_epochs:
+        stages.append(
+            Stage(trainable, fine_tune_epochs, fine_tune_learning_rate, keep_batch_norm=pretrained)
+        )
+    return stages
 
 
 def fit(parts, stages, train, validation, options):
