@@ -290,7 +290,11 @@ def main(argv):
         return 2
     description = describe(y, names, split, arguments)
     print(description)
-    rows = [evaluate(name, settings[name], X, y, split, arguments) for name in arguments.models]
+    try:
+        rows = [evaluate(name, settings[name], X, y, split, arguments) for name in arguments.models]
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        print(f"compare.py: {error}", file=sys.stderr)
+        return 2
     text = f"{description}\n\n{table(rows)}"
     print("\n" + text)
     if arguments.out is not None:
