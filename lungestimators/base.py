@@ -1,7 +1,6 @@
 """LungClassifier: the whole scikit-learn side of the classifiers."""
 
 import contextlib
-import numbers
 import os
 from abc import abstractmethod
 
@@ -11,7 +10,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -19,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from . import images
+from . import checks, images
 
 # Rows whose prepared images are held at once by predict_proba.
 _PREDICT_CHUNK = 256
@@ -68,10 +66,10 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
             An image file or the file of weights does not exist.
         """
         with self._as_it_was_on_failure():
-            self._check_parameters()
+            checks.check_parameters(self)
             self._forget()
             X = self._check_X(X, reset=True)
-            y = self._check_y(X, y)
+            y = checks.check_y(X, y)
             self.classes_, y = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
@@ -123,9 +121,9 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         """
         with self._as_it_was_on_failure():
             first = not hasattr(self, "classes_")
-            self._check_parameters()
+            checks.check_parameters(self)
             X = self._check_X(X, reset=first)
-            y = self._check_y(X, y)
+            y = checks.check_y(X, y)
             y = self._number_classes(y, classes)
             sample_weight = self._check_sample_weight(X, y, sample_weight)
 
@@ -387,22 +385,6 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
             )
         return X
 
-    def _check_y(self, X, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
-            raise ValueError("y contains NaN or infinity: every image needs a class label")
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        if type_of_target(y) not in ("binary", "multiclass"):
-            raise ValueError(
-                f"y must hold one class label an image, not {type_of_target(y)} targets"
-            )
-        return y
-
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""
         if not hasattr(self, "classes_"):
@@ -438,48 +420,3 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         if len(np.unique(y[sample_weight > 0])) < 2 and len(np.unique(y)) > 1:
             raise ValueError("sample_weight leaves one class only: a classifier needs two or more")
         return sample_weight
-
-    def _check_parameters(self):
-        def whole(name, smallest):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-                raise TypeError(f"{name}={value!r} must be a whole number")
-            if value < smallest:
-                raise ValueError(f"{name}={value!r} must be at least {smallest}")
-
-        def between(name, low, high, right):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real):
-                raise TypeError(f"{name}={value!r} must be a number")
-            if not low < value < high and not (name == "dropout" and value == 0):
-                raise ValueError(f"{name}={value!r} must be {right}")
-
-        for name in ("image_size", "epochs", "batch_size", "dense_units", "n_iter_no_change"):
-            whole(name, 1)
-        whole("fine_tune_epochs", 0)
-        for name in ("learning_rate", "fine_tune_learning_rate"):
-            between(name, 0, np.inf, "above 0")
-        between("validation_fraction", 0, 1, "between 0 and 1")
-        between("dropout", 0, 1, "at least 0 and below 1")
-        if self.trainable not in ("auto", "head", "top", "all"):
-            raise ValueError(f"trainable={self.trainable!r} must be 'auto', 'head', 'top' or 'all'")
-        if not (
-            self.class_weight is None
-            or self.class_weight == "balanced"
-            or isinstance(self.class_weight, dict)
-        ):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} must be None, 'balanced' or a dict of class "
-                "label to weight"
-            )
-        if self.weights is not None and not isinstance(self.weights, str | os.PathLike):
-            raise TypeError(f"weights={self.weights!r} must be 'imagenet', None or a path")
-        if self.feature_cache is not None and not isinstance(self.feature_cache, str | os.PathLike):
-            raise TypeError(
-                f"feature_cache={self.feature_cache!r} must be 'memory', None or a directory"
-            )
-
-        from . import training
-
-        training.check_optimizer(self.optimizer)
-        training.augmentation(self.augment)

@@ -15,11 +15,14 @@ FRAMEWORKS = {"tensorflow", "keras", "scikeras", "optuna", "matplotlib", "torch"
 MAY_IMPORT = {
     "__init__": set(),
     "classifiers": {"base"},
-    "base": {"images", "training", "features", "networks"},
-    "datasets": {"images"},
+    "base": {"checks", "images", "training", "features", "networks"},
+    "checks": {"training"},
+    "datasets": {"images", "synthetic"},
+    "synthetic": set(),
     "images": set(),
     "features": {"images", "networks", "reuse"},
-    "training": {"features", "networks", "reuse"},
+    "training": {"epochs", "features", "networks", "reuse"},
+    "epochs": {"reuse"},
     "reuse": {"networks"},
     "networks": set(),
 }

@@ -1,0 +1,75 @@
+"""Checks of a classifier's parameters and labels, before any work is done."""
+
+import numbers
+import os
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length
+
+
+def check_y(X, y):
+    """Return y as one class label an image, or raise."""
+    if y is None:
+        raise ValueError("This classifier requires y to be passed, but the target y is None")
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y contains NaN or infinity: every image needs a class label")
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    if type_of_target(y) not in ("binary", "multiclass"):
+        raise ValueError(f"y must hold one class label an image, not {type_of_target(y)} targets")
+    return y
+
+
+def check_parameters(estimator):
+    """Raise unless every parameter of a classifier is of its type and in its range."""
+
+    def whole(name, smallest):
+        value = getattr(estimator, name)
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{name}={value!r} must be a whole number")
+        if value < smallest:
+            raise ValueError(f"{name}={value!r} must be at least {smallest}")
+
+    def between(name, low, high, right):
+        value = getattr(estimator, name)
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{name}={value!r} must be a number")
+        if not low < value < high and not (name == "dropout" and value == 0):
+            raise ValueError(f"{name}={value!r} must be {right}")
+
+    for name in ("image_size", "epochs", "batch_size", "dense_units", "n_iter_no_change"):
+        whole(name, 1)
+    whole("fine_tune_epochs", 0)
+    for name in ("learning_rate", "fine_tune_learning_rate"):
+        between(name, 0, np.inf, "above 0")
+    between("validation_fraction", 0, 1, "between 0 and 1")
+    between("dropout", 0, 1, "at least 0 and below 1")
+    if estimator.trainable not in ("auto", "head", "top", "all"):
+        raise ValueError(
+            f"trainable={estimator.trainable!r} must be 'auto', 'head', 'top' or 'all'"
+        )
+    if not (
+        estimator.class_weight is None
+        or estimator.class_weight == "balanced"
+        or isinstance(estimator.class_weight, dict)
+    ):
+        raise ValueError(
+            f"class_weight={estimator.class_weight!r} must be None, 'balanced' or a dict of class "
+            "label to weight"
+        )
+    if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
+        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+    if estimator.feature_cache is not None and not isinstance(
+        estimator.feature_cache, str | os.PathLike
+    ):
+        raise TypeError(
+            f"feature_cache={estimator.feature_cache!r} must be 'memory', None or a directory"
+        )
+
+    from . import training
+
+    training.check_optimizer(estimator.optimizer)
+    training.augmentation(estimator.augment)
