@@ -13,7 +13,13 @@ _MODULES = {
     "MobileNetClassifier": "classifiers",
     "DenseNetClassifier": "classifiers",
     "BackboneClassifier": "classifiers",
+    "fetch_lung_disease": "datasets",
+    "fetch_pneumoniamnist": "datasets",
     "load_image_folder": "datasets",
+    "make_chest_xrays": "datasets",
+    "ClassDistributionDisplay": "plotting",
+    "SampleImagesDisplay": "plotting",
+    "TrainingCurvesDisplay": "plotting",
 }
 
 __all__ = ["__version__", *_MODULES]

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "checks": {"training"},
     "datasets": {"images", "synthetic"},
     "synthetic": set(),
+    "plotting": {"images"},
     "images": set(),
     "features": {"images", "networks", "reuse"},
     "training": {"epochs", "features", "networks", "reuse"},

@@ -1,0 +1,142 @@
+"""The models that compare.py knows, the controls beside them, and where weights come from."""
+
+import ast
+import os
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from problems import InputError
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from lungestimators import (
+    BackboneClassifier,
+    CNNClassifier,
+    DenseNetClassifier,
+    MobileNetClassifier,
+)
+
+# On 66 test images; see docs/published-results.md for why they are at chance.
+PUBLISHED = {"CNN": 0.4848, "MobileNet": 0.2727, "DenseNet": 0.2879}
+DEFAULT_MODELS = ["CNN", "MobileNet", "DenseNet", "Majority", "Thumbnails"]
+# Random weights are trained whole, at a size that two cores can bear.
+FROM_SCRATCH = {
+    "MobileNet": dict(weights=None, alpha=0.25, image_size=64, epochs=20),
+    "MobileNetV2": dict(weights=None, image_size=64, epochs=20),
+    "DenseNet": dict(weights=None, image_size=32, epochs=10),
+}
+QUICK = dict(image_size=32, epochs=2)
+_CACHED = {
+    "MobileNet": "mobilenet_1_0_224_tf_no_top.h5",
+    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    "DenseNet": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+}
+_WEIGHTS_HOST = "storage.googleapis.com"
+_PATIENCE = 5  # seconds
+
+
+def thumbnails(X):
+    """16x16 grey thumbnails as flat rows, out of paths or of uint8 arrays."""
+    rows = []
+    for item in X:
+        image = Image.open(item) if isinstance(item, str) else Image.fromarray(np.squeeze(item))
+        rows.append(np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BOX)).ravel())
+    return np.array(rows) / 255
+
+
+def majority(random_state):
+    """Build the control that always says the most frequent class."""
+    return DummyClassifier(strategy="prior")
+
+
+def logistic_regression(random_state):
+    """Build the control that sees thumbnails only: what needs no network."""
+    return make_pipeline(
+        FunctionTransformer(thumbnails), StandardScaler(), LogisticRegression(max_iter=2000)
+    )
+
+
+def mobilenet_v2(**parameters):
+    """Build the pre-trained network that is newer than those of the comparison."""
+    return BackboneClassifier("MobileNetV2", **parameters)
+
+
+MODELS = {
+    "CNN": CNNClassifier,
+    "MobileNet": MobileNetClassifier,
+    "DenseNet": DenseNetClassifier,
+    "MobileNetV2": mobilenet_v2,
+    "Majority": majority,
+    "Thumbnails": logistic_regression,
+}
+TITLES = {"Majority": "majority class", "Thumbnails": "logistic regression, 16x16"}
+
+
+def build(name, settings, quick, seed):
+    """Build a model by its name; ``settings`` come last."""
+    parameters = dict(random_state=seed)
+    if quick and name not in TITLES:
+        parameters |= QUICK
+        if name != "CNN":
+            parameters |= dict(weights=None, trainable="head")
+    try:
+        return MODELS[name](**(parameters | settings))
+    except TypeError as error:
+        raise InputError(f"--set {name}: {error}") from error
+
+
+def read_settings(items):
+    """MODEL.PARAMETER=VALUE -> {model: {parameter: value}}."""
+    settings = {name: {} for name in MODELS}
+    for item in items:
+        key, equals, value = item.partition("=")
+        model, dot, parameter = key.partition(".")
+        if not (equals and dot) or model not in MODELS:
+            raise InputError(
+                f"--set {item}: write MODEL.PARAMETER=VALUE, with one of {', '.join(MODELS)}"
+            )
+        try:
+            settings[model][parameter] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[model][parameter] = value
+    return settings
+
+
+def choose_weights(choice, names, settings):
+    """Settle where the weights of the backbones come from; return a line about it, or None.
+
+    ``settings`` of the models concerned are completed in place.
+    """
+    backbones = [n for n in names if n in FROM_SCRATCH and "weights" not in settings[n]]
+    if choice == "auto":
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+        missing = [n for n in backbones if not (folder / _CACHED[n]).exists()]
+        scratch = [] if not missing or _reachable(_WEIGHTS_HOST) else missing
+    else:
+        scratch = backbones if choice == "none" else []
+    for name in scratch:
+        settings[name] = FROM_SCRATCH[name] | settings[name]
+    if not scratch:
+        return None
+    why = "as asked" if choice == "none" else "no ImageNet weights in Keras' cache, and no network"
+    return f"{' and '.join(scratch)}: random weights, trained whole on small images ({why})."
+
+
+def _reachable(host):
+    """Whether a connection opens within a few seconds; looking up a name may hang, so a thread."""
+    opened = threading.Event()
+
+    def connect():
+        try:
+            socket.create_connection((host, 443), _PATIENCE).close()
+            opened.set()
+        except OSError:
+            pass
+
+    threading.Thread(target=connect, daemon=True).start()
+    return opened.wait(_PATIENCE)

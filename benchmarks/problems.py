@@ -1,0 +1,96 @@
+"""What compare.py can be run on: synthetic images, a folder, a MedMNIST file, a fetched set."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lungestimators import (
+    fetch_lung_disease,
+    fetch_pneumoniamnist,
+    load_image_folder,
+    make_chest_xrays,
+)
+
+SYNTHETIC_IMAGES = 300
+# Healthy, type 1 and type 2 in the training set of the published comparison.
+PUBLISHED_PROPORTIONS = (70, 111, 70)
+QUICK_IMAGES_PER_CLASS = 12
+
+
+class InputError(Exception):
+    """One line that says what is wrong with the arguments or the data."""
+
+
+class Problem(NamedTuple):
+    """Images, class numbers, class names, and the rows to train and to test on if they are given.
+
+    ``X`` is an array of pixels or of paths; ``split`` is (training rows, test rows) or None.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    names: list
+    split: tuple | None
+    synthetic: bool
+
+
+def load(data, seed, quick):
+    """Return the problem that ``--data`` names; None stands for synthetic images."""
+    try:
+        problem = _load(data, seed)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(str(error)) from error
+    if quick:
+        rows = np.concatenate(
+            [np.flatnonzero(problem.y == c)[:QUICK_IMAGES_PER_CLASS] for c in np.unique(problem.y)]
+        )
+        problem = problem._replace(X=problem.X[rows], y=problem.y[rows], split=None)
+    return problem
+
+
+def _load(data, seed):
+    if data is None:
+        X, y = make_chest_xrays(SYNTHETIC_IMAGES, weights=PUBLISHED_PROPORTIONS, random_state=seed)
+        return Problem("synthetic", X, y, ["healthy", "type 1", "type 2"], None, True)
+    path = Path(data)
+    if path.suffix == ".npz":
+        return _medmnist(path)
+    if path.exists():
+        name = path.resolve().parent.name if path.name in ("train", "test") else path.name
+        return _from_bunch(name, load_image_folder(path))
+    if data == "lung-disease":
+        return _from_bunch(data, fetch_lung_disease())
+    if data == "pneumoniamnist":
+        return _from_bunch(data, fetch_pneumoniamnist())
+    raise InputError(
+        f"--data {data}: no such folder or .npz file, and not one of the sets that can be fetched "
+        "(lung-disease, pneumoniamnist)"
+    )
+
+
+def _from_bunch(name, bunch):
+    split = bunch.split
+    if split is not None and {"train", "val"} <= set(split):  # the test images are left in peace
+        used = np.flatnonzero(split != "test")
+        bunch.data, bunch.target, split = bunch.data[used], bunch.target[used], split[used]
+        rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
+    elif split is not None and "test" in split:
+        rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    else:
+        rows = None
+    return Problem(name, bunch.data, bunch.target, bunch.target_names, rows, False)
+
+
+def _medmnist(path):
+    with np.load(path) as arrays:
+        needed = ("train_images", "train_labels", "val_images", "val_labels")
+        missing = [name for name in needed if name not in arrays]
+        if missing:
+            raise InputError(f"{path.name} lacks {', '.join(missing)}: it is no MedMNIST file")
+        train, train_y, val, val_y = (arrays[name] for name in needed)
+    y = np.concatenate([train_y, val_y]).ravel().astype(int)
+    split = np.arange(len(train)), np.arange(len(train), len(y))
+    names = [str(c) for c in np.unique(y)]
+    return Problem(path.stem, np.concatenate([train, val]), y, names, split, False)

@@ -1,0 +1,79 @@
+"""Synthetic radiographs: shape, seed, proportions, difficulty, no shortcut."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lungestimators import make_chest_xrays
+
+
+def test_it_returns_grey_images_and_their_classes():
+    X, y = make_chest_xrays(7, image_size=48, random_state=0)
+    assert X.shape == (7, 48, 48)
+    assert X.dtype == np.uint8
+    assert y.shape == (7,)
+    assert set(y) == {0, 1, 2}
+
+
+def test_the_same_seed_gives_the_same_images_and_another_seed_others():
+    X, y = make_chest_xrays(60, image_size=32, random_state=3)
+    again, y_again = make_chest_xrays(60, image_size=32, random_state=3)
+    np.testing.assert_array_equal(X, again)
+    np.testing.assert_array_equal(y, y_again)
+    assert not np.array_equal(X, make_chest_xrays(60, image_size=32, random_state=4)[0])
+
+
+def test_the_global_generator_is_left_alone():
+    np.random.seed(5)
+    state = np.random.get_state()[1].copy()
+    make_chest_xrays(3, image_size=32, random_state=0)
+    np.testing.assert_array_equal(state, np.random.get_state()[1])
+
+
+def test_weights_are_the_proportions_of_the_classes():
+    _, y = make_chest_xrays(251, image_size=32, weights=(70, 111, 70), random_state=0)
+    assert np.bincount(y).tolist() == [70, 111, 70]
+    _, y = make_chest_xrays(10, image_size=32, random_state=0)
+    assert sorted(np.bincount(y)) == [3, 3, 4]
+    _, y = make_chest_xrays(10, image_size=32, weights=(1, 0, 1), random_state=0)
+    assert np.bincount(y).tolist() == [5, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (dict(n_samples=0), "n_samples=0"),
+        (dict(weights=(1, 1)), "three proportions"),
+        (dict(weights=(1, -1, 1)), "none negative"),
+        (dict(weights=(0, 0, 0)), "not all zero"),
+        (dict(difficulty=1.2), "difficulty=1.2"),
+        (dict(image_size=16), "image_size=16"),
+    ],
+)
+def test_what_cannot_be_made_is_said(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        make_chest_xrays(**parameters)
+
+
+def test_at_difficulty_1_the_class_is_drawn_nowhere():
+    X, y = make_chest_xrays(60, image_size=32, difficulty=1, random_state=0)
+    other, y_other = make_chest_xrays(
+        60, image_size=32, difficulty=1, weights=(1, 0, 0), random_state=0
+    )
+    assert not np.array_equal(y, y_other)
+    np.testing.assert_array_equal(X, other)
+
+
+def test_border_brightness_and_contrast_do_not_tell_the_class():
+    # 4 standard errors over what the largest class gives.
+    X, y = make_chest_xrays(600, image_size=32, difficulty=0.3, random_state=0)
+    centre = np.zeros((32, 32), bool)
+    centre[4:-4, 4:-4] = True
+    shortcuts = np.column_stack([X[:, ~centre], X[:, ~centre].mean(axis=1)])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    border = cross_val_score(model, shortcuts, y, cv=folds).mean()
+    assert border < 1 / 3 + 4 * np.sqrt(1 / 3 * 2 / 3 / 600)
