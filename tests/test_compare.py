@@ -1,77 +1,150 @@
 """The comparison script, as a user calls it."""
 
-import importlib.util
+import importlib
 import json
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "compare.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALL = ["--set", "CNN.image_size=16", "--set", "CNN.epochs=3", "--set", "CNN.filters=(4,8)"]
 
 
 @pytest.fixture(scope="module")
 def compare():
-    spec = importlib.util.spec_from_file_location("compare", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module("compare")
+    sys.path.remove(str(BENCHMARKS))
 
 
 @pytest.fixture
 def folder(tmp_path):
+    return make_folder(tmp_path / "data")
+
+
+def make_folder(path, classes=("a", "b", "c"), n=12):
     rng = np.random.default_rng(0)
-    for number, name in enumerate(("a", "b", "c")):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        for i in range(12):
+    for number, name in enumerate(classes):
+        (path / name).mkdir(parents=True)
+        for i in range(n):
             pixels = rng.integers(80 * number, 80 * number + 60, (16, 16), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
-    return tmp_path / "data"
+            Image.fromarray(pixels).save(path / name / f"{i}.png")
+    return path
 
 
-def test_without_data_it_says_what_it_needs(compare, capsys):
-    assert compare.main([]) == 2
-    assert "--data is needed" in capsys.readouterr().err
+def bad_arguments(tmp_path):
+    """Name -> (arguments, what the message says)."""
+    good = make_folder(tmp_path / "good")
+    (tmp_path / "empty").mkdir()
+    make_folder(tmp_path / "one", classes=["a"])
+    make_folder(tmp_path / "splits" / "train", classes=["a", "b"])
+    make_folder(tmp_path / "splits" / "test", classes=["a", "c"])
+    np.savez(tmp_path / "other.npz", X=np.zeros(3))
+    (tmp_path / "file").write_text("in the way")
+    return {
+        "no such data": (["--data", "nowhere"], "nowhere"),
+        "no such file": (["--data", "nowhere.npz"], "nowhere.npz"),
+        "no image": (["--data", tmp_path / "empty"], "two or more"),
+        "one class": (["--data", tmp_path / "one"], "two or more"),
+        "other classes": (["--data", tmp_path / "splits"], "differ"),
+        "other arrays": (["--data", tmp_path / "other.npz"], "lacks train_images"),
+        "parameter": (["--data", good, "--set", "CNN.colour=3"], "colour"),
+        "set": (["--data", good, "--set", "GAN.alpha=3"], "MODEL.PARAMETER=VALUE"),
+        "model": (["--data", good, "--models", "GAN"], "there are CNN"),
+        "folds": (["--data", good, "--folds", "1"], "--folds"),
+        "output": (["--data", good, "--out", tmp_path / "file" / "out"], "cannot be written"),
+        "nothing committed": (["--data", good, "--check"], "no committed results"),
+        "quick check": (["--data", good, "--check", "--quick"], "--quick"),
+        "no published model": (["--protocol", "published", "--models", "Majority"], "choose among"),
+    }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--data", "nowhere"], "no folder"),
-        (["--data", "nowhere.npz"], "nowhere.npz"),
-        (["--data", "{folder}", "--set", "CNN.colour=3"], "colour"),
-        (["--data", "{folder}", "--set", "GAN.alpha=3"], "MODEL.PARAMETER=VALUE"),
-    ],
-)
-def test_bad_arguments_are_one_line_and_status_2(compare, folder, capsys, arguments, message):
-    assert compare.main([a.format(folder=folder) for a in arguments]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+def test_bad_arguments_are_one_line_and_status_2(compare, tmp_path, capsys):
+    for name, (arguments, message) in bad_arguments(tmp_path).items():
+        if "--out" not in arguments:
+            arguments = [*arguments, "--out", tmp_path / "out"]
+        assert compare.main([str(argument) for argument in arguments]) == 2, name
+        printed = capsys.readouterr()
+        assert message in printed.err, name
+        assert printed.err.count("\n") == 1, name
+        assert printed.out == "", name
 
 
-def test_it_prints_a_table_and_writes_the_results(compare, folder, capsys, tmp_path):
-    argv = [
-        "--data",
-        str(folder),
-        "--models",
-        "CNN",
-        "--folds",
-        "2",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    argv += ["--set", "CNN.image_size=16", "--set", "CNN.epochs=3", "--set", "CNN.filters=(4,8)"]
+def test_it_prints_a_table_and_writes_results_figures_and_a_page(compare, folder, capsys, tmp_path):
+    out = tmp_path / "out"
+    argv = ["--data", folder, "--models", "CNN", "Majority", "Thumbnails", "--folds", "2"]
+    argv = [str(argument) for argument in [*argv, "--out", out, *SMALL]]
     assert compare.main(argv) == 0
     printed = capsys.readouterr().out
-    assert "| CNN   |" in printed
-    assert "0.4848" in printed
-    row = json.loads((tmp_path / "out" / "results.json").read_text())["rows"][0]
-    assert len(row["scores"]) == 2
-    assert row["accuracy"] == pytest.approx(np.mean([s["accuracy"] for s in row["scores"]]))
-    assert row["interval"][0] <= row["accuracy"] <= row["interval"][1]
-    assert "compare.py --data" in (tmp_path / "out" / "results.md").read_text()
+    assert "| CNN " in printed
+    assert "0.485" in printed
+    state = json.loads((out / "results.json").read_text())
+    assert state["complete"]
+    cnn, majority, thumbnails = state["rows"]
+    assert len(cnn["scores"]) == 2
+    assert cnn["accuracy"] == pytest.approx(np.mean([s["accuracy"] for s in cnn["scores"]]))
+    assert cnn["interval"][0] <= cnn["accuracy"] <= cnn["interval"][1]
+    assert majority["accuracy"] == pytest.approx(1 / 3)
+    assert majority["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert thumbnails["accuracy"] == 1  # the classes differ by brightness
+    assert thumbnails["parameters"] == 3 * 256 + 3
+    assert "compare.py --data" in (out / "results.md").read_text()
+    page = (out / "report.html").read_text()
+    drawn = {path.name for path in (out / "figures").iterdir()}
+    assert drawn == {
+        "accuracy.png",
+        "samples.png",
+        "classes.png",
+        "training-CNN.png",
+        "confusion.png",
+        "roc.png",
+    }
+    assert page.count("data:image/png;base64,") == len(drawn)
+    assert "http" not in page.replace("https://", "http://").split("<pre>")[0]
+
+
+def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
+    compare, folder, capsys, tmp_path, monkeypatch
+):
+    argv = ["--data", folder, "--models", "Majority", "Thumbnails", "--folds", "2"]
+    argv = [str(argument) for argument in [*argv, "--out", tmp_path / "out"]]
+    evaluate = compare.evaluate
+
+    def interrupted(name, *arguments):
+        if name == "Thumbnails":
+            raise KeyboardInterrupt
+        return evaluate(name, *arguments)
+
+    monkeypatch.setattr(compare, "evaluate", interrupted)
+    assert compare.main(argv) == 130
+    assert "finished: Majority" in capsys.readouterr().err
+    monkeypatch.setattr(compare, "evaluate", evaluate)
+    assert compare.main(argv) == 0
+    printed = capsys.readouterr().out
+    assert "had finished: Majority" in printed
+    assert "Majority: fit" not in printed
+    assert "Thumbnails: fit 2 of 2" in printed
+    assert compare.main(argv) == 0  # a run that was finished starts anew
+    assert "Majority: fit" in capsys.readouterr().out
+
+
+def test_check_fails_below_the_committed_interval_only(compare, folder, capsys, monkeypatch):
+    monkeypatch.setattr(compare, "RESULTS", folder.parent / "results")
+    argv = ["--data", str(folder), "--models", "Thumbnails", "--folds", "2"]
+    assert compare.main(argv) == 0
+    assert compare.main([*argv, "--check"]) == 0
+    file = folder.parent / "results" / "data" / "results.json"
+    state = json.loads(file.read_text())
+    state["rows"][0]["interval"] = [1.01, 1.02]
+    file.write_text(json.dumps(state))
+    capsys.readouterr()
+    assert compare.main([*argv, "--check"]) == 1
+    assert "is below the committed 1.010" in capsys.readouterr().out
 
 
 def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path, capsys):
@@ -80,19 +153,87 @@ def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path
     X = (rng.integers(0, 100, (40, 28, 28)) + 100 * y[:, :, None]).astype(np.uint8)
     arrays = dict(train_images=X, train_labels=y, val_images=X[:10], val_labels=y[:10])
     np.savez(tmp_path / "m.npz", **arrays)
-    argv = ["--data", str(tmp_path / "m.npz"), "--models", "CNN", "--set", "CNN.epochs=2"]
-    assert compare.main(argv) == 0
+    argv = ["--data", str(tmp_path / "m.npz"), "--models", "Thumbnails"]
+    assert compare.main([*argv, "--out", str(tmp_path / "out")]) == 0
     assert "trained on 40, scored on 10" in capsys.readouterr().out
+
+
+def test_two_processes_score_as_one(compare, folder, tmp_path):
+    argv = ["--data", str(folder), "--models", "CNN", "--folds", "2", *SMALL]
+    found = []
+    for n_jobs in ("1", "2"):
+        out = tmp_path / n_jobs
+        assert compare.main([*argv, "--n-jobs", n_jobs, "--out", str(out)]) == 0
+        (row,) = json.loads((out / "results.json").read_text())["rows"]
+        found.append([score["probabilities"] for score in row["scores"]])
+    assert found[0] == found[1]
+
+
+def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
+    compare, monkeypatch, tmp_path
+):
+    models = sys.modules["models"]
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(models, "_reachable", lambda host: False)
+    settings = models.read_settings(["DenseNet.epochs=3"])
+    line = models.choose_weights("auto", ["CNN", "DenseNet"], settings)
+    assert line.startswith("DenseNet: random weights")
+    assert settings["DenseNet"]["weights"] is None
+    assert settings["DenseNet"]["epochs"] == 3
+    assert settings["CNN"] == {}
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / models._CACHED["DenseNet"]).touch()
+    settings = models.read_settings([])
+    assert models.choose_weights("auto", ["DenseNet"], settings) is None
+    assert settings["DenseNet"] == {}
+
+
+def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
+    models = sys.modules["models"]
+    answered = threading.Event()
+
+    def connect(address, timeout):
+        answered.wait(30)
+        raise TimeoutError
+
+    monkeypatch.setattr(models, "_PATIENCE", 0.2)
+    monkeypatch.setattr(models.socket, "create_connection", connect)
+    start = time.perf_counter()
+    assert not models._reachable("example.invalid")
+    assert time.perf_counter() - start < 5
+    answered.set()
 
 
 def test_the_interval_of_one_split_is_wilsons(compare):
     # Altman et al., Statistics with Confidence, 2000: 81 of 263, Wilson 0.255 to 0.366.
-    low, high = compare.interval(np.array([81 / 263]), 263, 500, split=([], []))
+    interval = sys.modules["scores"].interval
+    low, high = interval(np.array([81 / 263]), 263, 500, split=([], []))
     assert (round(low, 3), round(high, 3)) == (0.255, 0.366)
 
 
 def test_the_interval_of_folds_is_wider_than_if_they_were_independent(compare):
     accuracy = np.array([0.90, 0.92, 0.94, 0.96, 0.98])
-    low, high = compare.interval(accuracy, 20, 100, split=None)
+    low, high = sys.modules["scores"].interval(accuracy, 20, 100, split=None)
     # t(0.975, 4 df) = 2.776; variance 0.001 times (1/5 + 20/80).
     assert high - low == pytest.approx(2 * 2.7764 * np.sqrt(0.001 * 0.45), rel=1e-4)
+
+
+def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
+    both_ways = importlib.import_module("published").both_ways
+    truth = np.repeat([0, 1, 2], [26, 20, 20])
+    found = both_ways(truth, truth, seed=0)
+    assert found["accuracy"] == 1
+    assert found["chance"] == pytest.approx((26**2 + 20**2 + 20**2) / 66**2)
+    assert found["as_scored"] == pytest.approx(found["chance"], abs=0.02)
+    low, high = found["as_scored_range"]
+    assert low < found["chance"] < high
+
+
+def test_the_published_procedure_runs_on_a_given_split(compare, tmp_path, capsys):
+    make_folder(tmp_path / "lungs" / "train")
+    make_folder(tmp_path / "lungs" / "test", n=5)
+    argv = ["--data", tmp_path / "lungs", "--protocol", "published", "--models", "CNN", "--quick"]
+    assert compare.main([str(a) for a in [*argv, "--out", tmp_path / "out"]]) == 0
+    assert "as it should be" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert row["as_scored_range"][0] <= row["as_scored"] <= row["as_scored_range"][1]

@@ -15,10 +15,11 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import classifiers, datasets
+from lungestimators import classifiers, datasets, plotting, synthetic
 
 ROOT = Path(__file__).parents[1]
-CLASSES = [getattr(classifiers, name) for name in lungestimators.__all__ if name[0].isupper()]
+PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
+CLASSES = [public for public in PUBLIC if public.__module__ == classifiers.__name__]
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -32,6 +33,14 @@ def test_every_parameter_is_documented_with_its_default(cls):
         assert ast.literal_eval(stated[1]) == parameter.default, name
 
 
+@pytest.mark.parametrize("public", PUBLIC, ids=lambda public: public.__name__)
+def test_every_public_name_documents_its_parameters_and_shows_an_example(public):
+    doc = (ClassDoc if inspect.isclass(public) else FunctionDoc)(public)
+    documented = {p.name for p in doc["Parameters"]}
+    assert documented == set(inspect.signature(public).parameters)
+    assert ">>>" in "\n".join(doc["Examples"])
+
+
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba"])
 def test_every_method_documents_its_arguments(method):
     function = getattr(classifiers.CNNClassifier, method)
@@ -39,7 +48,9 @@ def test_every_method_documents_its_arguments(method):
     assert documented == set(inspect.signature(function).parameters) - {"self"}
 
 
-@pytest.mark.parametrize("module", [classifiers, datasets], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [classifiers, datasets, plotting, synthetic], ids=lambda m: m.__name__
+)
 def test_every_example_runs(module):
     result = doctest.testmod(importlib.import_module(module.__name__))
     assert result.attempted > 0
