@@ -26,9 +26,9 @@ PUBLISHED = {"CNN": 0.4848, "MobileNet": 0.2727, "DenseNet": 0.2879}
 DEFAULT_MODELS = ["CNN", "MobileNet", "DenseNet", "Majority", "Thumbnails"]
 # Random weights are trained whole, at a size that two cores can bear.
 FROM_SCRATCH = {
-    "MobileNet": dict(weights=None, alpha=0.25, image_size=64, epochs=20),
+    "MobileNet": dict(weights=None, alpha=0.25, image_size=64, epochs=15, learning_rate=3e-3),
     "MobileNetV2": dict(weights=None, image_size=64, epochs=20),
-    "DenseNet": dict(weights=None, image_size=32, epochs=10),
+    "DenseNet": dict(weights=None, image_size=32, epochs=10, batch_size=32, learning_rate=2e-3),
 }
 QUICK = dict(image_size=32, epochs=2)
 _CACHED = {
