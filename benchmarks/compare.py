@@ -36,6 +36,9 @@ def parse(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", help="folder, MedMNIST .npz, lung-disease or pneumoniamnist")
+    parser.add_argument(
+        "--difficulty", type=float, default=0.5, help="of the synthetic images, 0 to 1"
+    )
     parser.add_argument("--models", nargs="+", default=DEFAULT_MODELS, metavar="MODEL")
     parser.add_argument(
         "--set",
@@ -89,7 +92,7 @@ def main(argv):
     try:
         check(arguments)
         settings = read_settings(arguments.set)
-        problem = load(arguments.data, arguments.seed, arguments.quick)
+        problem = load(arguments.data, arguments.difficulty, arguments.seed, arguments.quick)
         for name in arguments.models:
             build(name, settings[name], arguments.quick, 0)
         committed = _committed(problem) if arguments.check else None

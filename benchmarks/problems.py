@@ -36,10 +36,10 @@ class Problem(NamedTuple):
     synthetic: bool
 
 
-def load(data, seed, quick):
+def load(data, difficulty, seed, quick):
     """Return the problem that ``--data`` names; None stands for synthetic images."""
     try:
-        problem = _load(data, seed)
+        problem = _load(data, difficulty, seed)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(str(error)) from error
     if quick:
@@ -50,10 +50,16 @@ def load(data, seed, quick):
     return problem
 
 
-def _load(data, seed):
+def _load(data, difficulty, seed):
     if data is None:
-        X, y = make_chest_xrays(SYNTHETIC_IMAGES, weights=PUBLISHED_PROPORTIONS, random_state=seed)
-        return Problem("synthetic", X, y, ["healthy", "type 1", "type 2"], None, True)
+        X, y = make_chest_xrays(
+            SYNTHETIC_IMAGES,
+            weights=PUBLISHED_PROPORTIONS,
+            difficulty=difficulty,
+            random_state=seed,
+        )
+        name = "synthetic" if difficulty == 0.5 else f"synthetic-{difficulty:g}"
+        return Problem(name, X, y, ["healthy", "type 1", "type 2"], None, True)
     path = Path(data)
     if path.suffix == ".npz":
         return _medmnist(path)

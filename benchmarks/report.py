@@ -30,6 +30,8 @@ def describe(problem, arguments):
     counts = ", ".join(
         f"{name}: {n}" for name, n in zip(problem.names, np.bincount(problem.y), strict=True)
     )
+    if problem.synthetic:
+        how = f"difficulty {arguments.difficulty:g}; {how}"
     quick = "QUICK: this only shows that everything runs; the numbers mean nothing. "
     return (
         f"{quick if arguments.quick else ''}{len(problem.y)} images ({counts}); {how}, "

@@ -47,6 +47,7 @@ def bad_arguments(tmp_path):
     np.savez(tmp_path / "other.npz", X=np.zeros(3))
     (tmp_path / "file").write_text("in the way")
     return {
+        "difficulty": (["--difficulty", "2"], "difficulty=2.0 must be between 0 and 1"),
         "no such data": (["--data", "nowhere"], "nowhere"),
         "no such file": (["--data", "nowhere.npz"], "nowhere.npz"),
         "no image": (["--data", tmp_path / "empty"], "two or more"),
