@@ -1,9 +1,4 @@
-"""Synthetic chest radiographs: a thorax of simple solids, projected as X-rays attenuate.
-
-Lengths are centimetres in the patient's frame: ``x`` to the right of the image (the patient's
-left), ``y`` downwards from the apex of the lungs. Every anatomical length is an array of shape
-(n, 1, 1), so that one expression draws n patients.
-"""
+"""Synthetic chest radiographs: patients, disease, exposure; the anatomy is in ``thorax``."""
 
 from types import SimpleNamespace
 
@@ -11,8 +6,8 @@ import numpy as np
 from scipy import fft, special
 from sklearn.utils import check_random_state
 
-# Attenuation of soft tissue, aerated lung and bone at about 70 keV, per centimetre.
-_SOFT, _LUNG, _BONE = 0.19, 0.045, 0.62
+from . import thorax
+
 _DETECTOR = 40.0  # side of the image, cm
 _CHUNK = 50  # patients drawn at once: their arrays stay in the processor's cache
 
@@ -101,9 +96,9 @@ def _radiographs(y, difficulty, image_size, random):
     patient = _patients(n, random)
     x, y_cm = _frame(patient, image_size)
     noise = _Noise(n, image_size, random)
-    lungs = _lungs(patient, x, y_cm)
+    lungs = thorax.lungs(patient, x, y_cm)
     opacity = _opacity(y, difficulty, patient, lungs, x, y_cm, noise, random)
-    path = _attenuation(patient, lungs, opacity, x, y_cm, noise, random)
+    path = thorax.attenuation(patient, lungs, opacity, x, y_cm, noise, random)
     return _expose(path, patient, noise, image_size, random)
 
 
@@ -182,9 +177,9 @@ class _Noise:
 
     def blur(self, field, sigma):
         """Gaussian blur by ``sigma`` cm."""
-        spectrum = fft.rfft2(field)
+        spectrum = fft.rfft2(field, workers=-1)
         spectrum *= np.exp(-2 * np.pi**2 * self._square * np.square(sigma, dtype="f4"))
-        return fft.irfft2(spectrum, s=self._shape[1:])
+        return fft.irfft2(spectrum, s=self._shape[1:], workers=-1)
 
     def field(self, sigma, finer=None):
         """Gaussian random field of unit variance with details of ``sigma`` cm and coarser.
@@ -195,51 +190,9 @@ class _Noise:
         transfer = np.exp(-2 * np.pi**2 * self._square * sigma**2)
         if finer is not None:
             transfer = transfer - np.exp(-2 * np.pi**2 * self._square * finer**2)
-        out = fft.irfft2(fft.rfft2(white) * transfer, s=self._shape[1:])
+        spectrum = fft.rfft2(white, workers=-1) * transfer
+        out = fft.irfft2(spectrum, s=self._shape[1:], workers=-1)
         return out / out.std(axis=(1, 2), keepdims=True)
-
-
-def _edge(distance, softness):
-    """1 inside (positive distance in cm), 0 outside, with a soft edge."""
-    return np.clip(distance / softness + 0.5, 0, 1)
-
-
-def _solid(*normalised):
-    """Path through an ellipsoid of unit half depth, given coordinates in units of its half axes."""
-    square = normalised[0] ** 2
-    for coordinate in normalised[1:]:
-        square = square + coordinate**2
-    return np.sqrt(np.maximum(1 - square, 0))
-
-
-def _lungs(p, x, y):
-    """Path through aerated lung, and where in the lung a pixel is."""
-    left = x > 0
-    side = np.abs(x)
-    floor = p.height + left * p.left_lower
-    middle = 0.56 * p.width
-    # A dome; towards the side it falls off into the costophrenic angle.
-    reach = (side - middle) / p.width
-    floor = floor + p.dome * (4.2 * reach**2 + np.where(reach > 0, 9.0, 2.0) * np.abs(reach) ** 3)
-    down = np.clip(y / p.height, 0, 1.4)
-    lateral = p.width * np.sqrt(np.maximum(1 - np.maximum(1 - down / 0.92, 0) ** 1.9, 0))
-    medial = 1.7 + 1.0 * np.exp(-(((down - 0.45) / 0.2) ** 2)) + 1.2 * np.maximum(0.25 - down, 0)
-    half = np.maximum((lateral - medial) / 2, 0.05)
-    across = (side - medial - half) / half  # -1 at the mediastinum, 1 at the ribs
-    inside = np.minimum(1 - np.abs(across), 1) * half
-    mask = _edge(inside, 0.25) * _edge(floor - y, 0.35) * (y > 0)
-    thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** 3.5, 0))
-    # The lung thins towards the apex and ends behind the dome in a wedge.
-    thickness *= np.sqrt(np.clip(y / (0.30 * p.height), 0, 1)) * 0.35 + 0.65
-    thickness *= 0.45 + 0.55 * np.clip((floor - y) / 3.0, 0, 1)
-    return SimpleNamespace(
-        path=1.62 * p.depth * thickness * mask,
-        mask=mask,
-        across=across,
-        down=down,
-        floor=floor,
-        left=left,
-    )
 
 
 def _opacity(y, difficulty, p, lungs, x, y_cm, noise, random):
@@ -265,171 +218,12 @@ def _opacity(y, difficulty, p, lungs, x, y_cm, noise, random):
     drawn = np.where(kind == 1, 1.2 * type_1, np.where(kind == 2, 0.9 * type_2, 0))
     # No lung is evenly clear. Hazes of no meaning lie over the same zones in all classes alike, so
     # that the class is in the pattern and not in the brightness of a region.
-    low, high = random.uniform(0, 0.4, (2, n, 1, 1))
+    low, high = random.uniform(0, 0.4, (2, n, 1, 1)).astype("f4")
     haze = low * peripheral + high * perihilar
     shade = 0.15 * p.texture * np.maximum(noise.field(3.5), 0)
     clutter = 0.03 * p.texture * np.maximum(noise.field(1.2), 0)
     disease = 0.7 * -np.expm1(-strength * asymmetry * drawn)
     return np.minimum(disease + haze + shade + clutter, 0.9)
-
-
-def _attenuation(p, lungs, opacity, x, y, noise, random):
-    """Line integral of attenuation for each pixel."""
-    side = np.abs(x)
-    body = _body(p, side, y)
-    mediastinum = _heart_and_great_vessels(p, x, y)
-    air = np.maximum(lungs.path - mediastinum, 0.10 * lungs.path)
-    air = air * (1 - opacity)
-    path = _SOFT * body - (_SOFT - _LUNG) * np.minimum(air, body)
-    path += _SOFT * _vessels(p, noise, random, x, y) * lungs.mask
-    trachea = _edge(0.85 - np.abs(x - 0.25 * p.scoliosis), 0.5) * _edge(0.24 * p.height - y, 0.8)
-    path -= _SOFT * 1.5 * trachea * (body > 0)
-    gas = _solid((x - 0.42 * p.width) / 3.4, (y - lungs.floor - 2.4) / 1.9)
-    path -= _SOFT * 6.0 * p.stomach * gas * _edge(y - lungs.floor, 0.4)
-    bowel = np.maximum(noise.field(0.9), 0) * _edge(y - lungs.floor - 2, 2.0)
-    path -= _SOFT * 0.8 * bowel * (body > 0)
-    path += _BONE * p.bone * _bones(p, lungs, x, y)
-    return np.maximum(path, 0)
-
-
-def _body(p, side, y):
-    """Path through the soft tissue of trunk, neck, shoulders, arms and breasts."""
-    half_width = p.width + p.wall + 0.03 * (y - 0.5 * p.height)
-    trunk = np.sqrt(_solid(side / half_width)) * (1 + 0.12 * np.clip((y - p.height) / 6, 0, 1))
-    # The trapezius falls from the neck to the shoulder; what lies under it thickens slowly.
-    roof = 0.30 * (side - 4.5) - p.shoulder - 2.5 * np.exp(-np.square(side / 6.5))
-    under = np.maximum(y - roof, 0)
-    trunk = 1.85 * p.depth * trunk * (1 - 0.62 * np.exp(-under / 4.5)) * _edge(y - roof, 0.6)
-    neck = 2 * 4.6 * _solid(side / (5.2 + 0.05 * np.clip(-y, 0, 9) ** 1.2)) * _edge(3 - y, 6)
-    axis = p.width + p.wall + 2.6 + 0.085 * p.arms * np.maximum(y, 0)
-    upper_arm = 7.5 * _solid((side - axis) / 4.0) * _edge(y - 0.5, 3.0)
-    shoulder = 7.0 * _solid((side - p.width - 1.0) / 6.5, (y - 3.5) / 6.0) * _edge(y - roof, 0.6)
-    breast = 2.6 * p.breast * _solid((side - 7.6) / 6.0, (y - 0.75 * p.height) / 5.0)
-    return np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, upper_arm)) + breast
-
-
-def _heart_and_great_vessels(p, x, y):
-    """Path through heart, aorta, vena cava and hila, which displace lung."""
-    h = p.heart
-    base = 0.97 * p.height
-    dx, dy = x - 2.7 * h, y - (base - 2.6 * h)
-    along, across = 0.82 * dx + 0.57 * dy, -0.57 * dx + 0.82 * dy
-    ventricles = 14.0 * _solid(along / (6.4 * h), across / (4.4 * h))
-    atrium = 10.0 * _solid((x + 0.6 * h) / (3.5 * h), (y - (base - 4.6 * h)) / (5.2 * h))
-    upper = 9.0 * _solid((x - 0.5) / (2.9 * h), (y - 0.44 * p.height) / (0.34 * p.height))
-    knob = 9.0 * _solid((x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6))
-    aorta = 4.0 * _solid((x - 1.9) / 1.35) * _edge(y - 0.27 * p.height, 1.0)
-    cava = 6.0 * _solid((x + 1.9) / 1.2) * _edge(0.5 * p.height - y, 2.0) * _edge(y - 2.0, 2.0)
-    hila = 5.0 * (
-        _solid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
-        + _solid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
-    )
-    return np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta + hila
-
-
-def _vessels(p, noise, random, x, y):
-    """Path through the branching vessels of the lungs: drawn points, then blurred to a width."""
-    n, size = len(x), x.shape[-1]
-    trunks, twigs, steps = 9, 4, 48
-    s = np.linspace(0, 1, steps, dtype="f4")
-    shape = (n, 2, trunks, twigs, 1)
-    fan = np.linspace(-1.25, 1.35, trunks)[None, None, :, None, None]
-    heading = fan + random.normal(0, 0.12, (n, 2, trunks, 1, 1))
-    fork = random.uniform(0.1, 0.7, shape)
-    turn = random.normal(0, 0.55, shape) * np.maximum(s - fork, 0)
-    turn = turn + random.normal(0, 0.35, (n, 2, trunks, 1, 1)) * s
-    angle = heading + turn
-    length = 0.92 * p.width[..., None, None] * random.uniform(0.65, 1.0, shape) / steps
-    sign = np.array([-1, 1])[None, :, None, None, None]
-    px = sign * (2.6 + np.cumsum(length * np.cos(angle), axis=-1))
-    py = 0.45 * p.height[..., None, None] + np.cumsum(1.15 * length * np.sin(angle), axis=-1)
-    # Twigs of a trunk lie on each other until they fork, and share its cross-section.
-    area = 0.8 * (1 - 0.9 * s) ** 1.5 / twigs + 0.012 + 0 * angle
-    area = area * p.vessels[..., None, None] * (length * steps / 12)
-    # From centimetres back to pixels: the inverse of _frame.
-    dx, dy = (
-        px + p.shift_x[..., None, None],
-        py + (p.shift_y - 0.5 * p.height - 0.7)[..., None, None],
-    )
-    turn_back = p.turn[..., None, None]
-    u = np.cos(turn_back) * dx - np.sin(turn_back) * dy
-    v = np.sin(turn_back) * dx + np.cos(turn_back) * dy
-    field = _DETECTOR * p.zoom[..., None, None]
-    column = (u / (field * p.aspect[..., None, None]) + 0.5) * size
-    row = (v / field + 0.5) * size
-    seen = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    image = np.broadcast_to(np.arange(n)[:, None, None, None, None], seen.shape)[seen]
-    flat = (image * size + row[seen].astype(int)) * size + column[seen].astype(int)
-    thick = np.broadcast_to(s < 0.33, seen.shape)[seen]
-    weight = area[seen] * (12 / steps) / noise.pixel**2
-    drawn = 0
-    for part, sigma in ((thick, 0.20), (~thick, 0.11)):
-        points = np.bincount(flat[part], weight[part], n * size * size)
-        points = points.reshape(n, size, size).astype("f4")
-        drawn = drawn + noise.blur(points, sigma)
-    return np.minimum(drawn, 2.5)
-
-
-def _bones(p, lungs, x, y):
-    """Path through spine, ribs, clavicles and shoulder blades."""
-    return _spine(p, x, y) + _ribs(p, x, y) + _shoulder_girdle(p, x, y)
-
-
-def _spine(p, x, y):
-    middle = x - p.scoliosis * np.sin(y / 6.0)
-    level = y / (0.098 * p.height)
-    disc = np.cos(2 * np.pi * level)
-    body = (
-        1.25
-        * np.sqrt(_solid(middle / (1.45 + 0.025 * y)))
-        * (0.82 + 0.18 * np.clip(3 * disc, -1, 1))
-    )
-    offset = (level - np.floor(level) - 0.5) * 0.098 * p.height
-    pedicles = 0.6 * _solid((np.abs(middle) - 1.0) / 0.4, offset / 0.6)
-    process = 0.5 * _solid(middle / 0.4, (offset - 0.5) / 0.8)
-    arms = 0.35 * _solid((np.abs(middle) - 1.9) / 1.2, offset / 0.5)
-    return body + pedicles + process + arms
-
-
-def _ribs(p, x, y):
-    side = np.abs(x)
-    reach = (
-        1.02 * p.width * np.sqrt(1 - np.maximum(1 - np.clip(y + 2.2, 0, None) / p.height, 0) ** 2.0)
-    )
-    reach = np.maximum(reach + 0.7, 1.0)
-    sine = np.minimum(side / reach, 1)
-    cosine = np.sqrt(1 - sine**2)
-    within = side < reach + 0.3
-    drawn = 0
-    # A rib is a tilted ring: from the spine it falls slowly, then steeply, then runs on in front.
-    for sign, calcium, last in ((1, 1.0, 10), (-1, 0.62, 6)):
-        height = (
-            y
-            - p.rib_tilt * (1 - sign * cosine)
-            + 0.9 * np.exp(-(((side - 4.5) / 3.5) ** 2)) * (sign > 0)
-        )
-        level = height / p.rib_spacing + p.rib_phase
-        number = np.rint(level)
-        steep = np.sqrt(1 + (0.35 * p.rib_tilt / reach * sine / np.maximum(cosine, 0.25)) ** 2)
-        off = (level - number) * p.rib_spacing / steep / p.rib_width
-        tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.72 * np.sqrt(np.maximum(0.66 - off**2, 0))
-        tube *= (number > -1.5) & (number < last)
-        if sign < 0:  # towards the breast bone a rib is cartilage, which hardly shows
-            tube *= _edge(side - 0.45 * p.width, 3.5)
-        drawn = drawn + calcium * 1.25 * p.rib_width / 0.6 * tube * (1 + 0.7 * sine**6) * within
-    return drawn * _edge(side - 1.8, 0.8)
-
-
-def _shoulder_girdle(p, x, y):
-    side = np.abs(x)
-    axis = p.clavicle - p.clavicle_slope * (side - 2.0) + 0.5 * np.sin(side / 2.6) + 0.02 * x
-    off = (y - axis) / (0.62 + 0.25 * np.exp(-(((side - 2.2) / 1.5) ** 2)))
-    tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.55 * np.sqrt(np.maximum(0.55 - off**2, 0))
-    clavicles = 1.9 * tube * _edge(side - 1.6, 0.6) * _edge(p.width + 2 - side, 2.0)
-    blade = np.abs(side - (p.width - 0.5) - 0.12 * (y - 8)) < 0.35
-    blades = 0.5 * blade * _edge(y - 2.0, 2.0) * _edge(14.0 - y, 2.0)
-    head = 1.0 * _solid((side - p.width - 4.5) / 2.6, (y - 0.5) / 2.6)
-    return clavicles + blades + head
 
 
 def _expose(path, p, noise, image_size, random):
