@@ -127,19 +127,15 @@ def build(name, n_classes, settings):
 
 
 def _backbone(name, settings):
-    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
     weights = settings.get("weights", "imagenet")
-    if name == "MobileNet":
-        backbone = keras.applications.MobileNet(
-            include_top=False,
-            weights=weights,
-            input_shape=shape,
-            alpha=settings.get("alpha", 1.0),
-        )
-    else:
-        backbone = keras.applications.DenseNet121(
-            include_top=False, weights=weights, input_shape=shape
-        )
+    options = dict(include_top=False, weights=weights, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+    try:
+        if name == "MobileNet":
+            backbone = keras.applications.MobileNet(alpha=settings.get("alpha", 1.0), **options)
+        else:
+            backbone = keras.applications.DenseNet121(**options)
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        raise InputError(f"{name}, weights={weights!r}: {str(error).splitlines()[0]}") from error
     backbone.trainable = weights is None
     return backbone
 

@@ -72,12 +72,13 @@ class SampleImagesDisplay:
         """
         check_consistent_length(X, y)
         random_state = check_random_state(random_state)
+        read = _reader(X)
         labels = np.unique(y)
         samples = []
         for label in labels:
             rows = np.flatnonzero(np.asarray(y) == label)
             rows = random_state.permutation(rows)[:n_images]
-            samples.append([_pixels(X[row], X) for row in rows])
+            samples.append([read(X[row]) for row in rows])
         names = [str(label) for label in labels] if target_names is None else list(target_names)
         return cls(samples, names).plot(ax)
 
@@ -285,12 +286,12 @@ def _axes(ax, size):
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def _pixels(image, X):
-    """One image of X as floats in 0..1."""
+def _reader(X):
+    """Return the function that turns one item of X into floats in 0..1."""
     if images.holds_paths(X):
-        return images.read_image(image, 3)
-    low, high = images.pixel_range(X)
-    return np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
+        return lambda path: images.read_image(path, 3)
+    low, high = images.pixel_range(np.asarray(X))
+    return lambda image: np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
 
 
 def _square(image, side):
