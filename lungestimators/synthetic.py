@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy import fft, special
 from sklearn.utils import check_random_state
 
@@ -40,7 +41,7 @@ def make_chest_xrays(
     image_size : int, default=128
         Height and width in pixels, at least 32.
     random_state : int, RandomState instance or None, default=None
-        The same int gives the same images, to the bit.
+        The same int gives the same images, to the bit on one machine.
 
     Returns
     -------
@@ -51,8 +52,8 @@ def make_chest_xrays(
 
     Raises
     ------
-    ValueError
-        A parameter is out of its range.
+    ValueError, TypeError
+        A parameter is out of its range, or no whole number where one is needed.
 
     Examples
     --------
@@ -69,11 +70,13 @@ def make_chest_xrays(
         raise ValueError(f"image_size={image_size!r} must be at least 32 pixels")
     random = np.random.default_rng(check_random_state(random_state).randint(2**31))
     y = random.permutation(np.repeat(np.arange(3), counts))
-    X = np.empty((n_samples, image_size, image_size), np.uint8)
-    for start in range(0, n_samples, _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        X[rows] = _radiographs(y[rows], difficulty, image_size, random)
-    return X, y
+    chunks = np.array_split(y, -(-n_samples // _CHUNK))
+    # Each chunk has a generator of its own, so that the images do not depend on the threads.
+    X = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(_radiographs)(chunk, difficulty, image_size, generator)
+        for chunk, generator in zip(chunks, random.spawn(len(chunks)), strict=True)
+    )
+    return np.concatenate(X), y
 
 
 def _counts(n_samples, weights):
@@ -177,9 +180,9 @@ class _Noise:
 
     def blur(self, field, sigma):
         """Gaussian blur by ``sigma`` cm."""
-        spectrum = fft.rfft2(field, workers=-1)
+        spectrum = fft.rfft2(field)
         spectrum *= np.exp(-2 * np.pi**2 * self._square * np.square(sigma, dtype="f4"))
-        return fft.irfft2(spectrum, s=self._shape[1:], workers=-1)
+        return fft.irfft2(spectrum, s=self._shape[1:])
 
     def field(self, sigma, finer=None):
         """Gaussian random field of unit variance with details of ``sigma`` cm and coarser.
@@ -190,8 +193,8 @@ class _Noise:
         transfer = np.exp(-2 * np.pi**2 * self._square * sigma**2)
         if finer is not None:
             transfer = transfer - np.exp(-2 * np.pi**2 * self._square * finer**2)
-        spectrum = fft.rfft2(white, workers=-1) * transfer
-        out = fft.irfft2(spectrum, s=self._shape[1:], workers=-1)
+        spectrum = fft.rfft2(white) * transfer
+        out = fft.irfft2(spectrum, s=self._shape[1:])
         return out / out.std(axis=(1, 2), keepdims=True)
 
 
