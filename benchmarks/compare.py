@@ -19,11 +19,20 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import report
 import scores
 from joblib import Parallel, delayed
-from models import DEFAULT_MODELS, MODELS, build, choose_weights, read_settings
-from problems import InputError, load
+from models import (
+    DEFAULT_MODELS,
+    FROM_SCRATCH,
+    MODELS,
+    TITLES,
+    build,
+    read_settings,
+    without_weights,
+)
+from problems import InputError, check_splits, load
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -80,10 +89,12 @@ def check(arguments):
     unknown = [name for name in arguments.models if name not in MODELS]
     if unknown:
         raise InputError(f"--models {' '.join(unknown)}: there are {', '.join(MODELS)}")
-    if arguments.folds < 2 or arguments.repeats < 1:
-        raise InputError("--folds must be at least 2 and --repeats at least 1")
+    if arguments.folds < 2 or arguments.repeats < 1 or arguments.seed < 0:
+        raise InputError("--folds must be at least 2, --repeats at least 1, --seed at least 0")
     if arguments.check and (arguments.quick or arguments.protocol == "published"):
         raise InputError("--check compares whole runs only: leave out --quick and --protocol")
+    if arguments.check and arguments.out:
+        raise InputError("--check writes nothing: leave out --out")
 
 
 def main(argv):
@@ -93,55 +104,88 @@ def main(argv):
         check(arguments)
         settings = read_settings(arguments.set)
         problem = load(arguments.data, arguments.difficulty, arguments.seed, arguments.quick)
-        for name in arguments.models:
-            build(name, settings[name], arguments.quick, 0)
-        committed = _committed(problem) if arguments.check else None
+        check_splits(problem, arguments.folds)
         out = None if arguments.check else _output(arguments, problem)
         if arguments.protocol == "published":
             import published
 
             return published.main(problem, settings, arguments, out, _command(argv))
-        note = None
-        if not arguments.quick:
-            note = choose_weights(arguments.weights, arguments.models, settings)
-    except InputError as error:
-        print(f"compare.py: {error}", file=sys.stderr)
+        return compare(problem, settings, arguments, out, argv)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on with what was finished.", file=sys.stderr)
+        return 130
+    except (InputError, ValueError, TypeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        print(f"compare.py: {reason}", file=sys.stderr)
         return 2
-    description = " ".join(filter(None, [report.describe(problem, arguments), note]))
-    print(description, flush=True)
+
+
+def compare(problem, settings, arguments, out, argv):
+    """Score all models, print the table and write the results; return the exit status."""
+    notes = [report.describe(problem, arguments)]
+    if not arguments.quick:
+        names, why = without_weights(arguments.weights, arguments.models, settings)
+        for name in names:
+            settings[name] = FROM_SCRATCH[name] | settings[name]
+        if names:
+            start = "random weights, trained whole on small images"
+            notes.append(f"{' and '.join(names)}: {start} ({why}).")
     state = dict(
         command=_command(argv),
+        data=problem.digest(),
         settings={name: settings[name] for name in arguments.models},
+        folds=arguments.folds,
+        repeats=arguments.repeats,
+        seed=arguments.seed,
         versions=_versions(),
-        complete=False,
         rows=[],
     )
-    file = out and out / "results.json"
-    if file and not arguments.quick:
-        state["rows"] = _finished(file, state)
-    try:
-        for name in arguments.models:
-            if any(row["model"] == name for row in state["rows"]):
-                continue
-            state["rows"].append(evaluate(name, settings[name], problem, arguments))
-            if file:
-                report.save(file, state)
-    except KeyboardInterrupt:
-        kept = ", ".join(row["model"] for row in state["rows"]) or "nothing yet"
-        print(f"\nInterrupted; finished: {kept}. The same command goes on there.", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError) as error:
-        print(f"compare.py: {error}", file=sys.stderr)
-        return 2
-    rows = sorted(state["rows"], key=lambda row: arguments.models.index(row["model"]))
+    committed = _committed(problem, state) if arguments.check else None
+    for name in arguments.models:
+        rehearse(name, settings[name], problem, arguments)
+    description = " ".join(notes)
+    print(description, flush=True)
+    unfinished = out and out / "unfinished.json"
+    if unfinished:
+        state["rows"] = _finished(unfinished, state)
+    for name in arguments.models:
+        if any(row["model"] == name for row in state["rows"]):
+            continue
+        state["rows"].append(evaluate(name, settings[name], problem, arguments))
+        if unfinished:
+            report.save(unfinished, state)
+    state["rows"] = rows = [
+        scores.summarise(name, settings[name], row["scores"], problem, arguments)
+        for name in arguments.models
+        for row in state["rows"]
+        if row["model"] == name
+    ]
     print(f"\n{report.markdown_table(report.cells(rows, problem.names))}\n\n{report.NOTES}")
     if committed is not None:
         return _compare_with(committed, rows)
-    state.update(complete=True, rows=rows)
-    report.save(file, state)
     report.write(out, problem, rows, state, description)
+    report.save(out / "results.json", state)
+    unfinished.unlink()
     print(f"\nWritten to {out}: results.json, results.md, report.html, figures/")
     return 0
+
+
+def rehearse(name, settings, problem, arguments):
+    """Fit for one epoch on two images a class: what is wrong shows before anything is trained."""
+    model = build(name, settings, arguments.quick, arguments.seed)
+    shortened = dict(early_stopping=False, verbose=0)
+    for epochs in ("epochs", "fine_tune_epochs"):
+        if epochs in model.get_params() and model.get_params()[epochs] > 1:
+            shortened[epochs] = 1
+    if name not in TITLES:
+        model.set_params(**shortened)
+    train = np.arange(len(problem.y)) if problem.split is None else problem.split[0]
+    rows = [train[problem.y[train] == c][:2] for c in range(len(problem.names))]
+    rows = np.concatenate(rows)
+    try:
+        model.fit(problem.X[rows], problem.y[rows])
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def evaluate(name, settings, problem, arguments):
@@ -177,6 +221,8 @@ def _output(arguments, problem):
     if out is None:
         name = problem.name + "-published" * (arguments.protocol == "published")
         out = RESULTS / (f"{name}-quick" if arguments.quick else name)
+    elif arguments.data and Path(arguments.data).resolve() in (out / "x").resolve().parents:
+        raise InputError(f"--out {out}: the results would be taken for images of --data")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -187,34 +233,39 @@ def _output(arguments, problem):
 
 
 def _finished(file, state):
-    """The models that an interrupted run of the same command had finished."""
-    try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError):
+    """The models that an interrupted run of the same command on the same data had finished."""
+    if not file.exists():
         return []
-    same = all(before.get(key) == state[key] for key in ("command", "versions"))
-    same = same and before.get("settings") == json.loads(json.dumps(state["settings"]))
-    if before.get("complete", True) or not same:
+    before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(state))
+    if any(before.get(key) != now[key] for key in now if key != "rows"):
         return []
     names = ", ".join(row["model"] for row in before["rows"])
     print(f"Going on with an interrupted run, which had finished: {names}", flush=True)
     return before["rows"]
 
 
-def _committed(problem):
+def _committed(problem, state):
+    """The rows of the committed results, which must have been made as this run is."""
     file = RESULTS / problem.name / "results.json"
     if not file.exists():
         raise InputError(f"--check: there are no committed results in {file.parent}")
-    return {row["model"]: row for row in json.loads(file.read_text())["rows"]}
+    before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(state))
+    rows = {row["model"]: row for row in before["rows"]}
+    for name, settings in now["settings"].items():
+        if name not in rows or before["settings"][name] != settings:
+            raise InputError(
+                f"--check: the committed results have no {name} with the settings {settings}; "
+                f"they were made by: {before['command']}"
+            )
+    if any(before[key] != now[key] for key in ("folds", "repeats", "seed")):
+        raise InputError(f"--check: the committed results were made by: {before['command']}")
+    return rows
 
 
 def _compare_with(committed, rows):
     """Exit status of --check: 1 where an accuracy fell below the committed interval."""
     status = 0
     for row in rows:
-        if row["model"] not in committed:
-            print(f"{row['title']}: no committed result")
-            continue
         lowest = committed[row["model"]]["interval"][0]
         if row["accuracy"] < lowest:
             status = 1

@@ -4,11 +4,12 @@ import ast
 import os
 import socket
 import threading
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from problems import InputError
+from problems import InputError, read
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -32,8 +33,8 @@ FROM_SCRATCH = {
 }
 QUICK = dict(image_size=32, epochs=2)
 _CACHED = {
-    "MobileNet": "mobilenet_1_0_224_tf_no_top.h5",
-    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    "MobileNet": "mobilenet_{alpha}_{size}_tf_no_top.h5",
+    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{size}_no_top.h5",
     "DenseNet": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
 }
 _WEIGHTS_HOST = "storage.googleapis.com"
@@ -42,11 +43,7 @@ _PATIENCE = 5  # seconds
 
 def thumbnails(X):
     """16x16 grey thumbnails as flat rows, out of paths or of uint8 arrays."""
-    rows = []
-    for item in X:
-        image = Image.open(item) if isinstance(item, str) else Image.fromarray(np.squeeze(item))
-        rows.append(np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BOX)).ravel())
-    return np.array(rows) / 255
+    return np.array([read(x, "L", 16, Image.Resampling.BOX).ravel() for x in X]) / 255
 
 
 def majority(random_state):
@@ -107,28 +104,31 @@ def read_settings(items):
     return settings
 
 
-def choose_weights(choice, names, settings):
-    """Settle where the weights of the backbones come from; return a line about it, or None.
-
-    ``settings`` of the models concerned are completed in place.
-    """
+def without_weights(choice, names, settings):
+    """Return the backbones that start from random weights, and why."""
     backbones = [n for n in names if n in FROM_SCRATCH and "weights" not in settings[n]]
-    if choice == "auto":
-        folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-        missing = [n for n in backbones if not (folder / _CACHED[n]).exists()]
-        scratch = [] if not missing or _reachable(_WEIGHTS_HOST) else missing
-    else:
-        scratch = backbones if choice == "none" else []
-    for name in scratch:
-        settings[name] = FROM_SCRATCH[name] | settings[name]
-    if not scratch:
-        return None
-    why = "as asked" if choice == "none" else "no ImageNet weights in Keras' cache, and no network"
-    return f"{' and '.join(scratch)}: random weights, trained whole on small images ({why})."
+    if choice == "none":
+        return backbones, "as asked"
+    if choice == "imagenet":
+        return [], ""
+    missing = [n for n in backbones if not _is_cached(n, settings[n])]
+    if missing and _reachable(_WEIGHTS_HOST):
+        missing = []
+    return missing, "no ImageNet weights in Keras' cache, and no network"
+
+
+def _is_cached(name, settings):
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(settings.get("alpha", 1.0))
+    size = settings.get("image_size", 224)
+    size = size if size in (128, 160, 192) else 224
+    return (folder / _CACHED[name].format(alpha=alpha, size=size)).exists()
 
 
 def _reachable(host):
     """Whether a connection opens within a few seconds; looking up a name may hang, so a thread."""
+    if urllib.request.getproxies():  # Keras downloads through it
+        return True
     opened = threading.Event()
 
     def connect():

@@ -1,9 +1,13 @@
 """What compare.py can be run on: synthetic images, a folder, a MedMNIST file, a fetched set."""
 
+import hashlib
+import os
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from lungestimators import (
     fetch_lung_disease,
@@ -35,19 +39,49 @@ class Problem(NamedTuple):
     split: tuple | None
     synthetic: bool
 
+    def digest(self):
+        """What tells this data from other data: labels, split, pixels or the state of the files."""
+        digest = hashlib.sha256(repr((self.names, self.y.tolist())).encode())
+        for rows in self.split or ():
+            digest.update(rows.tobytes())
+        if self.X.dtype.kind == "U":
+            for path in self.X:
+                state = os.stat(path)
+                digest.update(repr((path, state.st_size, state.st_mtime_ns)).encode())
+        else:
+            digest.update(np.ascontiguousarray(self.X))
+        return digest.hexdigest()
+
 
 def load(data, difficulty, seed, quick):
     """Return the problem that ``--data`` names; None stands for synthetic images."""
     try:
         problem = _load(data, difficulty, seed)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(str(error)) from error
+    except (OSError, ValueError, TypeError, EOFError, ImportError, zipfile.BadZipFile) as error:
+        raise InputError(f"{data or 'synthetic images'}: {error}") from error
     if quick:
         rows = np.concatenate(
             [np.flatnonzero(problem.y == c)[:QUICK_IMAGES_PER_CLASS] for c in np.unique(problem.y)]
         )
-        problem = problem._replace(X=problem.X[rows], y=problem.y[rows], split=None)
+        problem = problem._replace(X=problem.X[rows], y=problem.y[rows])
+        if problem.split is not None:
+            few = np.arange(len(rows))
+            problem = problem._replace(split=(few[::2], few[1::2]))
     return problem
+
+
+def check_splits(problem, folds):
+    """Raise where a part of the data would lack a class."""
+    counts = np.bincount(problem.y, minlength=len(problem.names))
+    if problem.split is None and counts.min() < folds:
+        raise InputError(
+            f"{problem.names[counts.argmin()]!r} has {counts.min()} images: too few for "
+            f"{folds} folds"
+        )
+    for rows, part in zip(problem.split or (), ("train", "test"), strict=False):
+        lacking = set(range(len(problem.names))) - set(problem.y[rows])
+        if lacking:
+            raise InputError(f"there is no image of {problem.names[lacking.pop()]!r} in {part}")
 
 
 def _load(data, difficulty, seed):
@@ -64,7 +98,9 @@ def _load(data, difficulty, seed):
     if path.suffix == ".npz":
         return _medmnist(path)
     if path.exists():
-        name = path.resolve().parent.name if path.name in ("train", "test") else path.name
+        whole = path.resolve()
+        part = whole.name in ("train", "test")
+        name = f"{whole.parent.name}-{whole.name}" if part else whole.name
         return _from_bunch(name, load_image_folder(path))
     if data == "lung-disease":
         return _from_bunch(data, fetch_lung_disease())
@@ -96,7 +132,21 @@ def _medmnist(path):
         if missing:
             raise InputError(f"{path.name} lacks {', '.join(missing)}: it is no MedMNIST file")
         train, train_y, val, val_y = (arrays[name] for name in needed)
-    y = np.concatenate([train_y, val_y]).ravel().astype(int)
+    X, labels = np.concatenate([train, val]), np.concatenate([train_y, val_y])
+    if labels.size != len(X):
+        raise InputError(f"{path.name}: the labels have the shape {labels.shape}, not one an image")
+    classes, y = np.unique(labels.ravel(), return_inverse=True)
     split = np.arange(len(train)), np.arange(len(train), len(y))
-    names = [str(c) for c in np.unique(y)]
-    return Problem(path.stem, np.concatenate([train, val]), y, names, split, False)
+    return Problem(path.stem, X, y, [str(c) for c in classes], split, False)
+
+
+def read(item, mode, side, resample):
+    """One image, a path or uint8 pixels, as a PIL image of ``side`` pixels."""
+    if isinstance(item, str):
+        with Image.open(item) as image:
+            if image.mode.startswith("I;16"):  # Pillow would clip it at 255
+                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+            image = image.convert(mode)
+    else:
+        image = Image.fromarray(np.squeeze(item)).convert(mode)
+    return np.asarray(image.resize((side, side), resample))

@@ -7,13 +7,12 @@ order. What the publication leaves open is settled as commonly done: Adam for th
 RMSprop for MobileNet; a backbone is frozen where it has ImageNet weights.
 """
 
-import json
-
 import keras
 import numpy as np
 import report
-from models import PUBLISHED, TITLES, choose_weights
-from problems import InputError
+from models import PUBLISHED, without_weights
+from PIL import Image
+from problems import InputError, read
 from sklearn.model_selection import train_test_split
 
 IMAGE_SIZE = 48
@@ -32,7 +31,13 @@ def main(problem, settings, arguments, out, command):
     names = [name for name in arguments.models if name in PUBLISHED]
     if not names:
         raise InputError(f"--protocol published: choose among {', '.join(PUBLISHED)}")
-    note = choose_weights("none" if arguments.quick else arguments.weights, names, settings)
+    others = {key for name in names for key in settings[name]} - {"weights", "alpha"}
+    if others:
+        raise InputError(f"--protocol published has its own settings: leave out {sorted(others)}")
+    weights = "none" if arguments.quick else arguments.weights
+    random_names, why = without_weights(weights, names, settings)
+    for name in random_names:
+        settings[name]["weights"] = None
     train, test = problem.split or train_test_split(
         np.arange(len(problem.y)), test_size=0.2, stratify=problem.y, random_state=arguments.seed
     )
@@ -41,23 +46,27 @@ def main(problem, settings, arguments, out, command):
         f"The published procedure on {len(train)} images, scored on {len(test)} ({how}). "
         f"{report.SYNTHETIC if problem.synthetic else report.REAL}"
     )
-    if note:
-        description += f" {note.replace(', trained whole on small images', '')}"
+    if random_names:
+        description += f" {' and '.join(random_names)}: random weights, trained whole ({why})."
+    if "alpha" in settings.get("MobileNet", {}):
+        description += f" MobileNet: alpha={settings['MobileNet']['alpha']}."
     print(description, flush=True)
+    n_classes = len(problem.names)
+    for name in names:  # weights that are missing show before anything is trained
+        if name != "CNN":
+            build(name, n_classes, settings[name])
     X = pixels(problem.X)
     rows = []
     for name in names:
         said, history = redo(name, settings[name], X, problem.y, train, test, arguments)
         rows.append(dict(model=name, **both_ways(said, problem.y[test], arguments.seed)))
         rows[-1]["val_accuracy"] = history["val_accuracy"]
-        print(
-            f"  {name}: {len(history['loss'])} epochs, the best of them restored",
-            flush=True,
-        )
+        print(f"  {name}: {len(history['loss'])} epochs, the best of them restored", flush=True)
     table = report.markdown_table(cells(rows))
     print(f"\n{table}\n\n{NOTES}")
-    (out / "results.md").write_text(f"```\n{command}\n```\n\n{description}\n\n{table}\n\n{NOTES}\n")
-    (out / "results.json").write_text(json.dumps(dict(command=command, rows=rows), indent=1) + "\n")
+    text = f"```\n{command}\n```\n\n{description}\n\n{table}\n\n{NOTES}\n"
+    (out / "results.md").write_text(text, encoding="utf-8")
+    report.save(out / "results.json", dict(command=command, rows=rows))
     print(f"\nWritten to {out}: results.json, results.md")
     return 0
 
@@ -70,16 +79,9 @@ NOTES = (
 
 
 def pixels(X):
-    """All images at 48 pixels, RGB, in 0..1."""
-    if X.dtype.kind in "UO":
-        X = [np.asarray(keras.utils.load_img(path)) for path in X]
-    images = np.empty((len(X), IMAGE_SIZE, IMAGE_SIZE, 3), np.float32)
-    for row, image in enumerate(X):
-        image = np.asarray(image, np.float32)
-        image = image.reshape(*image.shape[:2], -1) * np.ones(3, np.float32)
-        resized = keras.ops.image.resize(image, (IMAGE_SIZE, IMAGE_SIZE), "nearest")
-        images[row] = keras.ops.convert_to_numpy(resized)
-    return images / 255
+    """All images at 48 pixels, RGB, in 0..1; the nearest pixel, as Keras' generator takes it."""
+    size, nearest = IMAGE_SIZE, Image.Resampling.NEAREST
+    return np.array([read(x, "RGB", size, nearest) for x in X], np.float32) / 255
 
 
 def redo(name, settings, X, y, train, test, arguments):
@@ -161,7 +163,7 @@ def cells(rows):
         low, high = row["as_scored_range"]
         lines.append(
             [
-                TITLES.get(row["model"], row["model"]),
+                row["model"],
                 f"{row['as_scored']:.3f}",
                 f"{low:.3f} to {high:.3f}",
                 f"{row['chance']:.3f}",

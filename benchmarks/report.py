@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import shutil
 from pathlib import Path
 
 import matplotlib
@@ -74,8 +75,10 @@ def markdown_table(lines):
 
 NOTES = (
     "balanced: mean of the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
-    "share of a class that was recognised; fit s, ms/image: medians over the fits; published: on "
-    "66 other images, and at chance for reasons given in docs/published-results.md."
+    "share of a class that was recognised; fit s, ms/image: medians over the fits, without the "
+    "forward pass of a frozen backbone whose outputs an earlier fold has left in memory; "
+    "published: on a test set of 66 images, at chance for reasons given in "
+    "docs/published-results.md."
 )
 
 
@@ -98,7 +101,7 @@ def figures(problem, rows):
         _confusion(problem, rows),
         "Confusion matrices, by true class",
     )
-    drawn["roc.png"] = (_roc(problem, rows), "ROC curves of each class against the others")
+    drawn["roc.png"] = (_roc(problem, rows), "ROC curves, predictions of all folds pooled")
     return drawn
 
 
@@ -113,7 +116,7 @@ def _accuracy(problem, rows):
             ax.plot(row["published"], place, "x", color="C3")
     ax.plot([], [], "o", color="C0", label="here")
     if any(row["published"] for row in rows):
-        ax.plot([], [], "x", color="C3", label="published, on other images")
+        ax.plot([], [], "x", color="C3", label="published")
     largest = np.bincount(problem.y).max() / len(problem.y)
     ax.axvline(largest, color="0.6", linestyle=":", label="always the largest class")
     ax.set_yticks(range(len(rows)), [row["title"] for row in rows])
@@ -178,26 +181,28 @@ def _roc(problem, rows):
 
 
 def write(out, problem, rows, state, description):
-    """Write Markdown, figures and the HTML page; results.json is written as the run goes on."""
+    """Write Markdown, figures and the HTML page."""
     lines = cells(rows, problem.names)
     table = markdown_table(lines)
     text = f"```\n{state['command']}\n```\n\n{description}\n\n{table}\n\n{NOTES}\n"
-    (out / "results.md").write_text(text)
+    (out / "results.md").write_text(text, encoding="utf-8")
     drawn = figures(problem, rows)
-    (out / "figures").mkdir(exist_ok=True)
+    shutil.rmtree(out / "figures", ignore_errors=True)
+    (out / "figures").mkdir()
     pictures = []
     for name, (figure, caption) in drawn.items():
         path = out / "figures" / name
         figure.savefig(path, dpi=110)
         plt.close(figure)
         pictures.append((path, caption))
-    (out / "report.html").write_text(_page(problem, lines, pictures, state, description))
+    page = _page(problem, lines, pictures, state, description)
+    (out / "report.html").write_text(page, encoding="utf-8")
 
 
 def save(path, state):
     """Write JSON whole or not at all."""
     part = Path(f"{path}.part")
-    part.write_text(json.dumps(state, indent=None, separators=(",", ":")) + "\n")
+    part.write_text(json.dumps(state, separators=(",", ":")) + "\n", encoding="utf-8")
     part.replace(path)
 
 

@@ -120,13 +120,17 @@ def interval(accuracy, n_test, n_images, split):
     """95 % interval of the accuracy.
 
     One split: Wilson's, on the mean over seeds. Cross-validation: Student's t with the variance
-    corrected for folds that share training images (Nadeau and Bengio, 2003).
+    corrected for folds that share training images (Nadeau and Bengio, 2003), but not narrower than
+    Wilson's on all images: folds may agree by chance.
     """
+    tested = n_images if split is None else n_test
+    right = round(float(accuracy.mean()) * tested)
+    wilson = stats.binomtest(right, tested).proportion_ci(method="wilson")
     if split is not None:
-        right = round(float(accuracy.mean()) * n_test)
-        wilson = stats.binomtest(right, n_test).proportion_ci(method="wilson")
         return float(wilson.low), float(wilson.high)
     n = len(accuracy)
     variance = accuracy.var(ddof=1) * (1 / n + n_test / (n_images - n_test))
     half = stats.t.ppf(0.975, n - 1) * np.sqrt(variance)
-    return max(0.0, float(accuracy.mean() - half)), min(1.0, float(accuracy.mean() + half))
+    low = min(accuracy.mean() - half, wilson.low)
+    high = max(accuracy.mean() + half, wilson.high)
+    return max(0.0, float(low)), min(1.0, float(high))

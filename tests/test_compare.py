@@ -45,6 +45,16 @@ def bad_arguments(tmp_path):
     make_folder(tmp_path / "splits" / "train", classes=["a", "b"])
     make_folder(tmp_path / "splits" / "test", classes=["a", "c"])
     np.savez(tmp_path / "other.npz", X=np.zeros(3))
+    (tmp_path / "broken.npz").write_bytes(b"PK broken")
+    labels = np.zeros((4, 14), np.uint8)
+    images = np.zeros((4, 28, 28), np.uint8)
+    np.savez(
+        tmp_path / "multi.npz",
+        train_images=images,
+        train_labels=labels,
+        val_images=images,
+        val_labels=labels,
+    )
     (tmp_path / "file").write_text("in the way")
     return {
         "difficulty": (["--difficulty", "2"], "difficulty=2.0 must be between 0 and 1"),
@@ -53,6 +63,17 @@ def bad_arguments(tmp_path):
         "no image": (["--data", tmp_path / "empty"], "two or more"),
         "one class": (["--data", tmp_path / "one"], "two or more"),
         "other classes": (["--data", tmp_path / "splits"], "differ"),
+        "few images": (["--data", good, "--folds", "13"], "too few for 13 folds"),
+        "value": (["--data", good, "--models", "CNN", "--set", "CNN.epochs=-1"], "epochs"),
+        "weights": (
+            ["--data", good, "--models", "MobileNet", "--set", "MobileNet.weights=no.h5"],
+            "no.h5",
+        ),
+        "broken archive": (["--data", tmp_path / "broken.npz"], "broken.npz"),
+        "many labels": (["--data", tmp_path / "multi.npz"], "not one an image"),
+        "output in the data": (["--data", good, "--out", good / "out"], "taken for images"),
+        "published setting": (["--protocol", "published", "--set", "CNN.epochs=2"], "leave out"),
+        "output and check": (["--data", good, "--check", "--out", tmp_path], "leave out --out"),
         "other arrays": (["--data", tmp_path / "other.npz"], "lacks train_images"),
         "parameter": (["--data", good, "--set", "CNN.colour=3"], "colour"),
         "set": (["--data", good, "--set", "GAN.alpha=3"], "MODEL.PARAMETER=VALUE"),
@@ -67,7 +88,7 @@ def bad_arguments(tmp_path):
 
 def test_bad_arguments_are_one_line_and_status_2(compare, tmp_path, capsys):
     for name, (arguments, message) in bad_arguments(tmp_path).items():
-        if "--out" not in arguments:
+        if "--out" not in arguments and "--check" not in arguments:
             arguments = [*arguments, "--out", tmp_path / "out"]
         assert compare.main([str(argument) for argument in arguments]) == 2, name
         printed = capsys.readouterr()
@@ -85,7 +106,7 @@ def test_it_prints_a_table_and_writes_results_figures_and_a_page(compare, folder
     assert "| CNN " in printed
     assert "0.485" in printed
     state = json.loads((out / "results.json").read_text())
-    assert state["complete"]
+    assert not (out / "unfinished.json").exists()
     cnn, majority, thumbnails = state["rows"]
     assert len(cnn["scores"]) == 2
     assert cnn["accuracy"] == pytest.approx(np.mean([s["accuracy"] for s in cnn["scores"]]))
@@ -106,7 +127,8 @@ def test_it_prints_a_table_and_writes_results_figures_and_a_page(compare, folder
         "roc.png",
     }
     assert page.count("data:image/png;base64,") == len(drawn)
-    assert "http" not in page.replace("https://", "http://").split("<pre>")[0]
+    assert 'src="http' not in page
+    assert "href=" not in page
 
 
 def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
@@ -123,7 +145,7 @@ def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
 
     monkeypatch.setattr(compare, "evaluate", interrupted)
     assert compare.main(argv) == 130
-    assert "finished: Majority" in capsys.readouterr().err
+    assert "Interrupted" in capsys.readouterr().err
     monkeypatch.setattr(compare, "evaluate", evaluate)
     assert compare.main(argv) == 0
     printed = capsys.readouterr().out
@@ -132,6 +154,18 @@ def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
     assert "Thumbnails: fit 2 of 2" in printed
     assert compare.main(argv) == 0  # a run that was finished starts anew
     assert "Majority: fit" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_on_other_images_is_not_taken_up(compare, folder, capsys, tmp_path):
+    argv = ["--data", folder, "--models", "Majority", "--folds", "2", "--out", tmp_path / "out"]
+    argv = [str(argument) for argument in argv]
+    assert compare.main(argv) == 0
+    file = tmp_path / "out" / "results.json"
+    file.rename(tmp_path / "out" / "unfinished.json")
+    capsys.readouterr()
+    Image.fromarray(np.full((16, 16), 77, np.uint8)).save(folder / "a" / "0.png")
+    assert compare.main(argv) == 0
+    assert "had finished" not in capsys.readouterr().out
 
 
 def test_check_fails_below_the_committed_interval_only(compare, folder, capsys, monkeypatch):
@@ -146,6 +180,8 @@ def test_check_fails_below_the_committed_interval_only(compare, folder, capsys, 
     capsys.readouterr()
     assert compare.main([*argv, "--check"]) == 1
     assert "is below the committed 1.010" in capsys.readouterr().out
+    assert compare.main([*argv, "--check", "--seed", "1"]) == 2
+    assert "were made by" in capsys.readouterr().err
 
 
 def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path, capsys):
@@ -176,17 +212,17 @@ def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
     models = sys.modules["models"]
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(models, "_reachable", lambda host: False)
-    settings = models.read_settings(["DenseNet.epochs=3"])
-    line = models.choose_weights("auto", ["CNN", "DenseNet"], settings)
-    assert line.startswith("DenseNet: random weights")
-    assert settings["DenseNet"]["weights"] is None
-    assert settings["DenseNet"]["epochs"] == 3
-    assert settings["CNN"] == {}
+    names = ["CNN", "MobileNet", "DenseNet"]
+    settings = models.read_settings(["MobileNet.alpha=0.25"])
+    assert models.without_weights("auto", names, settings)[0] == ["MobileNet", "DenseNet"]
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / models._CACHED["DenseNet"]).touch()
-    settings = models.read_settings([])
-    assert models.choose_weights("auto", ["DenseNet"], settings) is None
-    assert settings["DenseNet"] == {}
+    (tmp_path / "models" / "mobilenet_2_5_224_tf_no_top.h5").touch()
+    assert models.without_weights("auto", names, settings)[0] == ["DenseNet"]
+    assert models.without_weights("auto", names, models.read_settings([]))[0] == names[1:]
+    assert models.without_weights("none", names, settings)[0] == names[1:]
+    assert models.without_weights("imagenet", names, settings)[0] == []
+    settings = models.read_settings(["DenseNet.weights=file.h5"])
+    assert models.without_weights("none", ["DenseNet"], settings)[0] == []
 
 
 def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
@@ -213,10 +249,19 @@ def test_the_interval_of_one_split_is_wilsons(compare):
 
 
 def test_the_interval_of_folds_is_wider_than_if_they_were_independent(compare):
-    accuracy = np.array([0.90, 0.92, 0.94, 0.96, 0.98])
+    accuracy = np.array([0.80, 0.84, 0.88, 0.92, 0.96])
     low, high = sys.modules["scores"].interval(accuracy, 20, 100, split=None)
-    # t(0.975, 4 df) = 2.776; variance 0.001 times (1/5 + 20/80).
-    assert high - low == pytest.approx(2 * 2.7764 * np.sqrt(0.001 * 0.45), rel=1e-4)
+    # t(0.975, 4 df) = 2.776; variance 0.004 times (1/5 + 20/80).
+    half = 2.7764 * np.sqrt(0.004 * 0.45)
+    assert low == pytest.approx(0.88 - half, rel=1e-4)
+    assert high == pytest.approx(0.88 + half, rel=1e-4)
+
+
+def test_the_interval_of_folds_that_agree_is_not_empty(compare):
+    low, high = sys.modules["scores"].interval(np.full(5, 1.0), 20, 100, split=None)
+    # Wilson's for 100 of 100: 1 / (1 + 1.96**2 / 100).
+    assert low == pytest.approx(1 / (1 + 1.959964**2 / 100), rel=1e-4)
+    assert high == pytest.approx(1)
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
@@ -233,8 +278,11 @@ def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
 def test_the_published_procedure_runs_on_a_given_split(compare, tmp_path, capsys):
     make_folder(tmp_path / "lungs" / "train")
     make_folder(tmp_path / "lungs" / "test", n=5)
-    argv = ["--data", tmp_path / "lungs", "--protocol", "published", "--models", "CNN", "--quick"]
+    argv = ["--data", tmp_path / "lungs", "--protocol", "published", "--models", "CNN"]
     assert compare.main([str(a) for a in [*argv, "--out", tmp_path / "out"]]) == 0
-    assert "as it should be" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "on 36 images, scored on 15 (the given test set)" in printed
     (row,) = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert row["as_scored_range"][0] <= row["as_scored"] <= row["as_scored_range"][1]
+    assert f"{row['as_scored']:.3f}" in printed
+    assert f"{row['accuracy']:.3f}" in printed
+    assert len(row["val_accuracy"]) <= 10
