@@ -1,5 +1,6 @@
 """Synthetic chest radiographs: patients, disease, exposure; the anatomy is in ``thorax``."""
 
+import numbers
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,6 +64,9 @@ def make_chest_xrays(
     >>> X.shape, X.dtype.name, np.bincount(y)
     ((12, 64, 64), 'uint8', array([4, 4, 4]))
     """
+    for name, value in (("n_samples", n_samples), ("image_size", image_size)):
+        if not isinstance(value, numbers.Integral):
+            raise TypeError(f"{name}={value!r} must be a whole number")
     counts = _counts(n_samples, weights)
     if not 0 <= difficulty <= 1:
         raise ValueError(f"difficulty={difficulty!r} must be between 0 and 1")
@@ -203,7 +207,7 @@ def _opacity(y, difficulty, p, lungs, x, y_cm, noise, random):
     n = len(y)
     kind = y[:, None, None]
     strength = np.exp(0.2 * np.clip(random.standard_normal((n, 1, 1)), -2, 2))
-    strength = (3.0 * (1 - difficulty) * strength).astype("f4")
+    strength = (2.7 * (1 - difficulty) * strength).astype("f4")
     one_side = random.uniform(0.7, 1.0, (n, 1, 1)).astype("f4")
     favoured = random.random((n, 1, 1)) < 0.5
     asymmetry = np.where(lungs.left == favoured, 1, one_side)

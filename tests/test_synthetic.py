@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from joblib import Parallel
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lungestimators import make_chest_xrays
+from lungestimators import make_chest_xrays, synthetic
 
 
 def test_it_returns_grey_images_and_their_classes():
@@ -56,6 +57,27 @@ def test_weights_are_the_proportions_of_the_classes():
 def test_what_cannot_be_made_is_said(parameters, message):
     with pytest.raises(ValueError, match=message):
         make_chest_xrays(**parameters)
+
+
+@pytest.mark.parametrize("parameters", [dict(n_samples=2.5), dict(image_size=64.0)])
+def test_whole_numbers_are_asked_for(parameters):
+    with pytest.raises(TypeError, match="must be a whole number"):
+        make_chest_xrays(**parameters)
+
+
+def test_the_images_do_not_depend_on_the_number_of_threads(monkeypatch):
+    X, _ = make_chest_xrays(120, image_size=32, random_state=0)
+    monkeypatch.setattr(synthetic, "Parallel", lambda **options: Parallel(n_jobs=1))
+    again, _ = make_chest_xrays(120, image_size=32, random_state=0)
+    np.testing.assert_array_equal(X, again)
+
+
+def test_thumbnails_hardly_show_the_pattern_that_is_the_class():
+    # CNNClassifier has 0.95 here: benchmarks/results/synthetic.
+    X, y = make_chest_xrays(300, random_state=0)
+    thumbnails = X.reshape(300, 16, 8, 16, 8).mean(axis=(2, 4)).reshape(300, -1)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    assert cross_val_score(model, thumbnails, y).mean() < 0.95 - 0.15
 
 
 def test_at_difficulty_1_the_class_is_drawn_nowhere():
