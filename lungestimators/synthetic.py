@@ -207,7 +207,7 @@ def _opacity(y, difficulty, p, lungs, x, y_cm, noise, random):
     n = len(y)
     kind = y[:, None, None]
     strength = np.exp(0.2 * np.clip(random.standard_normal((n, 1, 1)), -2, 2))
-    strength = (2.7 * (1 - difficulty) * strength).astype("f4")
+    strength = (3.2 * (1 - difficulty) ** 1.4 * strength).astype("f4")
     one_side = random.uniform(0.7, 1.0, (n, 1, 1)).astype("f4")
     favoured = random.random((n, 1, 1)) < 0.5
     asymmetry = np.where(lungs.left == favoured, 1, one_side)
