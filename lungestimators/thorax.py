@@ -72,7 +72,7 @@ def attenuation(p, lungs, opacity, x, y, noise, random):
     path -= _SOFT * 6.0 * p.stomach * gas * _edge(y - lungs.floor, 0.4)
     bowel = np.maximum(noise.field(0.9), 0) * _edge(y - lungs.floor - 2, 2.0)
     path -= _SOFT * 0.8 * bowel * (body > 0)
-    path += _BONE * p.bone * _bones(p, lungs, x, y)
+    path += _BONE * p.bone * _bones(p, x, y)
     return np.maximum(path, 0)
 
 
@@ -154,7 +154,7 @@ def _vessels(p, noise, random, x, y):
     return np.minimum(drawn, 2.5)
 
 
-def _bones(p, lungs, x, y):
+def _bones(p, x, y):
     """Path through spine, ribs, clavicles and shoulder blades."""
     return _spine(p, x, y) + _ribs(p, x, y) + _shoulder_girdle(p, x, y)
 
