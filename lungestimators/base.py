@@ -5,7 +5,7 @@ import os
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state, column_or_1d
@@ -14,19 +14,16 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
-    validate_data,
 )
 
-from . import checks, images
-
-# Rows whose prepared images are held at once by predict_proba.
-_PREDICT_CHUNK = 256
+from . import checks
+from .inputs import ImageInput
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = ("_parts", "_model", "_seed", "_pixel_range", "_pixel_dtype", "_optimizer_state")
 
 
-class LungClassifier(ClassifierMixin, BaseEstimator):
+class LungClassifier(ClassifierMixin, ImageInput):
     """Common part of the classifiers: parameters, X, y, weights and labels.
 
     A child names its parameters in ``__init__`` and its network in ``_backbone``.
@@ -136,14 +133,12 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
                 self.history_, self.n_iter_ = {}, 0
             stages = self._stages()
             stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
-            self._parts, history, optimizer_state = training.run_stage(
+            self._parts, history, optimizer_state = training.partial_fit(
                 self._parts,
-                stage._replace(epochs=1),
+                stage,
                 self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
-                None,
                 self._options(),
-                learning_rate=lambda epoch: stage.learning_rate,
-                first_epoch=self.n_iter_,
+                epoch=self.n_iter_,
                 optimizer_state=getattr(self, "_optimizer_state", {}).get(stage.trainable),
             )
             self._optimizer_state = {stage.trainable: optimizer_state}
@@ -169,19 +164,21 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
 
-        from . import features
+        from . import blueprints, extraction
 
-        pixel_range = self._range_of(X)
         backbone, head = self._parts
+        trainable = self._trainable()
+        network, cache = backbone, None
+        if trainable != "all":
+            network, cache = (
+                blueprints.below(backbone, trainable),
+                checks.cache_name(self.feature_cache),
+            )
         probabilities = np.empty((len(X), len(self.classes_)))
-        for start in range(0, len(X), _PREDICT_CHUNK):
-            rows = slice(start, start + _PREDICT_CHUNK)
-            prepared = features.prepare(X[rows], self.image_size, self._channels(), pixel_range)
-            if self._is_frozen():
-                vectors = features.extract(backbone, prepared, self._cache())
-            else:
-                vectors = features.run(backbone, prepared)
-            probabilities[rows] = features.run(head, vectors)
+        for rows, vectors in extraction.stream(network, self._images(X), cache):
+            if trainable == "top":
+                vectors = blueprints.above(backbone).run(vectors)
+            probabilities[rows] = head.run(vectors)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def predict(self, X):
@@ -224,11 +221,6 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         state.pop("_model", None)
         return state
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
     # What fit and partial_fit share
 
     @contextlib.contextmanager
@@ -250,43 +242,34 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
 
     def _start(self, X, random_state):
         """Build the initial network for the pixels at hand."""
-        from . import training
+        from . import blueprints
 
-        backbone, options = self._backbone()
-        self._parts = training.initial_parts(
-            backbone=backbone,
-            options=options,
-            image_size=self.image_size,
-            channels=self._channels(),
-            weights=None if self.weights is None else os.fspath(self.weights),
-            n_classes=len(self.classes_),
-            dense_units=self.dense_units,
-            dropout=self.dropout,
-            seed=int(random_state.randint(2**31)),
+        name, options = self._backbone()
+        seed = int(random_state.randint(2**31))
+        backbone = blueprints.initial_backbone(
+            name,
+            options,
+            self.image_size,
+            self._channels(),
+            None if self.weights is None else os.fspath(self.weights),
+            seed,
         )
+        head = blueprints.initial_head(
+            backbone.n_outputs, len(self.classes_), self.dense_units, self.dropout, seed
+        )
+        self._parts = blueprints.Parts(backbone, head)
         self._seed = int(random_state.randint(2**31))
-        self._pixel_range, self._pixel_dtype = (0.0, 1.0), None
-        if not isinstance(X, list):
-            self._pixel_range, self._pixel_dtype = images.pixel_range(X), X.dtype
+        self._remember_range(X)
 
     def _training_data(self, X, y, sample_weight, rows):
-        from . import features, training
+        from . import training
 
-        chosen = [X[row] for row in rows] if isinstance(X, list) else X[rows]
         weight = sample_weight[rows]
         if self.class_weight is not None:
             weight = weight * self._weights_by_class(y[rows])
         return training.Data(
-            features.prepare(chosen, self.image_size, self._channels(), self._range_of(X)),
-            y[rows],
-            (weight / weight.mean()).astype(np.float32),
+            self._images(X, rows), y[rows], (weight / weight.mean()).astype(np.float32)
         )
-
-    def _range_of(self, X):
-        """The pixel values that are black and white; files know their own."""
-        if isinstance(X, list):
-            return None
-        return images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
 
     def _weights_by_class(self, y):
         class_weight = self.class_weight
@@ -333,57 +316,22 @@ class LungClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _options(self):
-        from . import training
+        from . import augmentation, training
 
         return training.Options(
-            feature_cache=self._cache(),
+            feature_cache=checks.cache_name(self.feature_cache),
             batch_size=self.batch_size,
             optimizer=self.optimizer,
-            augment=training.augmentation(self.augment),
+            augment=augmentation.as_json(self.augment),
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
             seed=self._seed,
         )
 
-    def _is_frozen(self):
-        return self.trainable == "head" or (self.trainable == "auto" and self.weights is not None)
+    def _trainable(self):
+        from . import training
 
-    def _cache(self):
-        return None if self.feature_cache is None else os.fspath(self.feature_cache)
-
-    def _channels(self):
-        return self.image_shape_[2]
-
-    # Checks
-
-    def _check_X(self, X, reset):
-        """Return X as a list of paths or as an array of shape (n, height, width, channels)."""
-        if images.holds_paths(X):
-            if self.image_shape is not None:
-                raise ValueError(
-                    f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
-                    "image_shape=None"
-                )
-            if reset:
-                self.image_shape_ = (None, None, 3)
-            return images.check_paths(X)
-        X = images.stack(X)
-        if self.image_shape is not None or np.ndim(X) <= 2:
-            X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
-        else:
-            X = images.check_pixels(X)
-        X = images.as_images(X, self.image_shape)
-        shape = X.shape[1:]
-        if reset:
-            self.image_shape_ = shape
-        elif any(
-            size not in (None, got) for size, got in zip(self.image_shape_, shape, strict=True)
-        ):
-            raise ValueError(
-                f"X holds images of shape {shape}, but {type(self).__name__} was fitted on images "
-                f"of shape {self.image_shape_} (height, width, channels)"
-            )
-        return X
+        return training.resolve(self.trainable, self.weights is not None)
 
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""

@@ -8,6 +8,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from . import store
+
 
 def check_y(X, y):
     """Return y as one class label an image, or raise."""
@@ -23,15 +25,25 @@ def check_y(X, y):
     return y
 
 
+def check_backbone_parameters(estimator):
+    """Raise unless the parameters that say what the network is and where features are kept fit."""
+    _whole(estimator, "image_size", 1)
+    if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
+        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+    cache_name(estimator.feature_cache)
+
+
+def cache_name(feature_cache):
+    """Return ``feature_cache`` as a str or None, the directory opened, or raise."""
+    if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
+        raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
+    name = None if feature_cache is None else os.fspath(feature_cache)
+    store.open_store(name)
+    return name
+
+
 def check_parameters(estimator):
     """Raise unless every parameter of a classifier is of its type and in its range."""
-
-    def whole(name, smallest):
-        value = getattr(estimator, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name}={value!r} must be a whole number")
-        if value < smallest:
-            raise ValueError(f"{name}={value!r} must be at least {smallest}")
 
     def between(name, low, high, right):
         value = getattr(estimator, name)
@@ -40,9 +52,10 @@ def check_parameters(estimator):
         if not low < value < high and not (name == "dropout" and value == 0):
             raise ValueError(f"{name}={value!r} must be {right}")
 
-    for name in ("image_size", "epochs", "batch_size", "dense_units", "n_iter_no_change"):
-        whole(name, 1)
-    whole("fine_tune_epochs", 0)
+    check_backbone_parameters(estimator)
+    for name in ("epochs", "batch_size", "dense_units", "n_iter_no_change"):
+        _whole(estimator, name, 1)
+    _whole(estimator, "fine_tune_epochs", 0)
     for name in ("learning_rate", "fine_tune_learning_rate"):
         between(name, 0, np.inf, "above 0")
     between("validation_fraction", 0, 1, "between 0 and 1")
@@ -60,16 +73,16 @@ def check_parameters(estimator):
             f"class_weight={estimator.class_weight!r} must be None, 'balanced' or a dict of class "
             "label to weight"
         )
-    if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
-        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
-    if estimator.feature_cache is not None and not isinstance(
-        estimator.feature_cache, str | os.PathLike
-    ):
-        raise TypeError(
-            f"feature_cache={estimator.feature_cache!r} must be 'memory', None or a directory"
-        )
 
-    from . import training
+    from . import augmentation, training
 
     training.check_optimizer(estimator.optimizer)
-    training.augmentation(estimator.augment)
+    augmentation.as_json(estimator.augment)
+
+
+def _whole(estimator, name, smallest):
+    value = getattr(estimator, name)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} must be a whole number")
+    if value < smallest:
+        raise ValueError(f"{name}={value!r} must be at least {smallest}")

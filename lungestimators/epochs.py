@@ -5,10 +5,15 @@ import math
 import keras
 import numpy as np
 
-from .reuse import Parts
+from . import augmentation, compiled
+from .blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024
+
+# Batches that are handed over at once: enough to lose no time between small ones, and few enough
+# to show progress and to be interrupted.
+_CALL_BYTES = 4 * 2**20
 
 
 class TrainingNetwork(keras.Model):
@@ -41,78 +46,142 @@ class TrainingNetwork(keras.Model):
     def _learnt(self):
         return [layer.name for layer in self.layers if layer.name in Parts._fields]
 
-    def settle_batch_norm(self, images, batch_size, seed):
+    def learning_batch_norms(self):
+        """Return the layers of batch normalisation whose statistics move."""
+        return [
+            layer
+            for layer in self._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        ]
+
+    def call_learnt(self, x):
+        """Call the learnt parts one after another in training mode, without augmentation."""
+        for name in self._learnt():
+            x = self.get_layer(name)(x, training=True)
+        return x
+
+    def settle_batch_norm(self, x, batch_size, seed):
         """Set the moving statistics of batch normalisation to plain averages over the images.
 
         After few steps they are still part initial value, part statistics of earlier weights, and
         the network in inference mode is not the one that was trained.
         """
-        layers = [
-            layer
-            for layer in self._flatten_layers()
-            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-        ]
-        if not layers:
+        if not self.learning_batch_norms():
             return
-        momenta = [layer.momentum for layer in layers]
-        rows = np.random.default_rng(seed).permutation(len(images))[:_SETTLE_IMAGES]
-        batches = np.array_split(rows, math.ceil(len(rows) / batch_size))
-        try:
-            for number, batch in enumerate(batches):
-                for layer in layers:
-                    layer.momentum = number / (number + 1)
-                x = images[batch]
-                for name in self._learnt():
-                    x = self.get_layer(name)(x, training=True)
-        finally:
-            for layer, momentum in zip(layers, momenta, strict=True):
-                layer.momentum = momentum
+        rows = np.random.default_rng(seed).permutation(len(x))[:_SETTLE_IMAGES]
+        for batches, number in _calls(x, rows, batch_size):
+            taken = x[np.concatenate(batches)]
+            self.steps.average_statistics(taken, _edges(batches), number)
 
-    def fit(self, x, y, sample_weight, *, batch_size, seed, callbacks, **arguments):
+    def fit(
+        self,
+        x,
+        y,
+        sample_weight,
+        *,
+        batch_size,
+        epochs,
+        initial_epoch,
+        seed,
+        callbacks,
+        validation_data=None,
+        **unused,
+    ):
         """Train in an order and with dropout that follow from ``seed``.
 
-        Keras' own shuffling draws from the backend's global generator, which is the user's.
-        """
-        batches = _Batches(x, y, sample_weight, batch_size)
-        generators = [
-            generator
-            for layer in self._flatten_layers()
-            for generator in (
-                getattr(layer, "seed_generator", None) or getattr(layer, "generator", None),
-            )
-            if isinstance(generator, keras.random.SeedGenerator)
-        ]
+        Keras' own loop is not used: its shuffling draws from the backend's global generator, which
+        is the user's, and a small head spends more time in it than in learning.
 
-        def start_epoch(epoch, logs=None):
+        Parameters
+        ----------
+        x : ndarray of shape (n, ...) or (n, n_views, ...), float32
+            With one dimension more than the network's input: several views of each image, of
+            which every epoch takes one.
+        y : ndarray of shape (n,)
+        sample_weight : ndarray of shape (n,), float32
+        batch_size, epochs, initial_epoch : int
+        seed : int
+        callbacks : list of keras.callbacks.Callback
+        validation_data : tuple of (x, y, sample_weight), optional
+        **unused
+            What SciKeras passes on besides.
+
+        Returns
+        -------
+        keras.callbacks.History
+        """
+        has_views = x.ndim > len(self.input_shape)
+        callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            model=self,
+            epochs=epochs,
+            steps=math.ceil(len(y) / batch_size),
+            verbose=0,
+        )
+        self.stop_training = False
+        callbacks.on_train_begin()
+        logs = {}
+        for epoch in range(initial_epoch, epochs):
             random = np.random.default_rng([seed, epoch])
-            batches.shuffle(random)
-            for generator in generators:
+            rows = random.permutation(len(y))
+            for generator in augmentation.seed_generators(self._flatten_layers()):
                 state = random.integers(2**31, size=generator.state.shape)
                 generator.state.assign(state.astype("uint32"))
+            views = _views(x.shape[1], len(y), epoch, seed) if has_views else None
+            callbacks.on_epoch_begin(epoch)
+            self.steps.start_epoch()
+            for batches, number in _calls(x[:, 0] if has_views else x, rows, batch_size):
+                taken = np.concatenate(batches)
+                logs = self.steps.train(
+                    x[taken, views[taken]] if has_views else x[taken],
+                    y[taken],
+                    sample_weight[taken],
+                    _edges(batches),
+                )
+                callbacks.on_train_batch_end(number + len(batches) - 1, logs)
+            if validation_data is not None:
+                logs = {**logs, **self._validate(*validation_data)}
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        callbacks.on_train_end(logs)
+        return self.history
 
-        first = keras.callbacks.LambdaCallback(on_epoch_begin=start_epoch)
-        return super().fit(batches, callbacks=[first, *callbacks], **arguments)
+    def _validate(self, x, y, sample_weight):
+        probabilities = compiled.forward(self, x)
+        right = np.clip(probabilities[np.arange(len(y)), y], 1e-7, 1)
+        return {
+            "val_loss": float(np.mean(-np.log(right) * sample_weight)),
+            "val_accuracy": float(np.mean(probabilities.argmax(axis=1) == y)),
+        }
 
 
-class _Batches(keras.utils.PyDataset):
-    """Batches of nearly equal size: a last one of a single image would break normalisation."""
+def _calls(x, rows, batch_size):
+    """Deal rows into batches, as many to one call of compiled steps as are small together.
 
-    def __init__(self, x, y, sample_weight, batch_size):
-        super().__init__()
-        self._arrays = (x, y, sample_weight)
-        self._n_batches = math.ceil(len(y) / batch_size)
-        self._rows = np.array_split(np.arange(len(y)), self._n_batches)
+    The batches are of nearly equal size: a last one of a single image would break normalisation.
 
-    def __len__(self):
-        return self._n_batches
+    Yields
+    ------
+    batches : list of ndarray
+    number : int
+        How many batches came before.
+    """
+    batches = np.array_split(rows, math.ceil(len(rows) / batch_size))
+    per_call = max(1, _CALL_BYTES // (x[:1].nbytes * batch_size))
+    for number in range(0, len(batches), per_call):
+        yield batches[number : number + per_call], number
 
-    def __getitem__(self, index):
-        return tuple(array[self._rows[index]] for array in self._arrays)
 
-    def shuffle(self, random):
-        """Deal the rows anew."""
-        n_rows = len(self._arrays[0])
-        self._rows = np.array_split(random.permutation(n_rows), self._n_batches)
+def _edges(batches):
+    return np.cumsum([0, *map(len, batches)]).astype(np.int32)
+
+
+def _views(n_views, n_images, epoch, seed):
+    """Which view of each image an epoch takes: all in turn, each image from its own start."""
+    start = np.random.default_rng(seed).integers(n_views, size=n_images)
+    return (start + epoch) % n_views
 
 
 class Progress(keras.callbacks.Callback):

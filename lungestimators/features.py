@@ -1,160 +1,148 @@
-"""What does not learn runs once: prepared images, and the features of frozen backbones."""
+"""BackboneFeatures: a frozen network as a transformer."""
 
-import hashlib
 import os
-import tempfile
-import threading
-from collections import OrderedDict
-from pathlib import Path
 
-import keras
-import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from . import images, networks, reuse
-
-# Every forward pass has this many rows, the last batch being padded: a convolution may round
-# differently in a batch of another size, and an image's features must not depend on its company.
-FORWARD_BATCH_SIZE = 16
+from . import checks
+from .inputs import ImageInput
 
 
-def prepare(X, image_size, channels, pixel_range):
-    """Pixels or paths -> images as a backbone takes them.
+class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
+    """What a frozen network sees in an image, as one vector.
+
+    The vector joins the global averages of the network's last three resolutions. Every image goes
+    through the network once: folds, searches and the classifiers of this package share what is
+    kept under ``feature_cache``.
 
     Parameters
     ----------
-    X : ndarray of shape (n, height, width, channels) or list of str
-    image_size, channels : int
-    pixel_range : tuple of (float, float) or None
-        The pixel values of an array that become 0 and 1; None for files, which know their own.
+    backbone : str, default="DenseNet121"
+        Name of the network in :mod:`keras.applications`.
+    image_size : int, default=224
+        Side in pixels of the square the network sees; every image is resized to it. At least 32.
+    image_shape : tuple of int, default=None
+        How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed.
+        ``None``: X is not flat.
+    weights : {"imagenet", None} or path, default="imagenet"
+        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
+        without the top.
+    feature_cache : {"memory", None} or path, default="memory"
+        Where features are kept: in this process (at most 512 MiB unless
+        :func:`limit_feature_cache` says otherwise), nowhere, or in a directory that processes may
+        share. It changes no result.
+    random_state : int, RandomState instance or None, default=None
+        Random weights, with ``weights=None``.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar.
 
-    Returns
-    -------
-    ndarray of shape (n, image_size, image_size, channels), float32, in 0..1
-    """
-    prepared = np.empty((len(X), image_size, image_size, channels), np.float32)
-    if isinstance(X, list):
-        preprocess = networks.build_preprocessing((None, None, channels), image_size, (0, 1))
-        for row, path in enumerate(X):
-            image = images.read_image(path, channels)
-            prepared[row] = keras.ops.convert_to_numpy(preprocess(image[None]))[0]
-        return prepared
-    preprocess = networks.build_preprocessing(X.shape[1:], image_size, pixel_range)
-    for start in range(0, len(X), 64):
-        batch = X[start : start + 64].astype(np.float32)
-        prepared[start : start + 64] = keras.ops.convert_to_numpy(preprocess(batch))
-    return prepared
-
-
-def forward(network, inputs):
-    """Run ``network`` over ``inputs`` at the fixed batch size.
-
-    Returns
-    -------
-    ndarray of shape (n, outputs), float32
-    """
-    outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
-    for start in range(0, len(inputs), FORWARD_BATCH_SIZE):
-        batch = inputs[start : start + FORWARD_BATCH_SIZE]
-        padding = FORWARD_BATCH_SIZE - len(batch)
-        padded = np.pad(batch, [(0, padding)] + [(0, 0)] * (batch.ndim - 1))
-        outputs[start : start + len(batch)] = network.predict_on_batch(padded)[: len(batch)]
-    return outputs
-
-
-def run(blueprint, inputs):
-    """Run the network of a blueprint over ``inputs``, in a network borrowed for it."""
-    key = ("forward", blueprint.architecture)
-    with reuse.borrow(key, blueprint.build) as network:
-        network.set_weights(blueprint.weights)
-        return forward(network, inputs)
-
-
-def extract(backbone, prepared, cache):
-    """Features of prepared images, each computed once and then kept.
-
-    Parameters
+    Attributes
     ----------
-    backbone : reuse.Blueprint
-        The frozen network.
-    prepared : ndarray of shape (n, image_size, image_size, channels), float32
-    cache : {"memory", None} or path
-        Where features are kept: in this process, nowhere, or in a directory.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images seen by ``fit``; height and width are ``None``
+        where they were files.
+    n_features_in_ : int
+        Length of a row, for flat X only.
 
-    Returns
-    -------
-    ndarray of shape (n, n_features), float32
+    See Also
+    --------
+    BackboneClassifier : The same network under a trained head.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from lungestimators import BackboneFeatures
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.integers(0, 60, size=(20, 32, 32), dtype=np.uint8)
+    >>> y = np.repeat(["clear", "opaque"], 10)
+    >>> X[10:, 8:24, 8:24] += 120
+    >>> features = BackboneFeatures("DenseNet121", weights=None, image_size=32, random_state=0)
+    >>> pipeline = make_pipeline(features, LogisticRegression()).fit(X, y)
+    >>> pipeline.predict(X[[0, -1]])
+    array(['clear', 'opaque'], dtype='<U6')
+    >>> features.get_feature_names_out()[:2]
+    array(['backbonefeatures0', 'backbonefeatures1'], dtype=object)
     """
-    if cache is None:
-        return run(backbone, prepared)
-    store = _memory if cache == "memory" else DirectoryStore(cache)
-    network = _digest(backbone.architecture.encode(), *backbone.weights)
-    keys = [_digest(network, image) for image in prepared]
-    found = {key: store.get(key) for key in dict.fromkeys(keys)}
-    missing = {key: row for row, key in enumerate(keys) if found[key] is None}
-    if missing:
-        computed = run(backbone, prepared[list(missing.values())])
-        for key, features in zip(missing, computed, strict=True):
-            found[key] = features
-            store.put(key, features)
-    return np.stack([found[key] for key in keys])
 
+    def __init__(
+        self,
+        backbone="DenseNet121",
+        *,
+        image_size=224,
+        image_shape=None,
+        weights="imagenet",
+        feature_cache="memory",
+        random_state=None,
+        verbose=0,
+    ):
+        self.backbone = backbone
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.weights = weights
+        self.feature_cache = feature_cache
+        self.random_state = random_state
+        self.verbose = verbose
 
-def _digest(*parts):
-    digest = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part))
-    return digest.digest()
+    def fit(self, X, y=None):
+        """Load the network, and remember what kind of images X holds. Nothing is learnt.
 
+        Parameters
+        ----------
+        X : array-like or list of paths
+            Images as an array of shape (n_samples, height, width) or (n_samples, height, width,
+            channels), uint8, uint16 or float; flat rows of shape (n_samples, n_features) with
+            ``image_shape``; or the paths of n_samples image files.
+        y : None
+            Ignored.
 
-class MemoryStore:
-    """Features in this process, the least recently used leaving first."""
+        Returns
+        -------
+        self : object
 
-    def __init__(self, max_bytes):
-        self.max_bytes = max_bytes
-        self._entries = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or X is not what it should be.
+        FileNotFoundError
+            An image file or the file of weights does not exist.
+        """
+        checks.check_backbone_parameters(self)
+        X = self._check_X(X, reset=True)
+        self._remember_range(X)
 
-    def get(self, key):
-        """Return the features kept under ``key``, or None."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
+        from . import blueprints
 
-    def put(self, key, features):
-        """Keep a copy of ``features``."""
-        with self._lock:
-            if key in self._entries:
-                return
-            self._entries[key] = features.copy()
-            self._bytes += features.nbytes
-            while self._bytes > self.max_bytes:
-                self._bytes -= self._entries.popitem(last=False)[1].nbytes
+        self._network = blueprints.initial_backbone(
+            self.backbone,
+            (),
+            self.image_size,
+            self._channels(),
+            None if self.weights is None else os.fspath(self.weights),
+            int(check_random_state(self.random_state).randint(2**31)),
+        )
+        self._n_features_out = self._network.n_outputs
+        return self
 
+    def transform(self, X):
+        """Return the features of images.
 
-_memory = MemoryStore(512 * 2**20)
+        Parameters
+        ----------
+        X : array-like or list of paths
+            Images of the shape that ``fit`` saw, or files.
 
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+        """
+        check_is_fitted(self, "_network")
+        X = self._check_X(X, reset=False)
 
-class DirectoryStore:
-    """Features in a directory, one file an image; a file appears whole or not at all."""
+        from . import extraction
 
-    def __init__(self, path):
-        self._path = Path(path).expanduser()
-        self._path.mkdir(parents=True, exist_ok=True)
-
-    def get(self, key):
-        """Return the features kept under ``key``, or None: not there, or damaged."""
-        try:
-            return np.load(self._file(key), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-
-    def put(self, key, features):
-        """Keep ``features``."""
-        with tempfile.NamedTemporaryFile(dir=self._path, suffix=".part", delete=False) as part:
-            np.save(part, features)
-        os.replace(part.name, self._file(key))
-
-    def _file(self, key):
-        return self._path / f"{key.hex()}.npy"
+        cache = checks.cache_name(self.feature_cache)
+        return extraction.extract(self._network, self._images(X), cache, verbose=self.verbose)

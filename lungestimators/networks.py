@@ -272,20 +272,6 @@ def build_head(n_features, n_classes, dense_units, dropout):
     return keras.Model(inputs, x, name="head")
 
 
-def build_augmentation():
-    """Build the gentle augmentation of radiographs.
-
-    No flip: the heart is on the left, and a mirrored chest is another diagnosis.
-    """
-    return [
-        keras.layers.RandomTranslation(0.05, 0.05, fill_mode="constant", name="shift"),
-        keras.layers.RandomRotation(7 / 360, fill_mode="constant", name="rotate"),
-        keras.layers.RandomZoom((-0.1, 0.1), fill_mode="constant", name="zoom"),
-        keras.layers.RandomBrightness(0.1, value_range=(0, 1), name="brightness"),
-        keras.layers.RandomContrast(0.2, value_range=(0, 1), name="contrast"),
-    ]
-
-
 def chain(first, *rest, name):
     """One network out of several, each fed by the one before."""
     outputs = first.output
@@ -294,27 +280,68 @@ def chain(first, *rest, name):
     return keras.Model(first.inputs, outputs, name=name)
 
 
-def freeze(backbone, trainable, keep_batch_norm):
-    """Leave only ``"top"`` (the last stage) or ``"all"`` of a backbone trainable, or nothing.
+def unfreeze(network, keep_batch_norm):
+    """Let a network learn, its batch normalisation excepted where that is to stay as it was.
 
     Parameters
     ----------
-    backbone : keras.Model
-    trainable : {"head", "top", "all"}
+    network : keras.Model
     keep_batch_norm : bool
         Whether batch normalisation stays frozen, that is, in inference mode with the statistics
         it was pre-trained with.
     """
-    backbone.trainable = trainable != "head"
-    layers = [layer for layer in _leaves(backbone) if layer.weights]
-    if trainable == "top":
-        last = _last_stage(layers)
-        for layer in layers:
-            layer.trainable = layer in last
-    if keep_batch_norm:
-        for layer in layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+    network.trainable = True
+    for layer in _leaves(network):
+        if keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def cut(backbone):
+    """Cut a backbone where its last stage begins.
+
+    Returns
+    -------
+    below : keras.Model
+        Image -> one vector, which joins every tensor that the other part takes: what enters the
+        last stage, and the averages of the finer resolutions.
+    above : keras.Model
+        That vector -> features. It holds the last stage, and shares its weights with ``backbone``.
+    """
+    nested = [layer for layer in backbone.layers if isinstance(layer, keras.Model)]
+    graph = nested[0] if nested else backbone
+    tensors = _crossing(graph)
+    vectors = [
+        tensor if len(tensor.shape) == 2 else keras.layers.Flatten()(tensor) for tensor in tensors
+    ]
+    vector = keras.layers.Concatenate(name="cut")(vectors) if len(vectors) > 1 else vectors[0]
+    below = keras.Model(graph.inputs, vector, name="below_graph")
+    if nested:
+        # What comes before the application is a chain: its end is what the application takes.
+        before = backbone.operations[backbone.operations.index(graph) - 1].output
+        below = keras.Model(backbone.inputs, below(before), name="below")
+
+    inputs = keras.Input((vector.shape[1],), name="cut")
+    pieces, start = [], 0
+    for tensor, flat in zip(tensors, vectors, strict=True):
+        piece = inputs[:, start : start + flat.shape[1]]
+        pieces.append(keras.layers.Reshape(tensor.shape[1:])(piece))
+        start += flat.shape[1]
+    last = keras.Model(tensors, graph.output, name="last_stage")
+    return below, keras.Model(inputs, last(pieces), name="above")
+
+
+def _crossing(graph):
+    """The tensors that the last stage, or what depends on it, takes from the rest of a network."""
+    last = _last_stage([layer for layer in graph.layers if layer.weights])
+    above, crossing = set(), {}
+    for operation in graph.operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        inputs = keras.tree.flatten(operation.input)
+        if operation in last or any(id(tensor) in above for tensor in inputs):
+            crossing.update({id(t): t for t in inputs if id(t) not in above})
+            above |= {id(tensor) for tensor in keras.tree.flatten(operation.output)}
+    return list(crossing.values())
 
 
 def _leaves(network):

@@ -5,24 +5,21 @@ a ``random_state`` (it would switch TensorFlow's determinism on for the whole pr
 handed to scikit-learn.
 """
 
-import json
 import math
-import os
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper
 
-from . import features, networks, reuse
+from . import augmentation, blueprints, compiled, extraction, networks, reuse
 from .epochs import Progress, TrainingNetwork
-from .reuse import Parts
 
 
 class Data(NamedTuple):
-    """Prepared images, class numbers, and a weight for each image."""
+    """Images, or what a frozen network made of them, class numbers, and a weight for each."""
 
-    images: np.ndarray
+    images: extraction.Images | np.ndarray
     y: np.ndarray
     sample_weight: np.ndarray
 
@@ -33,6 +30,9 @@ class Stage(NamedTuple):
     Attributes
     ----------
     trainable : {"head", "top", "all"}
+    cut : {"head", "top"}
+        Where the frozen layers end, unless all learn: before the head, or before the last stage,
+        which then learns in a later stage.
     epochs : int
     learning_rate : float
         Of the first epoch.
@@ -41,6 +41,7 @@ class Stage(NamedTuple):
     """
 
     trainable: str
+    cut: str
     epochs: int
     learning_rate: float
     keep_batch_norm: bool
@@ -62,49 +63,11 @@ class Options(NamedTuple):
     seed: int
 
 
-def initial_parts(
-    *, backbone, options, image_size, channels, weights, n_classes, dense_units, dropout, seed
-):
-    """Build the network of a fit: pre-trained or random backbone, random head.
-
-    Parameters
-    ----------
-    backbone : str
-        ``"CNN"``, ``"DenseNet"`` or a name in ``keras.applications``.
-    options : tuple of (str, value)
-        The backbone's own parameters.
-
-    Returns
-    -------
-    Parts
-    """
-    if backbone == "CNN":
-        build, arguments = (
-            networks.build_cnn,
-            (image_size, channels, weights, *dict(options).values()),
-        )
-    else:
-        build = networks.build_application
-        arguments = (backbone, image_size, channels, weights, options)
-    backbone_blueprint = reuse.blueprint(
-        build, arguments, seed if weights is None else 0, file_state=_file_state(weights)
-    )
-    return Parts(
-        backbone=backbone_blueprint,
-        head=reuse.blueprint(
-            networks.build_head,
-            (backbone_blueprint.n_outputs, n_classes, dense_units, dropout),
-            seed,
-        ),
-    )
-
-
-def _file_state(weights):
-    """What tells a weights file from the one that stood there before."""
-    if weights in (None, "imagenet") or not os.path.exists(weights):
-        return None
-    state = os.stat(weights)
-    return state.st_mtime_ns, state.st_size
+def resolve(trainable, pretrained):
+    """What ``trainable`` means: ``"head"``, ``"top"`` or ``"all"``."""
+    if trainable == "auto":
+        return "head" if pretrained else "all"
+    return trainable
 
 
 def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tune_learning_rate):
@@ -113,15 +76,13 @@ def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tu
     A pre-trained backbone is never trained under a random head: its gradients would be noise. So
     ``"top"`` and ``"all"`` train the head first.
     """
-    if trainable == "auto":
-        trainable = "head" if pretrained else "all"
+    trainable = resolve(trainable, pretrained)
+    cut = "top" if trainable == "top" else "head"
     if trainable == "head" or (trainable == "all" and not pretrained):
-        return [Stage(trainable, epochs, learning_rate, keep_batch_norm=pretrained)]
-    stages = [Stage("head", epochs, learning_rate, keep_batch_norm=pretrained)]
+        return [Stage(trainable, cut, epochs, learning_rate, keep_batch_norm=pretrained)]
+    stages = [Stage("head", cut, epochs, learning_rate, keep_batch_norm=pretrained)]
     if fine_tune_epochs:
-        stages.append(
-            Stage(trainable, fine_tune_epochs, fine_tune_learning_rate, keep_batch_norm=pretrained)
-        )
+        stages.append(Stage(trainable, cut, fine_tune_epochs, fine_tune_learning_rate, pretrained))
     return stages
 
 
@@ -136,26 +97,113 @@ def fit(parts, stages, train, validation, options):
         ``val_loss`` and ``val_accuracy``.
     """
     history = {}
+    frozen = _Frozen(train, validation, options)
     for stage in stages:
         parts, stage_history, _ = run_stage(
-            parts, stage, train, validation, options, learning_rate=stage.cosine
+            parts, stage, frozen, options, learning_rate=stage.cosine
         )
         for name, values in stage_history.items():
             history.setdefault(name, []).extend(values)
     return parts, history
 
 
-def run_stage(
-    parts, stage, train, validation, options, *, learning_rate, first_epoch=0, optimizer_state=None
-):
+def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
+    """Train for one epoch at the stage's first learning rate.
+
+    Parameters
+    ----------
+    epoch : int
+        Its number; order and dropout of an epoch follow from seed and number.
+    optimizer_state : list of ndarray or None
+        Where the epoch before stopped.
+
+    Returns
+    -------
+    parts : Parts
+    history : dict of list
+    optimizer_state : list of ndarray
+    """
+    return run_stage(
+        parts,
+        stage._replace(epochs=1),
+        _Frozen(train, None, options),
+        options,
+        learning_rate=lambda epoch: stage.learning_rate,
+        first_epoch=epoch,
+        optimizer_state=optimizer_state,
+    )
+
+
+class _Frozen:
+    """The data of a fit as its stages take them: what is frozen runs at most once."""
+
+    def __init__(self, train, validation, options):
+        self._train = train
+        self._validation = validation
+        self._options = options
+        self._vectors = {}
+
+    def inputs(self, parts, stage):
+        """Return what the learning layers of a stage take.
+
+        Returns
+        -------
+        train, plain, validation : Data
+            ``train`` with several views of each image where a frozen network is under augmented
+            images; ``plain`` without; ``validation`` may be None.
+        """
+        if stage.trainable == "all":
+            train, validation = (
+                data and data._replace(images=data.images.prepare())
+                for data in (self._train, self._validation)
+            )
+            return train, train, validation
+        plain = self._through("plain", self._train, parts, stage, [None])
+        plain = plain._replace(images=plain.images[:, 0])
+        train = plain
+        if self._options.augment is not None:
+            train = self._through("views", self._train, parts, stage, range(augmentation.N_VIEWS))
+        validation = self._validation
+        if validation is not None:
+            validation = self._through("validation", validation, parts, stage, [None])
+            validation = validation._replace(images=validation.images[:, 0])
+        return train, plain, validation
+
+    def _through(self, name, data, parts, stage, views):
+        """Send images through the layers below the learning ones, as many views as there are."""
+        below = blueprints.below(parts.backbone, stage.cut)
+        if name not in self._vectors:
+            vectors = np.empty((len(data.images), len(views), below.n_outputs), np.float32)
+            for number, view in enumerate(views):
+                vectors[:, number] = self._extract(below, data.images, view)
+            self._vectors[name] = vectors
+        vectors = self._vectors[name]
+        if stage.cut == "top" and stage.trainable == "head":
+            flat = vectors.reshape(-1, below.n_outputs)
+            vectors = blueprints.above(parts.backbone).run(flat).reshape(*vectors.shape[:2], -1)
+        return data._replace(images=vectors)
+
+    def _extract(self, below, images, view):
+        options = self._options
+        arguments = {}
+        if view is not None:
+            arguments["augment"] = options.augment
+            arguments["view"] = f"{options.augment} {options.seed} {view}".encode()
+        return extraction.extract(
+            below, images, options.feature_cache, verbose=options.verbose, **arguments
+        )
+
+
+def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, optimizer_state=None):
     """Train for the epochs of one stage.
 
     Parameters
     ----------
+    frozen : _Frozen
     learning_rate : callable
         Epoch number -> learning rate.
     first_epoch : int
-        The number of the first epoch; order and dropout of an epoch follow from seed and number.
+        The number of the first epoch.
     optimizer_state : list of ndarray, optional
         Where an earlier call stopped.
 
@@ -165,75 +213,72 @@ def run_stage(
     history : dict of list
     optimizer_state : list of ndarray
     """
-    head_only = stage.trainable == "head" and options.augment is None
-    if head_only:
-        train, validation = (
-            data
-            and data._replace(
-                images=features.extract(parts.backbone, data.images, options.feature_cache)
-            )
-            for data in (train, validation)
-        )
+    train, plain, validation = frozen.inputs(parts, stage)
+    learning = parts
+    if stage.trainable == "top":
+        learning = parts._replace(backbone=blueprints.above(parts.backbone))
+    head_only = stage.trainable == "head"
     key = (
         "train",
-        None
-        if head_only
-        else (parts.backbone.architecture, stage.trainable, stage.keep_batch_norm),
-        parts.head.architecture,
-        options.augment,
+        None if head_only else (learning.backbone.architecture, stage.keep_batch_norm),
+        learning.head.architecture,
+        options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
-    with reuse.borrow(key, lambda: _build(parts, head_only, stage, options)) as network:
-        network.restore(parts, optimizer_state)
+    with reuse.borrow(key, lambda: _build(learning, stage, options)) as network:
+        network.restore(learning, optimizer_state)
         callbacks = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:
             callbacks.append(Progress(stage, first_epoch))
-        arguments = {}
         if validation is not None:
-            arguments["validation_data"] = tuple(validation)
-            arguments["validation_batch_size"] = features.FORWARD_BATCH_SIZE
             callbacks.append(
                 keras.callbacks.EarlyStopping(
                     "val_loss", patience=options.n_iter_no_change, restore_best_weights=True
                 )
             )
-        engine = BaseWrapper(network, callbacks=callbacks, shuffle=False, verbose=0)
+        engine = BaseWrapper(network, callbacks=callbacks, verbose=0)
         engine.fit(
             *train,
             batch_size=options.batch_size,
             epochs=stage.epochs,
             initial_epoch=first_epoch,
             seed=options.seed,
-            **arguments,
+            validation_data=validation,
         )
-        network.settle_batch_norm(train.images, options.batch_size, options.seed)
+        network.settle_batch_norm(plain.images, options.batch_size, options.seed)
         history = {
             name: [float(value) for value in values] for name, values in engine.history_.items()
         }
-        return network.parts(parts), history, network.optimizer_state()
+        learnt = network.parts(learning)
+        optimizer_state = network.optimizer_state()
+    if stage.trainable == "top":
+        learnt = learnt._replace(backbone=blueprints.with_above(parts.backbone, learnt.backbone))
+    return learnt, history, optimizer_state
 
 
-def _build(parts, head_only, stage, options):
+def _build(parts, stage, options):
     """A compiled network that learns what the stage says."""
     head = parts.head.build()
-    if head_only:
+    if stage.trainable == "head":
         inputs = keras.Input(head.input_shape[1:])
         outputs = head(inputs)
     else:
         backbone = parts.backbone.build()
-        networks.freeze(backbone, stage.trainable, stage.keep_batch_norm)
+        backbone.name = "backbone"
+        networks.unfreeze(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
-        for layer in _augmentation_layers(options.augment):
+        for layer in augmentation.layers(options.augment if stage.trainable == "all" else None):
             x = layer(x)
         outputs = head(backbone(x))
     network = TrainingNetwork(inputs, outputs, name="training")
     network.compile(
-        optimizer=keras.optimizers.get(options.optimizer),
+        optimizer=compiled.optimizer(options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy"],
     )
     network.optimizer.build(network.trainable_variables)
     network.fresh_optimizer_state = network.optimizer_state()
+    network.steps = compiled.steps(network)
     return network
 
 
@@ -250,22 +295,3 @@ def check_optimizer(optimizer):
         raise ValueError(
             f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
         ) from None
-
-
-def augmentation(augment):
-    """The estimators' ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
-    if augment is None or augment is False:
-        return None
-    if augment is True:
-        return "gentle"
-    if isinstance(augment, keras.layers.Layer):
-        return json.dumps(keras.saving.serialize_keras_object(augment))
-    raise TypeError(f"augment={augment!r} must be False, True or a Keras layer")
-
-
-def _augmentation_layers(augment):
-    if augment is None:
-        return []
-    if augment == "gentle":
-        return networks.build_augmentation()
-    return [keras.saving.deserialize_keras_object(json.loads(augment))]

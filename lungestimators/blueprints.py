@@ -1,0 +1,190 @@
+"""Networks as plain data: architecture and weights, whole or cut where learning begins.
+
+Keras is imported only inside functions, so that a fitted classifier is unpickled without it.
+"""
+
+import functools
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from . import reuse
+
+
+class Blueprint(NamedTuple):
+    """A network as plain data.
+
+    Attributes
+    ----------
+    architecture : str
+        Keras' own JSON.
+    weights : tuple of ndarray
+        Never written to; several classifiers may share one array.
+    n_outputs : int
+        Length of the vector that comes out.
+    """
+
+    architecture: str
+    weights: tuple
+    n_outputs: int
+
+    def build(self):
+        """Build the network anew."""
+        import keras
+
+        with reuse.seeded(0):
+            network = keras.models.model_from_json(self.architecture)
+        network.set_weights(self.weights)
+        return network
+
+    def run(self, inputs):
+        """Run the network in inference mode over ``inputs``, an array of n rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_outputs), float32
+        """
+        from . import compiled
+
+        with reuse.borrow(("forward", self.architecture), self.build) as network:
+            # The borrower before may have set the very same arrays.
+            if getattr(network, "weights_were_set_from", None) is not self.weights:
+                network.set_weights(self.weights)
+                network.weights_were_set_from = self.weights
+            return compiled.forward(network, inputs)
+
+
+class Parts(NamedTuple):
+    """The learnt parts of a network: image -> vector, vector -> probabilities."""
+
+    backbone: Blueprint
+    head: Blueprint
+
+
+def initial_backbone(name, options, image_size, channels, weights, seed):
+    """Build a backbone, pre-trained or random.
+
+    Parameters
+    ----------
+    name : str
+        ``"CNN"``, ``"DenseNet"`` or a name in ``keras.applications``.
+    options : tuple of (str, value)
+        The backbone's own parameters.
+    image_size, channels : int
+    weights : {"imagenet", None} or str
+    seed : int
+
+    Returns
+    -------
+    Blueprint
+    """
+    from . import networks
+
+    if name == "CNN":
+        build, arguments = (
+            networks.build_cnn,
+            (image_size, channels, weights, *dict(options).values()),
+        )
+    else:
+        build = networks.build_application
+        arguments = (name, image_size, channels, weights, options)
+    return _blueprint(
+        build, arguments, seed if weights is None else 0, file_state=_file_state(weights)
+    )
+
+
+def initial_head(n_features, n_classes, dense_units, dropout, seed):
+    """Build a head with random weights, as a Blueprint."""
+    from . import networks
+
+    return _blueprint(networks.build_head, (n_features, n_classes, dense_units, dropout), seed)
+
+
+def _file_state(weights):
+    """What tells a weights file from the one that stood there before."""
+    if weights in (None, "imagenet") or not os.path.exists(weights):
+        return None
+    state = os.stat(weights)
+    return state.st_mtime_ns, state.st_size
+
+
+@functools.lru_cache(maxsize=4)
+def _blueprint(build, arguments, seed, file_state=None):
+    """``build(*arguments)`` with initial weights that follow from ``seed``, as plain data.
+
+    ``file_state`` only tells a weights file among the arguments from what it was earlier.
+    """
+    with reuse.seeded(seed):
+        network = build(*arguments)
+    # Keras numbers the layers it is given no name for; the first build's names serve all later
+    # ones, or no two would be the same architecture.
+    first = _first_architecture(build, arguments)
+    if not first:
+        first.append(network.to_json())
+    blueprint = Blueprint(first[0], tuple(network.get_weights()), network.output_shape[-1])
+    network.weights_were_set_from = blueprint.weights
+    reuse.give(("forward", blueprint.architecture), network)
+    return blueprint
+
+
+@functools.lru_cache(maxsize=16)
+def _first_architecture(build, arguments):
+    return []
+
+
+def below(backbone, trainable):
+    """Return the part of a backbone that never learns: what comes out of it may be kept.
+
+    Parameters
+    ----------
+    backbone : Blueprint
+    trainable : {"head", "top"}
+
+    Returns
+    -------
+    Blueprint
+        All of it for ``"head"``; for ``"top"`` what lies before the last stage, as a network whose
+        vector holds, joined, whatever the last stage and the features take from it.
+    """
+    return backbone if trainable == "head" else _part(backbone, 0)
+
+
+def above(backbone):
+    """Return the last stage of a backbone: the vector of ``below(backbone, "top")`` -> features."""
+    return _part(backbone, 1)
+
+
+def with_above(backbone, above):
+    """Return ``backbone`` with the weights of its last stage taken from ``above``."""
+    weights = list(backbone.weights)
+    _, rows, _ = _cut(backbone.architecture)[1]
+    for row, weight in zip(rows, above.weights, strict=True):
+        weights[row] = weight
+    return backbone._replace(weights=tuple(weights))
+
+
+def _part(backbone, number):
+    architecture, rows, n_outputs = _cut(backbone.architecture)[number]
+    return Blueprint(architecture, tuple(backbone.weights[row] for row in rows), n_outputs)
+
+
+@functools.lru_cache(maxsize=8)
+def _cut(architecture):
+    """Architecture, numbers of the weights and length of the output of both parts."""
+    import keras
+
+    from . import networks
+
+    with reuse.seeded(0):
+        network = keras.models.model_from_json(architecture)
+        parts = networks.cut(network)
+    number = {id(weight): row for row, weight in enumerate(network.weights)}
+    return tuple(
+        (
+            part.to_json(),
+            tuple(number[id(weight)] for weight in part.weights),
+            int(np.prod(part.output_shape[1:])),
+        )
+        for part in parts
+    )

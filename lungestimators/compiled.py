@@ -1,0 +1,239 @@
+"""What runs often, compiled once: a forward pass, and the steps of an epoch.
+
+Keras compiles too, but a small head then spends most of its time between the steps. TensorFlow has
+functions of its own here; every other backend runs Keras' own.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+
+# Every forward pass has this many rows, the last batch being padded: a convolution may round
+# differently in a batch of another size, and an image's features must not depend on its company.
+FORWARD_BATCH_SIZE = 16
+
+
+def forward(network, inputs):
+    """Run ``network`` in inference mode over ``inputs``, at the fixed batch size.
+
+    Parameters
+    ----------
+    network : keras.Model
+        It keeps its compiled function.
+    inputs : ndarray of shape (n, ...), float32
+
+    Returns
+    -------
+    ndarray of shape (n, n_outputs), float32
+    """
+    if not hasattr(network, "compiled_forward"):
+        network.compiled_forward = (
+            _tensorflow_forward(network) if _on_tensorflow() else network.predict_on_batch
+        )
+    outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
+    for start in range(0, len(inputs), FORWARD_BATCH_SIZE):
+        batch = inputs[start : start + FORWARD_BATCH_SIZE]
+        padding = FORWARD_BATCH_SIZE - len(batch)
+        if padding:
+            batch = np.pad(batch, [(0, padding)] + [(0, 0)] * (batch.ndim - 1))
+        rows = slice(start, start + FORWARD_BATCH_SIZE - padding)
+        outputs[rows] = network.compiled_forward(batch)[: FORWARD_BATCH_SIZE - padding]
+    return outputs
+
+
+def steps(network):
+    """Return what trains a compiled ``epochs.TrainingNetwork``: TensorFlow's loop, or Keras'."""
+    return _TensorFlowSteps(network) if _on_tensorflow() else _KerasSteps(network)
+
+
+def optimizer(name):
+    """Return a new Keras optimizer; TensorFlow's Adam in one pass over the weights."""
+    new = keras.optimizers.get(name)
+    if _on_tensorflow() and type(new) is keras.optimizers.Adam:
+        return _one_pass_adam().from_config(new.get_config())
+    return new
+
+
+def _on_tensorflow():
+    return keras.backend.backend() == "tensorflow"
+
+
+class _KerasSteps:
+    """Steps on any backend."""
+
+    def __init__(self, network):
+        self._network = network
+
+    def start_epoch(self):
+        """Forget the sums of the epoch before."""
+        self._network.reset_metrics()
+
+    def train(self, x, y, sample_weight, edges):
+        """Take one step for each batch, ``x[edges[i]:edges[i + 1]]``.
+
+        Returns
+        -------
+        dict
+            ``loss`` and ``accuracy``, means over the epoch so far.
+        """
+        for start, stop in itertools.pairwise(edges):
+            logs = self._network.train_on_batch(
+                x[start:stop],
+                y[start:stop],
+                sample_weight=sample_weight[start:stop],
+                return_dict=True,
+            )
+        return {name: float(value) for name, value in logs.items()}
+
+    def average_statistics(self, x, edges, number):
+        """Join the batches to the averages of batch normalisation, ``number`` batches old."""
+        layers = self._network.learning_batch_norms()
+        momenta = [layer.momentum for layer in layers]
+        try:
+            for start, stop in itertools.pairwise(edges):
+                for layer in layers:
+                    layer.momentum = number / (number + 1)
+                self._network.call_learnt(x[start:stop])
+                number += 1
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+
+
+class _TensorFlowSteps:
+    """The same as a loop inside one TensorFlow function, traced for every size of a batch."""
+
+    def __init__(self, network):
+        self._network = network
+        self._train = self._average = None
+
+    def start_epoch(self):
+        """Forget the sums of the epoch before."""
+        self._loss = self._correct = self._n = 0
+
+    def train(self, x, y, sample_weight, edges):
+        """Take one step for each batch, ``x[edges[i]:edges[i + 1]]``.
+
+        Returns
+        -------
+        dict
+            ``loss`` and ``accuracy``, means over the epoch so far.
+        """
+        if self._train is None:
+            self._train = self._trace(self._train_steps, labels=True)
+        loss, correct = self._train(*_tensors(x, y.astype(np.int32), sample_weight, edges))
+        self._loss += float(loss)
+        self._correct += float(correct)
+        self._n += len(y)
+        return {"loss": self._loss / self._n, "accuracy": self._correct / self._n}
+
+    def average_statistics(self, x, edges, number):
+        """Join the batches to the averages of batch normalisation, ``number`` batches old."""
+        if self._average is None:
+            self._average = self._trace(self._average_steps, labels=False)
+        self._average(*_tensors(x, edges, np.float32(number)))
+
+    def _trace(self, function, labels):
+        import tensorflow as tf
+
+        def vector(dtype):
+            return tf.TensorSpec((None,), dtype)
+
+        signature = [tf.TensorSpec((None, *self._network.input_shape[1:]), tf.float32)]
+        if labels:
+            signature += [vector(tf.int32), vector(tf.float32), vector(tf.int32)]
+        else:
+            signature += [vector(tf.int32), tf.TensorSpec((), tf.float32)]
+        function = tf.function(function, input_signature=signature, autograph=False)
+        return function.get_concrete_function()
+
+    def _train_steps(self, x, y, sample_weight, edges):
+        import tensorflow as tf
+
+        network = self._network
+        variables = network.trainable_variables
+
+        def step(i, loss_sum, n_correct):
+            rows = slice(edges[i], edges[i + 1])
+            with tf.GradientTape() as tape:
+                probabilities = network(x[rows], training=True)
+                losses = keras.losses.sparse_categorical_crossentropy(y[rows], probabilities)
+                loss = tf.reduce_mean(losses * sample_weight[rows])
+                scaled = network.optimizer.scale_loss(loss)
+            gradients = tape.gradient(scaled, variables)
+            network.optimizer.apply(gradients, variables)
+            predicted = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+            correct = tf.reduce_sum(tf.cast(predicted == y[rows], tf.float32))
+            return (
+                i + 1,
+                loss_sum + loss * tf.cast(edges[i + 1] - edges[i], tf.float32),
+                n_correct + correct,
+            )
+
+        return tf.while_loop(
+            lambda i, *sums: i < tf.size(edges) - 1, step, (0, 0.0, 0.0), parallel_iterations=1
+        )[1:]
+
+    def _average_steps(self, x, edges, number):
+        import tensorflow as tf
+
+        layers = self._network.learning_batch_norms()
+        momenta = [layer.momentum for layer in layers]
+
+        def step(i, number):
+            for layer in layers:
+                layer.momentum = number / (number + 1)
+            self._network.call_learnt(x[edges[i] : edges[i + 1]])
+            return i + 1, number + 1
+
+        try:
+            return tf.while_loop(
+                lambda i, number: i < tf.size(edges) - 1, step, (0, number), parallel_iterations=1
+            )
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+
+
+def _tensors(*arrays):
+    import tensorflow as tf
+
+    return [tf.constant(array) for array in arrays]
+
+
+def _tensorflow_forward(network):
+    import tensorflow as tf
+
+    def run(batch):
+        return network(batch, training=False)
+
+    shape = (FORWARD_BATCH_SIZE, *network.input_shape[1:])
+    function = tf.function(run, input_signature=[tf.TensorSpec(shape)], autograph=False)
+    function = function.get_concrete_function()
+    return lambda batch: function(tf.constant(batch)).numpy()
+
+
+def _one_pass_adam():
+    import tensorflow as tf
+
+    class Adam(keras.optimizers.Adam):
+        """Keras' Adam, whose update reads and writes every weight once, not a dozen times."""
+
+        def update_step(self, gradient, variable, learning_rate):
+            index = self._get_variable_index(variable)
+            step = tf.cast(self.iterations.value + 1, tf.float32)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[index]._value.handle,
+                v=self._velocities[index]._value.handle,
+                beta1_power=tf.pow(self.beta_1, step),
+                beta2_power=tf.pow(self.beta_2, step),
+                lr=learning_rate,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
+                grad=gradient,
+            )
+
+    return Adam

@@ -1,0 +1,324 @@
+"""What does not learn runs once: images are read, prepared and sent through frozen layers.
+
+Whatever is asked for twice comes from the feature store, under a key that holds all it depends on:
+the pixels as the network sees them, the network's structure, precision and weights. A second,
+quick key (a file's path, size and times; an array's bytes) leads to those pixels, so that what is
+known need not even be decoded.
+"""
+
+import os
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import PIL
+import xxhash
+
+from . import augmentation, images, store
+from .compiled import FORWARD_BATCH_SIZE as _BATCH
+
+# Threads that read and prepare images while the network runs.
+_READERS = min(4, os.cpu_count() or 1)
+
+# Rows that are looked up in the store at once.
+_LOOK_UP = 64
+
+# A file that was changed a moment ago could be changed again without another time stamp: its quick
+# key is not trusted until the file system's clock has ticked (ten milliseconds at most; two seconds
+# where stamps are whole seconds).
+_TICK = 0.1
+_COARSE_TICK = 2.0
+
+
+class Images:
+    """Checked images, and how a network sees them. Nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, height, width, channels) or list of str
+        Pixels, or paths.
+    image_size, channels : int
+        What a network takes.
+    pixel_range : tuple of (float, float) or None
+        The pixel values of an array that become 0 and 1; None for files, which know their own.
+    rows : array of int, optional
+        Which of them; all by default.
+    """
+
+    def __init__(self, X, image_size, channels, pixel_range, rows=None):
+        self._X = X
+        self._image_size = image_size
+        self._channels = channels
+        self._pixel_range = pixel_range
+        self._rows = np.arange(len(X)) if rows is None else rows
+
+    def __len__(self):
+        return len(self._rows)
+
+    def prepare(self, rows=None):
+        """Read images and bring them to the size and the range of a network.
+
+        Parameters
+        ----------
+        rows : array of int, optional
+            Which of these images; all by default.
+
+        Returns
+        -------
+        ndarray of shape (n, image_size, image_size, channels), float32, in 0..1
+        """
+        rows = self._rows if rows is None else self._rows[rows]
+        size = self._image_size
+        prepared = np.empty((len(rows), size, size, self._channels), np.float32)
+        if isinstance(self._X, list):
+            for number, row in enumerate(rows):
+                image = images.read_image(self._X[row], self._channels)
+                prepared[number] = _resized(image[None], size)[0]
+            return prepared
+        low, high = self._pixel_range
+        for start in range(0, len(rows), _BATCH):
+            batch = slice(start, start + _BATCH)
+            pixels = self._X[rows[batch]].astype(np.float32)
+            pixels *= np.float32(1 / (high - low))
+            pixels += np.float32(-low / (high - low))
+            prepared[batch] = _resized(pixels, size)
+        return prepared
+
+    def quick_keys(self, rows):
+        """Return what tells an image from others before it is prepared, or None where nothing does.
+
+        A file's key changes when the file does.
+        """
+        how = f"{_versions()} {self._image_size} {self._channels} {self._pixel_range}"
+        if isinstance(self._X, list):
+            return [_file_key(self._X[row], how) for row in self._rows[rows]]
+        how = f"{how} {self._X.dtype.str} {self._X.shape[1:]}".encode()
+        return [
+            _digest(b"array", how, np.ascontiguousarray(self._X[row])) for row in self._rows[rows]
+        ]
+
+
+def _resized(pixels, size):
+    if pixels.shape[1:3] == (size, size):
+        return pixels
+    return keras.ops.convert_to_numpy(
+        keras.ops.image.resize(pixels, (size, size), antialias=True, data_format="channels_last")
+    )
+
+
+def _file_key(path, how):
+    path = os.path.abspath(path)
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None  # whoever reads the file says what is wrong with it
+    changed = max(state.st_mtime_ns, state.st_ctime_ns)
+    tick = _TICK if changed % 10**9 else _COARSE_TICK
+    if time.time() - changed / 1e9 < tick:
+        return None
+    stamp = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    return _digest(b"file", f"{how} {stamp} {path}".encode(errors="surrogateescape"))
+
+
+def _digest(*parts):
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        digest.update(part)
+        digest.update(b"/")
+    return digest.digest()
+
+
+def _versions():
+    """What decodes, resizes and runs: another version of it may round differently."""
+    backend = keras.backend.backend()
+    version = __import__(backend).__version__
+    return f"{PIL.__version__} {keras.__version__} {backend} {version}"
+
+
+def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
+    """Send images through a network, those that are known excepted.
+
+    Parameters
+    ----------
+    network : blueprints.Blueprint
+        A network that does not learn.
+    images : Images
+    cache : {"memory", None} or str
+        Where features are kept: in this process, nowhere, or in a directory.
+    augment : str, optional
+        Augmentation as plain data, of which ``view`` tells one view of an image from another.
+    view : bytes
+    on_computed : callable, optional
+        Is told how many images have just been sent through the network.
+
+    Yields
+    ------
+    rows : ndarray of int
+        Numbers of images, each once, in any order.
+    vectors : ndarray of shape (len(rows), network.n_outputs), float32
+    """
+    kept = None if cache is None else _Kept(store.open_store(cache), network, view)
+    rows = np.arange(len(images))
+    quick = [None] * len(rows)
+    if kept is not None:
+        for start in range(0, len(images), _LOOK_UP):
+            some = rows[start : start + _LOOK_UP]
+            quick[start : start + _LOOK_UP] = images.quick_keys(some)
+            known = kept.look_up(quick[start : start + _LOOK_UP])
+            if known:
+                found = some[list(known)]
+                yield found, np.stack(list(known.values()))
+                rows[found] = -1
+        rows = rows[rows >= 0]
+        if cache != "memory":
+            # Processes that share a directory begin anywhere: each finds what the others have done.
+            rows = np.roll(rows, int.from_bytes(os.urandom(4)))
+
+    def read(rows):
+        prepared = images.prepare(rows)
+        if kept is None:
+            return rows, prepared, None
+        # A file that was changed while it was read is not known by its quick key.
+        before = [quick[row] for row in rows]
+        after = images.quick_keys(rows)
+        same = [a if a == b else None for a, b in zip(before, after, strict=True)]
+        return rows, prepared, same
+
+    batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    for some, prepared, keys in _ahead(read, batches):
+
+        def compute(needed, prepared=prepared):
+            images = prepared[needed]
+            if augment is not None:
+                images = augmentation.augmented(images, augment, view)
+            if on_computed is not None:
+                on_computed(len(images))
+            return network.run(images)
+
+        if kept is None:
+            yield some, compute(slice(None))
+        else:
+            yield some, kept.fill([_digest(image) for image in prepared], keys, compute)
+
+
+def extract(network, images, cache, *, augment=None, view=b"", verbose=0):
+    """Return what ``stream`` yields as one array, in the order of the images.
+
+    Returns
+    -------
+    ndarray of shape (n, network.n_outputs), float32
+    """
+    vectors = np.empty((len(images), network.n_outputs), np.float32)
+    progress = _Progress(len(images)) if verbose else None
+    parts = stream(network, images, cache, augment=augment, view=view, on_computed=progress)
+    for rows, some in parts:
+        vectors[rows] = some
+    if progress is not None:
+        progress.close()
+    return vectors
+
+
+def _ahead(function, items):
+    """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them."""
+    pool = ThreadPoolExecutor(_READERS)
+    waiting = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > _READERS + 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Kept:
+    """What a store holds of one network."""
+
+    def __init__(self, store, network, view):
+        self._store = store
+        self._n_bytes = 4 * network.n_outputs
+        self._network = _digest(
+            _versions().encode(),
+            network.architecture.encode(),
+            *(np.ascontiguousarray(weight) for weight in network.weights),
+            view,
+        )
+
+    def look_up(self, quick):
+        """Return the vectors that are known, by their position in a list of quick keys."""
+        contents = self._store.get({key for key in quick if key is not None})
+        vectors = self._vectors(contents.values())
+        found = {
+            number: vectors[contents[key]]
+            for number, key in enumerate(quick)
+            if contents.get(key) in vectors
+        }
+        self._store.count(hits=len(found), misses=0)
+        return found
+
+    def fill(self, contents, quick, compute):
+        """Return the vectors of prepared images; what is missing is computed and kept.
+
+        Parameters
+        ----------
+        contents : list of bytes
+            What tells one prepared image from another.
+        quick : list of (bytes or None)
+            By which it may be found again.
+        compute : callable
+            Positions -> vectors.
+        """
+        # One thread at a time: what it computes, the others find.
+        with self._store.computing:
+            vectors = self._vectors(contents)
+            first = {content: number for number, content in enumerate(contents)}
+            missing = {content: n for content, n in first.items() if content not in vectors}
+            entries = {
+                key: content
+                for key, content in zip(quick, contents, strict=True)
+                if key is not None
+            }
+            if missing:
+                computed = dict(zip(missing, compute(list(missing.values())), strict=True))
+                vectors.update(computed)
+                entries |= {self._key(content): v.tobytes() for content, v in computed.items()}
+            self._store.put(entries)
+        self._store.count(hits=len(contents) - len(missing), misses=len(missing))
+        return np.stack([vectors[content] for content in contents])
+
+    def _key(self, content):
+        return _digest(self._network, content)
+
+    def _vectors(self, contents):
+        """The vectors of those contents that are known."""
+        keys = {self._key(content): content for content in contents}
+        found = self._store.get(keys)
+        # Whatever has another length is not ours; it is computed and written anew.
+        return {
+            keys[key]: np.frombuffer(value, np.float32)
+            for key, value in found.items()
+            if len(value) == self._n_bytes
+        }
+
+
+class _Progress:
+    """A bar that appears when there is something to compute."""
+
+    def __init__(self, n_images):
+        self._n_images = n_images
+        self._bar = None
+
+    def __call__(self, n_computed):
+        if self._bar is None:
+            print(f"Features of {self._n_images} images that are not known yet")
+            self._bar = keras.utils.Progbar(self._n_images)
+        self._bar.add(n_computed)
+
+    def close(self):
+        """End the line: images that were known are done as well."""
+        if self._bar is not None:
+            self._bar.update(self._n_images, finalize=True)

@@ -1,0 +1,66 @@
+"""ImageInput: what X may be, and how an estimator remembers what it was fitted on."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from . import images
+
+
+class ImageInput(BaseEstimator):
+    """Common part of all estimators whose X is images.
+
+    A child has the parameters ``image_size`` and ``image_shape``.
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _check_X(self, X, reset):
+        """Return X as a list of paths or as an array of shape (n, height, width, channels)."""
+        if images.holds_paths(X):
+            if self.image_shape is not None:
+                raise ValueError(
+                    f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
+                    "image_shape=None"
+                )
+            if reset:
+                self.image_shape_ = (None, None, 3)
+            return images.check_paths(X)
+        X = images.stack(X)
+        if self.image_shape is not None or np.ndim(X) <= 2:
+            X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
+        else:
+            X = images.check_pixels(X)
+        X = images.as_images(X, self.image_shape)
+        shape = X.shape[1:]
+        if reset:
+            self.image_shape_ = shape
+        elif any(
+            size not in (None, got) for size, got in zip(self.image_shape_, shape, strict=True)
+        ):
+            raise ValueError(
+                f"X holds images of shape {shape}, but {type(self).__name__} was fitted on images "
+                f"of shape {self.image_shape_} (height, width, channels)"
+            )
+        return X
+
+    def _remember_range(self, X):
+        """Keep which pixel values are black and white."""
+        self._pixel_range, self._pixel_dtype = (0.0, 1.0), None
+        if not isinstance(X, list):
+            self._pixel_range, self._pixel_dtype = images.pixel_range(X), X.dtype
+
+    def _images(self, X, rows=None):
+        """Checked X as the network sees it; nothing is read yet."""
+        from . import extraction
+
+        pixel_range = None  # files know their own
+        if not isinstance(X, list):
+            pixel_range = images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
+        return extraction.Images(X, self.image_size, self._channels(), pixel_range, rows)
+
+    def _channels(self):
+        return self.image_shape_[2]
