@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import xxhash
 
-from . import reuse
+from . import compiled, reuse
 
 # Augmented views of each image that go through a frozen network, whatever the number of epochs.
 N_VIEWS = 8
@@ -78,8 +78,7 @@ def augmented(images, augment, view):
             for generator in generators:
                 state = random.integers(2**31, size=generator.state.shape)
                 generator.state.assign(state.astype("uint32"))
-            changed = network(image[None], training=True)
-            result[row] = keras.ops.convert_to_numpy(changed)[0]
+            result[row] = compiled.in_training_mode(network, image[None])[0]
     return result
 
 

@@ -124,7 +124,7 @@ def _blueprint(build, arguments, seed, file_state=None):
         first.append(network.to_json())
     blueprint = Blueprint(first[0], tuple(network.get_weights()), network.output_shape[-1])
     network.weights_were_set_from = blueprint.weights
-    reuse.give(("forward", blueprint.architecture), network)
+    reuse.offer(("forward", blueprint.architecture), network)
     return blueprint
 
 

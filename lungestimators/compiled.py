@@ -29,7 +29,9 @@ def forward(network, inputs):
     """
     if not hasattr(network, "compiled_forward"):
         network.compiled_forward = (
-            _tensorflow_forward(network) if _on_tensorflow() else network.predict_on_batch
+            _tensorflow_function(network, FORWARD_BATCH_SIZE, training=False)
+            if _on_tensorflow()
+            else network.predict_on_batch
         )
     outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
     for start in range(0, len(inputs), FORWARD_BATCH_SIZE):
@@ -40,6 +42,17 @@ def forward(network, inputs):
         rows = slice(start, start + FORWARD_BATCH_SIZE - padding)
         outputs[rows] = network.compiled_forward(batch)[: FORWARD_BATCH_SIZE - padding]
     return outputs
+
+
+def in_training_mode(network, batch):
+    """Call ``network`` in training mode; ``batch`` always has the same number of rows."""
+    if not hasattr(network, "compiled_training"):
+        network.compiled_training = (
+            _tensorflow_function(network, len(batch), training=True)
+            if _on_tensorflow()
+            else lambda batch: keras.ops.convert_to_numpy(network(batch, training=True))
+        )
+    return network.compiled_training(batch)
 
 
 def steps(network):
@@ -67,7 +80,7 @@ class _KerasSteps:
 
     def start_epoch(self):
         """Forget the sums of the epoch before."""
-        self._network.reset_metrics()
+        self._sums, self._n = {"loss": 0.0, "accuracy": 0.0}, 0
 
     def train(self, x, y, sample_weight, edges):
         """Take one step for each batch, ``x[edges[i]:edges[i + 1]]``.
@@ -78,13 +91,17 @@ class _KerasSteps:
             ``loss`` and ``accuracy``, means over the epoch so far.
         """
         for start, stop in itertools.pairwise(edges):
+            self._network.reset_metrics()
             logs = self._network.train_on_batch(
                 x[start:stop],
                 y[start:stop],
                 sample_weight=sample_weight[start:stop],
                 return_dict=True,
             )
-        return {name: float(value) for name, value in logs.items()}
+            for name in self._sums:
+                self._sums[name] += float(logs[name]) * (stop - start)
+        self._n += len(y)
+        return {name: total / self._n for name, total in self._sums.items()}
 
     def average_statistics(self, x, edges, number):
         """Join the batches to the averages of batch normalisation, ``number`` batches old."""
@@ -156,20 +173,17 @@ class _TensorFlowSteps:
 
         def step(i, loss_sum, n_correct):
             rows = slice(edges[i], edges[i + 1])
+            labels, weights = y[rows], sample_weight[rows]
             with tf.GradientTape() as tape:
                 probabilities = network(x[rows], training=True)
-                losses = keras.losses.sparse_categorical_crossentropy(y[rows], probabilities)
-                loss = tf.reduce_mean(losses * sample_weight[rows])
+                losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+                loss = tf.reduce_mean(losses * weights)
                 scaled = network.optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled, variables)
-            network.optimizer.apply(gradients, variables)
+            network.optimizer.apply(tape.gradient(scaled, variables), variables)
             predicted = tf.argmax(probabilities, axis=1, output_type=tf.int32)
-            correct = tf.reduce_sum(tf.cast(predicted == y[rows], tf.float32))
-            return (
-                i + 1,
-                loss_sum + loss * tf.cast(edges[i + 1] - edges[i], tf.float32),
-                n_correct + correct,
-            )
+            correct = tf.reduce_sum(tf.cast(predicted == labels, tf.float32))
+            loss_sum += loss * tf.cast(tf.size(labels), tf.float32)
+            return i + 1, loss_sum, n_correct + correct
 
         return tf.while_loop(
             lambda i, *sums: i < tf.size(edges) - 1, step, (0, 0.0, 0.0), parallel_iterations=1
@@ -202,13 +216,13 @@ def _tensors(*arrays):
     return [tf.constant(array) for array in arrays]
 
 
-def _tensorflow_forward(network):
+def _tensorflow_function(network, n_rows, training):
     import tensorflow as tf
 
     def run(batch):
-        return network(batch, training=False)
+        return network(batch, training=training)
 
-    shape = (FORWARD_BATCH_SIZE, *network.input_shape[1:])
+    shape = (n_rows, *network.input_shape[1:])
     function = tf.function(run, input_signature=[tf.TensorSpec(shape)], autograph=False)
     function = function.get_concrete_function()
     return lambda batch: function(tf.constant(batch)).numpy()
@@ -220,20 +234,24 @@ def _one_pass_adam():
     class Adam(keras.optimizers.Adam):
         """Keras' Adam, whose update reads and writes every weight once, not a dozen times."""
 
-        def update_step(self, gradient, variable, learning_rate):
-            index = self._get_variable_index(variable)
+        def apply(self, gradients, variables):
             step = tf.cast(self.iterations.value + 1, tf.float32)
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=self._momentums[index]._value.handle,
-                v=self._velocities[index]._value.handle,
-                beta1_power=tf.pow(self.beta_1, step),
-                beta2_power=tf.pow(self.beta_2, step),
-                lr=learning_rate,
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                epsilon=self.epsilon,
-                grad=gradient,
-            )
+            beta_1_power = tf.pow(self.beta_1, step)
+            beta_2_power = tf.pow(self.beta_2, step)
+            for gradient, variable in zip(gradients, variables, strict=True):
+                index = self._get_variable_index(variable)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=self._momentums[index]._value.handle,
+                    v=self._velocities[index]._value.handle,
+                    beta1_power=beta_1_power,
+                    beta2_power=beta_2_power,
+                    lr=self.learning_rate.value,
+                    beta1=self.beta_1,
+                    beta2=self.beta_2,
+                    epsilon=self.epsilon,
+                    grad=gradient,
+                )
+            self.iterations.assign_add(1)
 
     return Adam

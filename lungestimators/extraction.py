@@ -77,13 +77,11 @@ class Images:
                 image = images.read_image(self._X[row], self._channels)
                 prepared[number] = _resized(image[None], size)[0]
             return prepared
-        low, high = self._pixel_range
+        low, high = np.float32(self._pixel_range)
         for start in range(0, len(rows), _BATCH):
             batch = slice(start, start + _BATCH)
             pixels = self._X[rows[batch]].astype(np.float32)
-            pixels *= np.float32(1 / (high - low))
-            pixels += np.float32(-low / (high - low))
-            prepared[batch] = _resized(pixels, size)
+            prepared[batch] = _resized((pixels - low) / (high - low), size)
         return prepared
 
     def quick_keys(self, rows):

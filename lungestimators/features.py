@@ -87,6 +87,11 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are float32 always
+        return tags
+
     def fit(self, X, y=None):
         """Load the network, and remember what kind of images X holds. Nothing is learnt.
 
@@ -116,13 +121,15 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
         from . import blueprints
 
+        random_state = check_random_state(self.random_state)
+        random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
         self._network = blueprints.initial_backbone(
             self.backbone,
             (),
             self.image_size,
             self._channels(),
             None if self.weights is None else os.fspath(self.weights),
-            int(check_random_state(self.random_state).randint(2**31)),
+            int(random_state.randint(2**31)),
         )
         self._n_features_out = self._network.n_outputs
         return self

@@ -51,10 +51,16 @@ def borrow(key, build):
         with seeded(0):
             network = build()
     yield network
-    give(key, network)
+    _give_back(key, network)
 
 
-def give(key, network):
+def offer(key, network):
+    """Keep a network that was built for another purpose, unless one of its kind is idle."""
+    if _full(key) not in _idle:
+        _give_back(key, network)
+
+
+def _give_back(key, network):
     """Keep a network for whoever asks for ``key`` next; the longest idle ones leave."""
     key = _full(key)
     with _lock:

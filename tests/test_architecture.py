@@ -43,7 +43,7 @@ MAY_IMPORT = {
     },
     "epochs": {"augmentation", "blueprints", "compiled"},
     "extraction": {"augmentation", "compiled", "images", "store"},
-    "augmentation": {"reuse"},
+    "augmentation": {"compiled", "reuse"},
     "blueprints": {"compiled", "networks", "reuse"},
     "compiled": set(),
     "store": set(),

@@ -189,7 +189,8 @@ def test_early_stopping_keeps_a_patient_on_one_side(cnn, squares, training_data)
     cnn.set_params(early_stopping=True, validation_fraction=0.25)
     cnn.fit(X, y, groups=np.arange(48) // 4)
     train, validation = (
-        set(np.rint(part.images[:, 0, 0, 0] * 255).astype(int)) for part in training_data.values()
+        set(np.rint(part.images.prepare()[:, 0, 0, 0] * 255).astype(int))
+        for part in training_data.values()
     )
     assert train and validation and not train & validation
 
