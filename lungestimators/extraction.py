@@ -74,14 +74,13 @@ class Images:
         prepared = np.empty((len(rows), size, size, self._channels), np.float32)
         if isinstance(self._X, list):
             for number, row in enumerate(rows):
-                image = images.read_image(self._X[row], self._channels)
-                prepared[number] = _resized(image[None], size)[0]
+                pixels, low, high = images.decode(self._X[row], self._channels)
+                prepared[number] = _resized(pixels[None], size, low, high)[0]
             return prepared
-        low, high = np.float32(self._pixel_range)
         for start in range(0, len(rows), _BATCH):
             batch = slice(start, start + _BATCH)
             pixels = self._X[rows[batch]].astype(np.float32)
-            prepared[batch] = _resized((pixels - low) / (high - low), size)
+            prepared[batch] = _resized(pixels, size, *self._pixel_range)
         return prepared
 
     def quick_keys(self, rows):
@@ -98,12 +97,15 @@ class Images:
         ]
 
 
-def _resized(pixels, size):
-    if pixels.shape[1:3] == (size, size):
-        return pixels
-    return keras.ops.convert_to_numpy(
-        keras.ops.image.resize(pixels, (size, size), antialias=True, data_format="channels_last")
-    )
+def _resized(pixels, size, low, high):
+    if pixels.shape[1:3] != (size, size):
+        pixels = keras.ops.convert_to_numpy(
+            keras.ops.image.resize(
+                pixels, (size, size), antialias=True, data_format="channels_last"
+            )
+        )
+    # Scaled last, when there are the fewest pixels.
+    return (pixels - np.float32(low)) / np.float32(high - low)
 
 
 def _file_key(path, how):

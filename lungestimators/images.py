@@ -55,15 +55,31 @@ def read_image(path, channels):
     -------
     ndarray of shape (height, width, channels), float32, in 0..1
     """
+    pixels, low, high = decode(path, channels)
+    pixels = (pixels - np.float32(low)) / np.float32(high - low)
+    return np.repeat(pixels, channels // pixels.shape[2], axis=2)
+
+
+def decode(path, channels):
+    """Decode one file as :func:`read_image` does, and leave its pixels as they are.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width, 1 or 3), float32
+        A grey file that shall be RGB has one channel: it is repeated when there are fewer pixels.
+    low, high : float
+        The pixel values that are black and white.
+    """
     with _named(path), Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-            pixels = np.asarray(image, np.float32)
-            low, high = pixel_range(np.asarray(image))
-            pixels = np.repeat(((pixels - low) / (high - low))[..., None], channels, axis=2)
+            pixels = np.asarray(image)
+            low, high = pixel_range(pixels)
         else:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), np.float32) / 255
-    return pixels.reshape(*pixels.shape[:2], channels)
+            grey = channels == 1 or image.mode == "L"
+            pixels = np.asarray(image.convert("L" if grey else "RGB"))
+            low, high = 0.0, 255.0
+    return pixels.reshape(*pixels.shape[:2], -1).astype(np.float32), low, high
 
 
 class _named:

@@ -32,19 +32,19 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, read = blueprints.Blueprint.run, images.read_image
+    run, decode = blueprints.Blueprint.run, images.decode
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
             counts["images"] += len(inputs)
         return run(self, inputs)
 
-    def counting_read(path, channels):
+    def counting_decode(path, channels):
         counts["decoded"] += 1
-        return read(path, channels)
+        return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(images, "read_image", counting_read)
+    monkeypatch.setattr(images, "decode", counting_decode)
     return counts
 
 

@@ -1,0 +1,190 @@
+"""What speed.py makes of its measurements: rows, a table, what has fallen."""
+
+import json
+import statistics
+from typing import NamedTuple
+
+WORKS = {
+    "cv": "Five-fold cross-validation, frozen DenseNet121, 224 px, 10 epochs of the head",
+    "search": "20 Optuna trials x 3 folds over head parameters, nothing known at first",
+    "top": "An epoch of fine-tuning the last stage of DenseNet121, after the first",
+    "cnn": "Five-fold cross-validation, custom CNN, 48 px, 10 epochs",
+    "predict": "predict_proba of 1000 images, beside model.predict with batches of 16",
+    "paths": "Fit and predict on JPEG files of 512 px, MobileNet 0.25 at 128 px",
+    "growth": "The cross-validation of the first rows on more images, seconds an image",
+}
+PEERS = {"scikeras": "SciKeras", "keras": "Keras by hand", "skorch": "skorch"}
+
+# A ratio may fall by this part before --check fails; by more where its own runs differ by more.
+NOISE = 0.2
+
+
+class Row(NamedTuple):
+    """One figure.
+
+    Attributes
+    ----------
+    work, what : str
+    ours : float
+        Seconds, unless ``what`` names another unit.
+    against : str
+        With what it is compared.
+    theirs : float or None
+    value : float
+        What ``asked`` is about: a ratio, or seconds.
+    asked : float or None
+    most : bool
+        Whether ``value`` should be at most what was asked, not at least.
+    spread : float
+        (Largest - smallest) / median of our own runs.
+    """
+
+    work: str
+    what: str
+    ours: float
+    against: str
+    theirs: float | None
+    value: float
+    asked: float | None = None
+    most: bool = False
+    spread: float = 0.0
+
+    def reached(self):
+        """Whether the figure is what was asked."""
+        if self.asked is None:
+            return None
+        return self.value <= self.asked if self.most else self.value >= self.asked
+
+
+def rows(measured):
+    """Return rows of what was measured, as (work, contender, part) -> list of figures."""
+    found = []
+
+    def median(*key):
+        return statistics.median(measured[key])
+
+    def add(work, what, key, against, theirs, value, asked=None, most=False):
+        runs = measured[key]
+        spread = (max(runs) - min(runs)) / median(*key)
+        found.append(Row(work, what, median(*key), against, theirs, value, asked, most, spread))
+
+    def peers(work, what, name, asked):
+        key = (name, "ours", "seconds")
+        for peer, title in PEERS.items():
+            theirs = (name, peer, "seconds")
+            if theirs in measured:
+                if (name, peer, "measured") in measured:
+                    title += ", one fold multiplied"
+                value = median(*theirs) / median(*key)
+                add(work, what, key, title, median(*theirs), value, asked.get(peer))
+
+    if ("cv", "ours", "seconds") in measured:
+        forward = median("forward", "keras", "seconds")
+        key = ("cv", "ours", "seconds")
+        over = median(*key) - 1.3 * forward
+        add("cv", "seconds beyond 1.3 x", key, "one bare forward pass", forward, over, 5, True)
+        peers("cv", "cold, ratio", "cv", {"scikeras": 25})
+        for units in (512, 256):
+            key = ("cv", "ours", f"warm, {units} units")
+            add("cv", f"next trial, {units} units: seconds", key, "", None, median(*key), 1.5, True)
+    if ("search", "ours", "seconds") in measured:
+        forward = median("forward", "keras", "seconds")
+        key = ("search", "ours", "seconds")
+        passes = median(*key) / forward
+        add("search", "forward passes", key, "one bare forward pass", forward, passes, 3, True)
+        peers("search", "ratio", "search", {"scikeras": 150})
+    for work, asked in (("top", {"keras": 5}), ("cnn", {"scikeras": 1.5})):
+        if (work, "ours", "seconds") in measured:
+            peers(work, "ratio", work, asked)
+    for name in dict.fromkeys(work for work, *_ in measured if work.startswith("predict ")):
+        bare = median(name, "both", "bare")
+        for part, what, asked in (("seconds", "cold", 0.97), ("warm", "warm", 50)):
+            key = (name, "both", part)
+            network = name.removeprefix("predict ")
+            value = bare / median(*key)
+            add("predict", f"{network}, {what}: ratio", key, "model.predict", bare, value, asked)
+    sizes = sorted({int(work.split()[1]) for work, *_ in measured if work.startswith("paths ")})
+    if sizes:
+        few, many = sizes
+        key = (f"paths {many}", "ours", "most memory")
+        gigabytes = median(*key) / 1e9
+        add("paths", f"{many} files: GB resident at most", key, "", None, gigabytes, 1.5, True)
+        key = (f"paths {many}", "ours", "seconds")
+        of_few = median(f"paths {few}", "ours", "seconds")
+        cost = median(*key) / many / (of_few / few)
+        add(
+            "paths",
+            f"{many} files: cost an image over",
+            key,
+            f"{few} files",
+            of_few,
+            cost,
+            1.15,
+            True,
+        )
+    for name in dict.fromkeys(work for work, *_ in measured if work.startswith("growth ")):
+        n_images = int(name.split()[1])
+        key = (name, "ours", "seconds")
+        add(
+            "growth", f"{n_images} images: seconds an image", key, "", None, median(*key) / n_images
+        )
+    return found
+
+
+def table(rows):
+    """Return a Markdown table."""
+    lines = [
+        "| work | figure | ours | compared with | theirs | value | asked |",
+        "| --- | --- | ---: | --- | ---: | ---: | --- |",
+    ]
+    before = None
+    for row in rows:
+        asked = ""
+        if row.asked is not None:
+            word = "at most" if row.most else "at least"
+            asked = f"{word} {row.asked:g}" + ("" if row.reached() else ": **missed**")
+        in_bytes = "GB" in row.what
+        ours = f"{row.ours / 1e9:.2f} GB" if in_bytes else f"{row.ours:.2f} s"
+        theirs = "" if row.theirs is None else f"{row.theirs:.2f} s"
+        work = WORKS[row.work] if row.work != before else ""
+        cells = (work, row.what, ours, row.against, theirs, f"{row.value:.3g}", asked)
+        lines.append(f"| {' | '.join(cells)} |")
+        before = row.work
+    return "\n".join(lines)
+
+
+def fallen(rows, committed):
+    """Return a line for each ratio that is below the committed one by more than the noise."""
+    known = {(row["work"], row["what"], row["against"]): row for row in committed}
+    problems = []
+    for row in rows:
+        before = known.get((row.work, row.what, row.against))
+        if before is None or row.most or row.theirs is None:
+            continue
+        noise = max(NOISE, row.spread, before["spread"])
+        if row.value < before["value"] * (1 - noise):
+            problems.append(
+                f"{WORKS[row.work]}, {row.what} to {row.against}: {row.value:.3g}, was "
+                f"{before['value']:.3g} (noise {noise:.0%})"
+            )
+    return problems
+
+
+def write(folder, rows, facts, measured):
+    """Write results.json and results.md."""
+    runs = [
+        dict(work=work, contender=contender, part=part, runs=values)
+        for (work, contender, part), values in measured.items()
+    ]
+    (folder / "results.json").write_text(
+        json.dumps({**facts, "rows": [row._asdict() for row in rows], "measured": runs}, indent=1)
+        + "\n"
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    (folder / "results.md").write_text(
+        f"# Speed\n\n```\n{facts['command']}\n```\n\n"
+        f"{facts['data']}; {facts['machine']}; {versions}. Medians of {facts['runs']} runs, of "
+        f"{facts['slow_runs']} for contenders that take minutes. Random weights. *One fold "
+        "multiplied* means that one fold of a peer was measured and multiplied by the number of "
+        f"folds and trials.\n\n{table(rows)}\n"
+    )
