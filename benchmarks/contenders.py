@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from lungestimators import (
@@ -230,6 +231,7 @@ def top_keras(X, y, settings):
 def cnn_ours(X, y, settings):
     """Five folds of the custom CNN."""
     load_keras()
+    X = shrunk(X, 48)
     clf = CNNClassifier(image_size=48, epochs=settings["epochs"], random_state=0)
     with Clock() as clock:
         cross_val_score(clf, X, y, cv=settings["folds"])
@@ -240,6 +242,8 @@ def cnn_scikeras(X, y, settings):
     """Five folds of the same network in SciKeras."""
     import keras
     from scikeras.wrappers import KerasClassifier
+
+    X = shrunk(X, 48)
 
     def build():
         layers = keras.layers
@@ -320,6 +324,11 @@ def load_keras():
     import keras
 
     keras.Sequential([keras.layers.Dense(1)]).predict(np.ones((1, 1)), verbose=0)
+
+
+def shrunk(X, size):
+    """Images of another size."""
+    return np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in X])
 
 
 def most_memory():
