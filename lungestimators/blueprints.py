@@ -49,10 +49,17 @@ class Blueprint(NamedTuple):
 
         with reuse.borrow(("forward", self.architecture), self.build) as network:
             # The borrower before may have set the very same arrays.
-            if getattr(network, "weights_were_set_from", None) is not self.weights:
+            if getattr(network, "last_blueprint", _Last(None)).weights is not self.weights:
                 network.set_weights(self.weights)
-                network.weights_were_set_from = self.weights
+                network.last_blueprint = _Last(self.weights)
             return compiled.forward(network, inputs)
+
+
+class _Last:
+    """The weights that a network was given last; Keras would copy a bare tuple."""
+
+    def __init__(self, weights):
+        self.weights = weights
 
 
 class Parts(NamedTuple):
@@ -123,7 +130,7 @@ def _blueprint(build, arguments, seed, file_state=None):
     if not first:
         first.append(network.to_json())
     blueprint = Blueprint(first[0], tuple(network.get_weights()), network.output_shape[-1])
-    network.weights_were_set_from = blueprint.weights
+    network.last_blueprint = _Last(blueprint.weights)
     reuse.offer(("forward", blueprint.architecture), network)
     return blueprint
 

@@ -85,6 +85,23 @@ def test_every_fitted_classifier_owns_its_weights(squares, trainable):
     np.testing.assert_array_equal(first.predict_proba(X), expected)
 
 
+def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypatch):
+    X, y = squares
+    cnn.fit(X, y).predict(X)
+    calls = []
+    set_weights = keras.Model.set_weights
+    monkeypatch.setattr(
+        keras.Model, "set_weights", lambda self, w: calls.append(self) or set_weights(self, w)
+    )
+    cnn.predict(np.concatenate([X] * 4))
+    assert not calls
+    clone(cnn).set_params(random_state=1).fit(X, y).predict(X)
+    calls.clear()
+    expected = cnn.predict_proba(X)
+    assert len({id(network) for network in calls}) == len(calls) == 2
+    np.testing.assert_array_equal(cnn.predict_proba(X), expected)
+
+
 def test_a_network_whose_borrower_failed_is_thrown_away(cnn, squares, fresh, monkeypatch):
     X, y = squares
     expected = clone(cnn).fit(X, y).predict_proba(X)
