@@ -85,6 +85,7 @@ def cv_scikeras(X, y, settings):
     """One fold of SciKeras, whose tags are mended so that it stratifies at all."""
     from scikeras.wrappers import KerasClassifier
 
+    load_keras()
     clf = KerasClassifier(
         model=lambda: keras_classifier(settings, n_classes=len(set(y))),
         epochs=settings["epochs"],
@@ -96,6 +97,7 @@ def cv_scikeras(X, y, settings):
 
 def cv_keras(X, y, settings):
     """One fold of a hand-written loop."""
+    load_keras()
 
     class HandWritten:
         def fit(self, X, y):
@@ -210,7 +212,7 @@ def top_ours(X, y, settings):
 
 
 def top_keras(X, y, settings):
-    """An epoch of the same network by Keras, the same layers being frozen."""
+    """An epoch of the same network by Keras, the same convolutions being frozen."""
     import keras
 
     model = head_of(settings).set_params(epochs=1).fit(X[::8], y[::8]).model_
@@ -243,6 +245,7 @@ def cnn_scikeras(X, y, settings):
     import keras
     from scikeras.wrappers import KerasClassifier
 
+    load_keras()
     X = shrunk(X, 48)
 
     def build():
@@ -307,6 +310,7 @@ def paths_ours(X, y, settings):
         alpha=0.25, weights=None, trainable="head", image_size=128, epochs=1, random_state=0
     )
     clf.fit(paths[:64], labels[:64])
+    clear_feature_cache()
     with Clock() as fit:
         clf.fit(paths, labels)
     clear_feature_cache()

@@ -62,7 +62,10 @@ def parse(argv):
         action="store_true",
         help="only try that everything runs: few and small images, a tiny network",
     )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.quick and (arguments.check or arguments.out == RESULTS):
+        parser.error("--quick measures nothing: it needs --out, and there is nothing to --check")
+    return arguments
 
 
 class Bench:
@@ -194,12 +197,8 @@ def main(argv=None):
         X, y = load_images(arguments)
     except InputError as error:
         sys.exit(f"speed.py: {error}")
-    committed = None
-    if arguments.check:
-        file = RESULTS / "results.json"
-        if not file.exists():
-            sys.exit(f"speed.py: --check needs {file}")
-        committed = json.loads(file.read_text())
+    if arguments.check and not ratios.read(RESULTS):
+        sys.exit(f"speed.py: --check needs {RESULTS / 'results.json'}")
     with tempfile.TemporaryDirectory() as folder:
         write_images(folder, X, y)
         bench = Bench(arguments, folder)
@@ -214,11 +213,10 @@ def main(argv=None):
         "versions": {name: version(name) for name in PACKAGES if installed(name)},
     }
     print("\n" + ratios.table(rows))
-    if committed is not None:
-        problems = ratios.fallen(rows, committed["rows"])
+    if arguments.check:
+        problems = ratios.fallen(rows, RESULTS)
         print("\n".join(problems) or "No ratio has fallen.")
         sys.exit(1 if problems else 0)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     ratios.write(arguments.out, rows, facts, bench.measured)
     print(f"\nWritten: {arguments.out / 'results.json'} and {arguments.out / 'results.md'}")
 

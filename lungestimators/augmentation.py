@@ -19,8 +19,37 @@ def as_json(augment):
     if augment is True:
         return "gentle"
     if isinstance(augment, keras.layers.Layer):
-        return json.dumps(keras.saving.serialize_keras_object(augment))
+        return json.dumps(_without_names(keras.saving.serialize_keras_object(augment)))
     raise TypeError(f"augment={augment!r} must be False, True or a Keras layer")
+
+
+def check(augment):
+    """Raise unless ``augment`` can be built anew from plain data."""
+    if augment is None or isinstance(augment, bool):
+        return
+    plain = as_json(augment)
+    try:
+        with reuse.seeded(0):
+            layers(plain)
+    except Exception as error:  # whatever Keras meets in a layer that is not its own
+        raise ValueError(
+            f"augment={augment!r} cannot be built again from its configuration: register the layer "
+            f"with keras.saving.register_keras_serializable ({error})"
+        ) from error
+
+
+def _without_names(value):
+    """Drop the names that Keras numbers through the process: a view follows from this text."""
+    if isinstance(value, list):
+        return [_without_names(item) for item in value]
+    if not isinstance(value, dict) or "input_layers" in value:
+        return value
+    automatic = "name" in value and "trainable" in value
+    return {
+        key: _without_names(item)
+        for key, item in value.items()
+        if not (automatic and key == "name")
+    }
 
 
 def layers(augment):

@@ -1,6 +1,5 @@
 """LungClassifier: the whole scikit-learn side of the classifiers."""
 
-import contextlib
 import os
 from abc import abstractmethod
 
@@ -222,17 +221,6 @@ class LungClassifier(ClassifierMixin, ImageInput):
         return state
 
     # What fit and partial_fit share
-
-    @contextlib.contextmanager
-    def _as_it_was_on_failure(self):
-        """Undo everything when the block fails or is interrupted."""
-        before = self.__dict__.copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _forget(self):
         """Drop what an earlier fit learnt: X may be of another kind now."""

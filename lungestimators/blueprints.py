@@ -4,7 +4,9 @@ Keras is imported only inside functions, so that a fitted classifier is unpickle
 """
 
 import functools
-import os
+import json
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -109,35 +111,71 @@ def initial_head(n_features, n_classes, dense_units, dropout, seed):
 
 
 def _file_state(weights):
-    """What tells a weights file from the one that stood there before."""
-    if weights in (None, "imagenet") or not os.path.exists(weights):
+    """What tells a weights file from every other, and from the one that stood there before."""
+    if weights in (None, "imagenet"):
         return None
-    state = os.stat(weights)
-    return state.st_mtime_ns, state.st_size
+    path = Path(weights).expanduser().absolute()
+    if not path.exists():
+        return None
+    state = path.stat()
+    return str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _blueprint(build, arguments, seed, file_state=None):
+    """``build(*arguments)`` with initial weights that follow from ``seed``, as plain data."""
+    import keras
+
+    return _built(build, arguments, seed, file_state, keras.config.dtype_policy().name)
 
 
 @functools.lru_cache(maxsize=4)
-def _blueprint(build, arguments, seed, file_state=None):
-    """``build(*arguments)`` with initial weights that follow from ``seed``, as plain data.
-
-    ``file_state`` only tells a weights file among the arguments from what it was earlier.
-    """
+def _built(build, arguments, seed, file_state, policy):
     with reuse.seeded(seed):
         network = build(*arguments)
-    # Keras numbers the layers it is given no name for; the first build's names serve all later
-    # ones, or no two would be the same architecture.
-    first = _first_architecture(build, arguments)
-    if not first:
-        first.append(network.to_json())
-    blueprint = Blueprint(first[0], tuple(network.get_weights()), network.output_shape[-1])
+    architecture = with_fixed_names(network.to_json())
+    blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
     network.last_blueprint = _Last(blueprint.weights)
     reuse.offer(("forward", blueprint.architecture), network)
     return blueprint
 
 
-@functools.lru_cache(maxsize=16)
-def _first_architecture(build, arguments):
-    return []
+def with_fixed_names(architecture):
+    """Keras' JSON of a network, whose automatic names follow from the network alone.
+
+    Keras numbers the layers that are given no name through the whole process; two networks of one
+    structure would not be recognised as such.
+    """
+    config = json.loads(architecture)
+    _rename(config["config"])
+    return json.dumps(config)
+
+
+def _rename(config):
+    new_names, counts = {}, {}
+    for layer in config["layers"]:
+        automatic = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer["class_name"]).lower()
+        name = layer["config"].get("name", layer.get("name"))
+        if re.fullmatch(rf"{automatic.replace('_', '_?')}(_\d+)?", name):
+            number = counts[automatic] = counts.get(automatic, -1) + 1
+            new_names[name] = f"{automatic}_{number}" if number else automatic
+            layer["name"] = layer["config"]["name"] = new_names[name]
+        if "layers" in layer["config"]:
+            _rename(layer["config"])
+    for layer in config["layers"]:
+        layer["inbound_nodes"] = _with_new_names(layer["inbound_nodes"], new_names)
+    for ends in ("input_layers", "output_layers"):
+        config[ends] = _with_new_names(config[ends], new_names)
+
+
+def _with_new_names(value, new_names):
+    """Replace names in references, which are lists of a name and two numbers."""
+    if isinstance(value, dict):
+        return {key: _with_new_names(item, new_names) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
+        return [new_names.get(value[0], value[0]), *value[1:]]
+    return [_with_new_names(item, new_names) for item in value]
 
 
 def below(backbone, trainable):
@@ -189,7 +227,7 @@ def _cut(architecture):
     number = {id(weight): row for row, weight in enumerate(network.weights)}
     return tuple(
         (
-            part.to_json(),
+            with_fixed_names(part.to_json()),
             tuple(number[id(weight)] for weight in part.weights),
             int(np.prod(part.output_shape[1:])),
         )

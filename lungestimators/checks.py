@@ -77,7 +77,7 @@ def check_parameters(estimator):
     from . import augmentation, training
 
     training.check_optimizer(estimator.optimizer)
-    augmentation.as_json(estimator.augment)
+    augmentation.check(estimator.augment)
 
 
 def _whole(estimator, name, smallest):

@@ -11,8 +11,9 @@ _SHARED_PARAMETERS = """\
         everything (with pre-trained weights the head first). ``"auto"`` is ``"head"`` with
         pre-trained weights and ``"all"`` without.
     feature_cache : {"memory", None} or path, default="memory"
-        Where the outputs of a frozen backbone are kept: in this process (at most 512 MB), nowhere,
-        or in a directory. It changes no result.
+        Where the outputs of frozen layers are kept, so that no image goes through them twice: in
+        this process (at most 512 MiB unless :func:`limit_feature_cache` says otherwise), nowhere,
+        or in a directory that processes may share. It changes no result.
     epochs : int, default={epochs}
         Passes over the training images. The learning rate falls to zero along a cosine.
     batch_size : int, default=16
@@ -37,7 +38,8 @@ _SHARED_PARAMETERS = """\
         Weight of each class in the loss; classes that a dict leaves out have weight 1.
     augment : bool or keras.layers.Layer, default=False
         ``True``: small random shifts, rotations, zooms and changes of brightness and contrast, no
-        flips. A layer is called on images in 0..1. A frozen backbone then runs in every epoch.
+        flips. A layer is called on images in 0..1. Eight views of each image go through frozen
+        layers, one of them an epoch in turn; where everything learns, every epoch makes its own.
     dense_units : int, default=512
         Units of the dense layer of the head.
     dropout : float, default=0.5

@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 import xxhash
 
-from . import augmentation, images, store
+from . import __version__, augmentation, images, store
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
 
 # Threads that read and prepare images while the network runs.
@@ -134,7 +134,7 @@ def _versions():
     """What decodes, resizes and runs: another version of it may round differently."""
     backend = keras.backend.backend()
     version = __import__(backend).__version__
-    return f"{PIL.__version__} {keras.__version__} {backend} {version}"
+    return f"{__version__} {PIL.__version__} {keras.__version__} {backend} {version}"
 
 
 def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
@@ -275,8 +275,8 @@ class _Kept:
         # One thread at a time: what it computes, the others find.
         with self._store.computing:
             vectors = self._vectors(contents)
-            first = {content: number for number, content in enumerate(contents)}
-            missing = {content: n for content, n in first.items() if content not in vectors}
+            positions = {content: number for number, content in enumerate(contents)}
+            missing = {content: n for content, n in positions.items() if content not in vectors}
             entries = {
                 key: content
                 for key, content in zip(quick, contents, strict=True)
@@ -286,7 +286,8 @@ class _Kept:
                 computed = dict(zip(missing, compute(list(missing.values())), strict=True))
                 vectors.update(computed)
                 entries |= {self._key(content): v.tobytes() for content, v in computed.items()}
-            self._store.put(entries)
+            if entries:
+                self._store.put(entries)
         self._store.count(hits=len(contents) - len(missing), misses=len(missing))
         return np.stack([vectors[content] for content in contents])
 
@@ -314,11 +315,11 @@ class _Progress:
 
     def __call__(self, n_computed):
         if self._bar is None:
-            print(f"Features of {self._n_images} images that are not known yet")
-            self._bar = keras.utils.Progbar(self._n_images)
+            print(f"Features of {self._n_images} images, of which some may be known")
+            self._bar = keras.utils.Progbar(self._n_images + 1)
         self._bar.add(n_computed)
 
     def close(self):
         """End the line: images that were known are done as well."""
         if self._bar is not None:
-            self._bar.update(self._n_images, finalize=True)
+            self._bar.update(self._n_images + 1, finalize=True)

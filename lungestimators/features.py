@@ -115,23 +115,25 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         FileNotFoundError
             An image file or the file of weights does not exist.
         """
-        checks.check_backbone_parameters(self)
-        X = self._check_X(X, reset=True)
-        self._remember_range(X)
+        with self._as_it_was_on_failure():
+            checks.check_backbone_parameters(self)
+            vars(self).pop("n_features_in_", None)  # X may be of another kind now
+            X = self._check_X(X, reset=True)
+            self._remember_range(X)
 
-        from . import blueprints
+            from . import blueprints
 
-        random_state = check_random_state(self.random_state)
-        random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
-        self._network = blueprints.initial_backbone(
-            self.backbone,
-            (),
-            self.image_size,
-            self._channels(),
-            None if self.weights is None else os.fspath(self.weights),
-            int(random_state.randint(2**31)),
-        )
-        self._n_features_out = self._network.n_outputs
+            random_state = check_random_state(self.random_state)
+            random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
+            self._network = blueprints.initial_backbone(
+                self.backbone,
+                (),
+                self.image_size,
+                self._channels(),
+                None if self.weights is None else os.fspath(self.weights),
+                int(random_state.randint(2**31)),
+            )
+            self._n_features_out = self._network.n_outputs
         return self
 
     def transform(self, X):

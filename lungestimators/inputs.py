@@ -1,5 +1,7 @@
 """ImageInput: what X may be, and how an estimator remembers what it was fitted on."""
 
+import contextlib
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
@@ -17,6 +19,17 @@ class ImageInput(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+    @contextlib.contextmanager
+    def _as_it_was_on_failure(self):
+        """Undo everything when the block fails or is interrupted."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _check_X(self, X, reset):
         """Return X as a list of paths or as an array of shape (n, height, width, channels)."""

@@ -36,9 +36,9 @@ class FeatureCacheInfo(NamedTuple):
     hits, misses : int
         Look-ups of an image's features by this process that found them, and that did not.
     bytes : int
-        Space that is taken now.
+        Space that the entries take now.
     max_bytes : int
-        Space that will not be exceeded: the least recently used entries leave first.
+        Beyond it the least recently used entries leave.
     """
 
     hits: int
@@ -165,8 +165,13 @@ class _Counts:
 
     def __init__(self):
         self.hits = self.misses = 0
+        self.renew_locks()
+
+    def renew_locks(self):
+        """Make new locks: those that came through a fork may be held by nobody for ever."""
         self.computing = threading.Lock()
         self._counting = threading.Lock()
+        self._lock = threading.RLock()
 
     def count(self, hits, misses):
         """Add to what has been found and what has not."""
@@ -183,7 +188,6 @@ class MemoryStore(_Counts):
         self.max_bytes = max_bytes
         self._entries = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
 
     def get(self, keys):
         """Return a dictionary of those keys that are known, and their values."""
@@ -260,7 +264,6 @@ class DirectoryStore(_Counts):
     def __init__(self, path):
         super().__init__()
         self._path = path
-        self._lock = threading.RLock()
         self._database = None
         self._process = None
         self._writable = True
@@ -269,8 +272,8 @@ class DirectoryStore(_Counts):
             self._connection()
         except sqlite3.DatabaseError as error:
             raise ValueError(
-                f"feature_cache={str(path)!r}: {_FILE} in it cannot be used ({error}). Delete that "
-                "file, or name another directory"
+                f"feature_cache={str(path)!r}: {_FILE} in it cannot be used ({error}). Name "
+                "another directory; delete that file only if nobody needs it"
             ) from error
 
     def get(self, keys):
@@ -285,12 +288,16 @@ class DirectoryStore(_Counts):
                     f"WHERE key IN ({','.join('?' * len(some))})",
                     some,
                 )
-        found = {key: value for key, value, checksum, _ in rows if checksum == _sum(key, value)}
+        found = {
+            key: value
+            for key, value, checksum, used in rows
+            if isinstance(value, bytes) and isinstance(used, int) and checksum == _sum(key, value)
+        }
         damaged = [row[0] for row in rows if row[0] not in found]
         if damaged:
             self.drop(damaged)
         stale = time.time() - _USED_SECONDS
-        old = [(int(time.time()), row[0]) for row in rows if row[3] < stale and row[0] in found]
+        old = [(int(time.time()), row[0]) for row in rows if row[0] in found and row[3] < stale]
         if old:
             self._write("UPDATE entry SET used = ? WHERE key = ?", old)
         return found
@@ -312,14 +319,24 @@ class DirectoryStore(_Counts):
 
     def clear(self):
         """Forget everything."""
+        self._refuse_read_only()
         self._write("DELETE FROM entry WHERE key IS NOT ?", [(None,)])
-        with self._lock, self._warning("clear"):
-            self._connection().execute("VACUUM")
+        self._give_back_space()
         self.hits = self.misses = 0
 
     def limit(self, max_bytes):
         """Set the bound."""
+        self._refuse_read_only()
         self._write("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
+        self._give_back_space()
+
+    def _refuse_read_only(self):
+        if not self._writable:
+            raise ValueError(f"The feature cache {str(self._path)!r} may not be written to")
+
+    def _give_back_space(self):
+        with self._lock, self._warning("shrink the file of"):
+            self._connection().execute("VACUUM")
 
     def _write(self, statement, rows):
         """Run a statement over rows in one transaction, and keep the bound."""
@@ -327,8 +344,8 @@ class DirectoryStore(_Counts):
             return
         with self._lock, self._warning("write to"):
             database = self._connection()
-            database.execute("BEGIN IMMEDIATE")
             try:
+                database.execute("BEGIN IMMEDIATE")
                 database.executemany(statement, rows)
                 self._shrink(database)
                 database.execute("COMMIT")
@@ -405,6 +422,9 @@ class DirectoryStore(_Counts):
             )
             database.execute("PRAGMA synchronous = NORMAL")
             self._prepare(database)
+            if self._database is not None:
+                # Closing the parent's connection here could roll back what the parent is writing.
+                _inherited.append(self._database)
             self._database, self._process = database, os.getpid()
         return self._database
 
@@ -466,3 +486,15 @@ def _sum(key, value):
 _memory = MemoryStore(MEMORY_BYTES)
 _directories = {}
 _directories_lock = threading.Lock()
+_inherited = []
+
+
+def _after_fork():
+    global _directories_lock
+    _directories_lock = threading.Lock()
+    for some in (_memory, *_directories.values()):
+        some.renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

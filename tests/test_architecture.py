@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "reuse",
     },
     "epochs": {"augmentation", "blueprints", "compiled"},
-    "extraction": {"augmentation", "compiled", "images", "store"},
+    "extraction": {"__version__", "augmentation", "compiled", "images", "store"},
     "augmentation": {"compiled", "reuse"},
     "blueprints": {"compiled", "networks", "reuse"},
     "compiled": set(),

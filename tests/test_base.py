@@ -353,3 +353,13 @@ def test_default_constructors_take_the_documented_names():
     assert {
         c().image_size for c in (MobileNetClassifier, DenseNetClassifier, BackboneClassifier)
     } == {224}
+
+
+def test_a_layer_that_cannot_be_built_again_is_refused_before_any_work(cnn, squares):
+    import keras
+
+    class Unregistered(keras.layers.Layer):
+        pass
+
+    with pytest.raises(ValueError, match="cannot be built again"):
+        cnn.set_params(augment=Unregistered()).fit(*squares)

@@ -1,6 +1,8 @@
 """No image goes through a frozen network twice, and no feature is ever another's."""
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -111,6 +113,39 @@ def test_classifiers_transformers_files_and_arrays_share_what_is_known(squares, 
     again = BackboneFeatures("MobileNetV3Small", **settings).fit_transform(files)
     assert passed["images"] == 48
     np.testing.assert_array_equal(first, again)
+
+
+def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, passed, tmp_path):
+    """In another process, and by the name of another estimator."""
+    X, y = squares
+    program = (
+        "import sys, keras, numpy as np\n"
+        "from lungestimators import BackboneFeatures\n"
+        "keras.layers.Flatten()(keras.Input((2, 2))), keras.applications.MobileNet(weights=None)\n"
+        "BackboneFeatures('DenseNet121', weights=None, image_size=32, random_state=0,\n"
+        "    feature_cache=sys.argv[1] + '/cache').fit_transform(np.load(sys.argv[1] + '/X.npy'))\n"
+    )
+    np.save(tmp_path / "X.npy", X)
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True, capture_output=True)
+    clf = DenseNetClassifier(
+        weights=None,
+        image_size=32,
+        trainable="head",
+        epochs=1,
+        random_state=0,
+        feature_cache=tmp_path / "cache",
+    )
+    clf.fit(X, y)
+    assert passed["images"] == 0
+
+
+def test_a_cut_network_has_one_key(frozen, squares, passed):
+    X, y = squares
+    frozen.set_params(trainable="top", fine_tune_epochs=1).fit(X, y)
+    blueprints._cut.cache_clear()
+    blueprints._built.cache_clear()
+    clone(frozen).fit(X, y)
+    assert passed["images"] == 48
 
 
 def test_repeated_images_go_through_once(frozen, squares, passed):
@@ -287,6 +322,18 @@ def test_augmented_views_follow_from_the_image_and_the_seed():
     np.testing.assert_array_equal(same_image[0], same_image[1])
     assert np.abs(first - X).mean() > 0.01
     assert len({tuple(view.ravel()[:50]) for view in first - X}) == 6
+
+
+def test_views_do_not_depend_on_the_name_that_keras_gave_a_layer(frozen, squares, passed):
+    import keras
+
+    X, y = squares
+    results = []
+    for _ in range(2):
+        frozen.set_params(augment=keras.layers.RandomRotation(0.1))
+        results.append(clone(frozen).fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(*results)
+    assert passed["images"] == 48 * 9
 
 
 def test_threads_wait_for_each_other_and_agree(frozen, squares, passed):

@@ -111,3 +111,26 @@ def test_images_of_another_shape_are_refused(squares, features):
 def test_a_wrong_parameter_is_named(squares, features, settings, error, message):
     with pytest.raises(error, match=message):
         features.set_params(**settings).fit(squares[0])
+
+
+def test_a_failed_fit_leaves_the_transformer_as_it_was(squares, features):
+    X = squares[0]
+    expected = features.fit_transform(X)
+    with pytest.raises(ValueError, match="is not in keras"):
+        features.set_params(backbone="NoNet").fit(X[:, :8] / 255)
+    np.testing.assert_array_equal(features.transform(X), expected)
+
+
+def test_a_replaced_file_of_weights_is_noticed(squares, features, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        network = keras.applications.MobileNetV2(
+            include_top=False, weights=None, input_shape=(32, 32, 3)
+        )
+        network.save_weights(tmp_path / "w.weights.h5")
+        found.append(features.set_params(weights="~/w.weights.h5").fit_transform(squares[0]))
+    assert not np.array_equal(*found)

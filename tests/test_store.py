@@ -149,7 +149,10 @@ def test_another_version_is_refused_by_name(tmp_path):
         store.DirectoryStore(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["value = zeroblob(4096)", "value = x'00'", "checksum = x'00'"])
+@pytest.mark.parametrize(
+    "damage",
+    ["value = zeroblob(4096)", "value = x'00'", "value = NULL", "checksum = x'00'", "used = 'a'"],
+)
 def test_a_damaged_entry_is_dropped(tmp_path, damage):
     cache = store.DirectoryStore(tmp_path)
     cache.put({b"a": b"1" * 4096, b"b": b"2" * 4096})
@@ -194,6 +197,9 @@ def test_a_read_only_cache_is_warned_of_and_still_read(tmp_path, monkeypatch):
         cache = store.DirectoryStore(tmp_path)
     cache.put({b"b": b"2"})
     assert cache.get([b"a", b"b"]) == {b"a": b"1"}
+    for change in (cache.clear, lambda: cache.limit(5)):
+        with pytest.raises(ValueError, match="may not be written to"):
+            change()
     with pytest.raises(ValueError, match="may not be written to"):
         store.DirectoryStore(tmp_path / "new")
 
@@ -207,6 +213,38 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path):
         os._exit(0 if cache.get([b"a"]) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert cache.get([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
+
+
+def test_a_process_that_was_forked_in_the_middle_of_a_write_does_not_wait_for_ever(tmp_path):
+    cache = store.open_store(str(tmp_path))
+    cache.put({b"a": b"1"})
+    with cache._lock, cache.computing:
+        child = os.fork()
+        if not child:
+            with cache.computing:
+                os._exit(0 if cache.get([b"a"]) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_write_that_was_interrupted_leaves_no_transaction_open(tmp_path):
+    cache = store.DirectoryStore(tmp_path)
+
+    class Interrupted:
+        def __iter__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache._write("DELETE FROM entry WHERE key = ?", Interrupted())
+    assert not cache._connection().in_transaction
+    cache.put({b"a": b"1"})
+    assert cache.get([b"a"])
+
+
+def test_a_lower_limit_gives_the_space_back(tmp_path):
+    cache = store.DirectoryStore(tmp_path)
+    cache.put({b"%d" % number: bytes(8192) for number in range(200)})
+    cache.limit(200_000)
+    assert file_of(tmp_path).stat().st_size < 300_000
 
 
 def test_eight_processes_write_and_some_are_killed_at_any_moment(tmp_path):
