@@ -217,8 +217,8 @@ def _page(works):
     return (
         f"# Speed\n\n{table(rows)}\n\n{said}\n"
         "Random weights: they cost what ImageNet's do. *One fold multiplied*: one fold of a peer "
-        "was measured and multiplied by the number of folds and of trials. Keras by hand is the loop "
-        "that one writes first, with the whole network in every epoch. In fine-tuning, batch "
+        "was measured and multiplied by the number of folds and of trials. Keras by hand is the "
+        "loop that one writes first, with the whole network in every epoch. In fine-tuning, batch "
         "normalisation of the last stage learns in ours and stays frozen, which costs less, in "
         "theirs.\n"
     )
