@@ -208,12 +208,6 @@ class MemoryStore(_Counts):
                 self._bytes += len(value) + _ENTRY_BYTES
             self._shrink()
 
-    def drop(self, keys):
-        """Forget these keys."""
-        with self._lock:
-            for key in keys:
-                self._drop(key)
-
     def info(self):
         """Return a FeatureCacheInfo."""
         return FeatureCacheInfo(self.hits, self.misses, self._bytes, self.max_bytes)

@@ -55,8 +55,6 @@ def file_of(directory):
 def test_what_was_put_is_found_again_and_nothing_else(any_store):
     any_store.put({b"a": b"1" * 4096, b"b": b""})
     assert any_store.get([b"a", b"b", b"c"]) == {b"a": b"1" * 4096, b"b": b""}
-    any_store.drop([b"a"])
-    assert any_store.get([b"a"]) == {}
 
 
 def test_a_second_value_replaces_the_first(any_store):
