@@ -2,11 +2,12 @@
 
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 from sklearn.utils import check_array
+
+from . import files
+from .files import ImageReadError
 
 
 def holds_paths(X):
@@ -26,20 +27,24 @@ def holds_paths(X):
 
 
 def check_paths(X):
-    """Return the paths as a list of str, every one a file that Pillow knows as an image.
+    """Return the paths as a list of str, the header of every one that of an image.
 
     Raises
     ------
-    FileNotFoundError
-        A path does not exist.
-    ValueError
-        A file is not an image.
+    ImageReadError
+        Which files cannot be read, and why. Of files that do not exist it is a FileNotFoundError
+        as well.
+    ImportError
+        There are DICOM files, and pydicom is not installed.
     """
-    paths = [os.fspath(item) for item in (X.tolist() if hasattr(X, "tolist") else X)]
-    for path in paths:
-        with _named(path), Image.open(path):
-            pass
+    paths = as_paths(X)
+    files.check(paths)
     return paths
+
+
+def as_paths(X):
+    """Return the paths as a list of str."""
+    return [os.fspath(item) for item in (X.tolist() if hasattr(X, "tolist") else X)]
 
 
 def read_image(path, channels):
@@ -54,6 +59,10 @@ def read_image(path, channels):
     Returns
     -------
     ndarray of shape (height, width, channels), float32, in 0..1
+
+    Raises
+    ------
+    ImageReadError
     """
     pixels, low, high = decode(path, channels)
     pixels = (pixels - np.float32(low)) / np.float32(high - low)
@@ -70,33 +79,15 @@ def decode(path, channels):
     low, high : float
         The pixel values that are black and white.
     """
-    with _named(path), Image.open(path) as image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-            pixels = np.asarray(image)
-            low, high = pixel_range(pixels)
-        else:
-            grey = channels == 1 or image.mode == "L"
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-            low, high = 0.0, 255.0
-    return pixels.reshape(*pixels.shape[:2], -1).astype(np.float32), low, high
-
-
-class _named:
-    """Give Pillow's errors the name of the file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        if not Path(self.path).exists():
-            raise FileNotFoundError(f"There is no image file {self.path!r}")
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, UnidentifiedImageError):
-            raise ValueError(f"{self.path!r} is not an image that Pillow can read") from error
-        if isinstance(error, OSError | SyntaxError | Image.DecompressionBombError):
-            raise ValueError(f"{self.path!r} cannot be read as an image: {error}") from error
+    pixels, limits = files.decode(path, channels)
+    if limits is None:
+        if not np.isfinite(pixels).all():
+            raise ImageReadError({path: "it holds NaN or infinity"})
+        low, high, doubt = _assumed_range(pixels)
+        limits = low, high
+        if doubt:
+            _warn_of_file(pixels.dtype, high)
+    return (pixels.astype(np.float32), *limits)
 
 
 def as_images(X, image_shape):
@@ -181,24 +172,29 @@ def pixel_range(pixels):
     -------
     tuple of (float, float)
     """
+    low, high, doubt = _assumed_range(pixels)
+    if doubt:
+        _warn_of_range(f"{pixels.dtype} pixels {doubt}", low, high)
+    return low, high
+
+
+def _assumed_range(pixels):
+    """Black, white, and in what the pixels leave doubt, or None."""
     if pixels.dtype == np.uint8:
-        return 0.0, 255.0
+        return 0.0, 255.0, None
     low, high = float(pixels.min()), float(pixels.max())
     if pixels.dtype == np.uint16:
         if high > 4095:
-            return 0.0, 65535.0
-        assumed = (0.0, 255.0 if high <= 255 else 4095.0)
-        _warn_of_range(f"uint16 pixels reach only {high:g}", assumed)
-        return assumed
+            return 0.0, 65535.0, None
+        return 0.0, 255.0 if high <= 255 else 4095.0, f"reach only {high:g}"
     if low >= 0 and high <= 1:
-        return 0.0, 1.0
+        return 0.0, 1.0, None
     if low >= 0 and high <= 255:
-        return 0.0, 255.0
+        return 0.0, 255.0, None
+    doubt = f"lie in {low:g}..{high:g}"
     if high - low < np.finfo(np.float32).tiny:
         high = low + 1
-    assumed = (low, high)
-    _warn_of_range(f"{pixels.dtype} pixels lie in {low:g}..{high:g}", assumed)
-    return assumed
+    return low, high, doubt
 
 
 def range_like_fit(pixels, fitted_range, fitted_dtype):
@@ -218,19 +214,29 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
         if too_wide or too_narrow:
             _warn_of_range(
                 f"fit saw pixels in {low:g}..{high:g}, these lie in {smallest:g}..{largest:g}",
-                fitted_range,
+                low,
+                high,
             )
     return fitted_range
+
+
+def _warn_of_file(dtype, high):
+    # The same words for many files: Python shows them once.
+    if high in (255, 4095):
+        found = f"Image files of {dtype} reach only {high:g} or less: this is taken as white"
+    else:
+        found = f"Image files of {dtype} have no usual range: each one's extremes are its limits"
+    warnings.warn(f"{found}.", UserWarning, stacklevel=3)
 
 
 def _kind(dtype):
     return dtype.name if dtype in (np.uint8, np.uint16) else "other"
 
 
-def _warn_of_range(found, assumed):
+def _warn_of_range(found, low, high):
     warnings.warn(
-        f"{found}: {assumed[0]:g} is taken as black and {assumed[1]:g} as white. Pass uint8, "
-        "uint16 or floats in 0..1 to leave no doubt.",
+        f"{found}: {low:g} is taken as black and {high:g} as white. Pass uint8, uint16 or floats "
+        "in 0..1 to leave no doubt.",
         UserWarning,
         stacklevel=5,
     )
