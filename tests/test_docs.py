@@ -15,7 +15,18 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import classifiers, datasets, features, files, plotting, store, synthetic
+from lungestimators import (
+    classifiers,
+    datasets,
+    features,
+    files,
+    folders,
+    plotting,
+    store,
+    synthetic,
+    tables,
+    transformers,
+)
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -50,7 +61,18 @@ def test_every_method_documents_its_arguments(method):
 
 @pytest.mark.parametrize(
     "module",
-    [classifiers, datasets, features, files, plotting, store, synthetic],
+    [
+        classifiers,
+        datasets,
+        features,
+        files,
+        folders,
+        plotting,
+        store,
+        synthetic,
+        tables,
+        transformers,
+    ],
     ids=lambda m: m.__name__,
 )
 def test_every_example_runs(module):

@@ -1,0 +1,345 @@
+"""Transformers that prepare images, for a Pipeline in front of a classifier."""
+
+import numbers
+import os
+
+import numpy as np
+from joblib import Parallel, delayed
+from PIL import Image
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from . import images
+
+# Threads that read files: decoders let go of Python's lock.
+_READERS = min(4, os.cpu_count() or 1)
+
+
+class _ImageTransformer(TransformerMixin, BaseEstimator):
+    """Common part: images in, images out, and nothing to learn."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False  # flat rows are no images
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def fit(self, X, y=None):
+        """Check the parameters and X. Nothing is learnt.
+
+        Parameters
+        ----------
+        X : array-like or list of paths
+            What ``transform`` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or X is not what it should be.
+        """
+        self._check_parameters()
+        self._check_X(X)
+        return self
+
+
+class ImageReader(_ImageTransformer):
+    """Files as pixels: what transformers that compute with pixels need in front of them.
+
+    The classifiers read files by themselves, batch by batch; this reads all it is given into
+    memory.
+
+    Parameters
+    ----------
+    image_size : int, default=None
+        Side in pixels of the square that every image is resized to, bilinear and antialiased, as
+        the classifiers do. ``None``: all files have one size already.
+    channels : {1, 3}, default=1
+        Grey or RGB, whatever the files hold.
+
+    See Also
+    --------
+    load_image_folder : The paths and labels of a folder of images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from lungestimators import ImageReader
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "1.png")
+    ...     Image.fromarray(np.full((48, 40), 65535, np.uint16)).save(path)
+    ...     pixels = ImageReader(image_size=32).transform([path])
+    >>> pixels.shape, pixels.dtype, float(pixels.max())
+    ((1, 32, 32, 1), dtype('float32'), 1.0)
+    """
+
+    def __init__(self, *, image_size=None, channels=1):
+        self.image_size = image_size
+        self.channels = channels
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    def transform(self, X):
+        """Read files.
+
+        Parameters
+        ----------
+        X : list of paths or array-like of shape (n_samples,)
+            Image files.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, height, width, channels), float32
+            Pixels at the full depth of the files, in 0..1.
+
+        Raises
+        ------
+        ImageReadError
+            A file is no image, or does not exist. All headers are checked before anything is read.
+        ValueError
+            Without ``image_size``: two files differ in size.
+        """
+        self._check_parameters()
+        self._check_X(X)
+        paths = images.check_paths(X)
+        first = self._read(paths[0])
+        pixels = np.empty((len(paths), *first.shape), np.float32)
+
+        def read(row):
+            image = self._read(paths[row])
+            if image.shape != first.shape:
+                raise ValueError(
+                    f"{paths[0]!r} has {_size(first)} and {paths[row]!r} has {_size(image)} pixels "
+                    "(height x width): say by image_size to what they shall be resized"
+                )
+            pixels[row] = image
+
+        pixels[0] = first
+        Parallel(_READERS, require="sharedmem")(delayed(read)(row) for row in range(1, len(paths)))
+        return pixels
+
+    def _read(self, path):
+        image = images.read_image(path, self.channels)
+        size = self.image_size
+        if size is None or image.shape[:2] == (size, size):
+            return image
+        # Pillow resizes floats one channel at a time.
+        resized = [
+            Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR)
+            for channel in np.ascontiguousarray(np.moveaxis(image, 2, 0))
+        ]
+        return np.stack(resized, axis=2)
+
+    def _check_parameters(self):
+        if self.image_size is not None:
+            _check_whole("image_size", self.image_size)
+        if isinstance(self.channels, bool) or self.channels not in (1, 3):
+            raise ValueError(f"channels={self.channels!r} must be 1 (grey) or 3 (RGB)")
+
+    def _check_X(self, X):
+        if not images.holds_paths(X):
+            found = f"an array of shape {X.shape}" if hasattr(X, "shape") else repr(X)[:100]
+            raise TypeError(f"ImageReader takes a list or 1-D array of paths, not {found}")
+
+
+class CLAHE(_ImageTransformer):
+    """Contrast-limited adaptive histogram equalisation, by scikit-image.
+
+    It needs scikit-image: ``pip install 'lungestimators[preprocessing]'``. Every image is
+    equalised by itself, and its darkest and brightest grey become 0 and 1, so that it does not
+    matter which values mean black and white. Of RGB images the brightness is equalised (the
+    largest of the three channels: the V of HSV); hue and saturation stay.
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of (int, int), default=None
+        Side, or height and width, in pixels of the regions whose histograms are equalised.
+        ``None``: an eighth of the image's height and of its width.
+    clip_limit : float, default=0.01
+        Where histograms are clipped, in 0..1: more gives more contrast. 0 does not clip.
+
+    See Also
+    --------
+    skimage.exposure.equalize_adapthist : What is called, image by image.
+
+    References
+    ----------
+    Zuiderveld, Contrast Limited Adaptive Histogram Equalization, Graphics Gems IV, 1994.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lungestimators import CLAHE
+    >>> X = np.random.default_rng(0).integers(100, 120, size=(2, 32, 32), dtype=np.uint8)
+    >>> equalised = CLAHE().fit_transform(X)
+    >>> equalised.shape, equalised.dtype, float(equalised.min()), float(equalised.max())
+    ((2, 32, 32), dtype('float32'), 0.0, 1.0)
+    """
+
+    def __init__(self, *, kernel_size=None, clip_limit=0.01):
+        self.kernel_size = kernel_size
+        self.clip_limit = clip_limit
+
+    def transform(self, X):
+        """Equalise images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width) or (n_samples, height, width, channels)
+            Grey or RGB, uint8, uint16 or float.
+
+        Returns
+        -------
+        ndarray of the shape of X, float32, in 0..1
+        """
+        self._check_parameters()
+        X = self._check_X(X)
+        equalize = _equalize_adapthist()
+        equalised = np.empty(X.shape, np.float32)
+        for image, result in zip(X, equalised, strict=True):
+            grey = image.ndim == 3 and image.shape[2] == 1
+            found = equalize(
+                _unit(image[..., 0] if grey else image),
+                kernel_size=self.kernel_size,
+                clip_limit=self.clip_limit,
+            )
+            result[...] = found[..., None] if grey else found
+        return equalised
+
+    def _check_parameters(self):
+        _equalize_adapthist()
+        size = self.kernel_size
+        if isinstance(size, tuple | list):
+            if len(size) != 2:
+                raise ValueError(f"kernel_size={size!r} must be one number, or height and width")
+            for side in size:
+                _check_whole("kernel_size", side)
+        elif size is not None:
+            _check_whole("kernel_size", size)
+        _check_real("clip_limit", self.clip_limit)
+        if not 0 <= self.clip_limit <= 1:
+            raise ValueError(f"clip_limit={self.clip_limit!r} must be in 0..1")
+
+    def _check_X(self, X):
+        return _check_pixels(X)
+
+
+class BorderCrop(_ImageTransformer):
+    """Cut off the border, where labels, arms and collimators are.
+
+    Markers that differ between hospitals let a network read the source instead of the lung.
+
+    Parameters
+    ----------
+    fraction : float, default=0.1
+        Part of the height that is cut off at the top and at the bottom, and of the width at the
+        left and at the right, rounded down to pixels; at least 0 and below 0.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lungestimators import BorderCrop
+    >>> BorderCrop(0.25).fit_transform(np.arange(32).reshape(2, 4, 4))
+    array([[[ 5,  6],
+            [ 9, 10]],
+    <BLANKLINE>
+           [[21, 22],
+            [25, 26]]])
+    """
+
+    def __init__(self, fraction=0.1):
+        self.fraction = fraction
+
+    def transform(self, X):
+        """Crop images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width) or (n_samples, height, width, channels)
+            Grey or RGB, uint8, uint16 or float.
+
+        Returns
+        -------
+        ndarray of the dtype of X, and its shape but for height and width
+            A view of X, where that is an array.
+        """
+        self._check_parameters()
+        X = self._check_X(X)
+        top, left = (int(self.fraction * side) for side in X.shape[1:3])
+        return X[:, top : X.shape[1] - top, left : X.shape[2] - left]
+
+    def _check_parameters(self):
+        _check_real("fraction", self.fraction)
+        if not 0 <= self.fraction < 0.5:
+            raise ValueError(f"fraction={self.fraction!r} must be at least 0 and below 0.5")
+
+    def _check_X(self, X):
+        return _check_pixels(X)
+
+
+def _equalize_adapthist():
+    try:
+        from skimage.exposure import equalize_adapthist
+    except ImportError as error:
+        raise ImportError(
+            "CLAHE needs scikit-image: pip install 'lungestimators[preprocessing]'"
+        ) from error
+    return equalize_adapthist
+
+
+def _unit(image):
+    """Give scikit-image what it takes for an image: 8 or 16 bits, or floats in 0..1.
+
+    It stretches the image's own range, so which values are black and white changes nothing.
+    """
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    low, high = float(image.min()), float(image.max())
+    if image.dtype.kind == "f" and low >= 0 and high <= 1:
+        return image
+    return (image.astype(np.float64) - low) / ((high - low) or 1)
+
+
+def _check_pixels(X):
+    """Return X as an array of images, of three or four dimensions as it was given."""
+    if images.holds_paths(X):
+        raise TypeError(
+            "X holds paths, and pixels are needed: put ImageReader() in front, as in "
+            "make_pipeline(ImageReader(), ...)"
+        )
+    X = images.check_pixels(images.stack(X))
+    if X.ndim == 2:
+        raise ValueError(
+            f"X has the shape {X.shape}: these are flat rows. Images are (n, height, width) or "
+            "(n, height, width, channels): reshape X"
+        )
+    images.as_images(X, None)
+    return X
+
+
+def _check_whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} must be a whole number")
+    if value < 1:
+        raise ValueError(f"{name}={value!r} must be at least 1")
+
+
+def _check_real(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} must be a number")
+
+
+def _size(image):
+    return "{}x{}".format(*image.shape)
