@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "datasets": {"folders", "synthetic", "tables"},
     "folders": {"files", "images", "tables"},
     "tables": set(),
+    "transformers": {"images"},
     "synthetic": {"thorax"},
     "thorax": set(),
     "plotting": {"images"},
