@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from . import augmentation, compiled
+from . import augmentation, compiled, extraction
 from .blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
@@ -60,7 +60,7 @@ class TrainingNetwork(keras.Model):
             x = self.get_layer(name)(x, training=True)
         return x
 
-    def settle_batch_norm(self, x, batch_size, seed):
+    def settle_batch_norm(self, source, batch_size, seed):
         """Set the moving statistics of batch normalisation to plain averages over the images.
 
         After few steps they are still part initial value, part statistics of earlier weights, and
@@ -68,9 +68,9 @@ class TrainingNetwork(keras.Model):
         """
         if not self.learning_batch_norms():
             return
-        rows = np.random.default_rng(seed).permutation(len(x))[:_SETTLE_IMAGES]
-        for batches, number in _calls(x, rows, batch_size):
-            taken = x[np.concatenate(batches)]
+        rows = np.random.default_rng(seed).permutation(len(source))[:_SETTLE_IMAGES]
+        calls = _calls(self._n_bytes(), rows, batch_size)
+        for batches, number, taken in self._taken(source, calls, 0):
             self.steps.average_statistics(taken, _edges(batches), number)
 
     def fit(
@@ -79,6 +79,7 @@ class TrainingNetwork(keras.Model):
         y,
         sample_weight,
         *,
+        source,
         batch_size,
         epochs,
         initial_epoch,
@@ -94,15 +95,17 @@ class TrainingNetwork(keras.Model):
 
         Parameters
         ----------
-        x : ndarray of shape (n, ...) or (n, n_views, ...), float32
-            With one dimension more than the network's input: several views of each image, of
-            which every epoch takes one.
+        x : ndarray of shape (n, 1)
+            Stands for the images where SciKeras wants an array.
         y : ndarray of shape (n,)
         sample_weight : ndarray of shape (n,), float32
+        source : ndarray, spill.DiskArray or extraction.Images
+            Shape (n, ...) or (n, n_views, ...), float32. With one dimension more than the network's input: several views of each
+            image, of which every epoch takes one. What is not in memory is read as it is needed.
         batch_size, epochs, initial_epoch : int
         seed : int
         callbacks : list of keras.callbacks.Callback
-        validation_data : tuple of (x, y, sample_weight), optional
+        validation_data : tuple of (source, y, sample_weight), optional
         **unused
             What SciKeras passes on besides.
 
@@ -110,7 +113,6 @@ class TrainingNetwork(keras.Model):
         -------
         keras.callbacks.History
         """
-        has_views = x.ndim > len(self.input_shape)
         callbacks = keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
@@ -128,17 +130,15 @@ class TrainingNetwork(keras.Model):
             for generator in augmentation.seed_generators(self._flatten_layers()):
                 state = random.integers(2**31, size=generator.state.shape)
                 generator.state.assign(state.astype("uint32"))
-            views = _views(x.shape[1], len(y), epoch, seed) if has_views else None
+            views = (
+                _views(source.shape[1], len(y), epoch, seed) if self._has_views(source) else None
+            )
             callbacks.on_epoch_begin(epoch)
             self.steps.start_epoch()
-            for batches, number in _calls(x[:, 0] if has_views else x, rows, batch_size):
-                taken = np.concatenate(batches)
-                logs = self.steps.train(
-                    x[taken, views[taken]] if has_views else x[taken],
-                    y[taken],
-                    sample_weight[taken],
-                    _edges(batches),
-                )
+            calls = _calls(self._n_bytes(), rows, batch_size)
+            for batches, number, taken in self._taken(source, calls, views):
+                some = np.concatenate(batches)
+                logs = self.steps.train(taken, y[some], sample_weight[some], _edges(batches))
                 callbacks.on_train_batch_end(number + len(batches) - 1, logs)
             if validation_data is not None:
                 logs = {**logs, **self._validate(*validation_data)}
@@ -148,8 +148,32 @@ class TrainingNetwork(keras.Model):
         callbacks.on_train_end(logs)
         return self.history
 
-    def _validate(self, x, y, sample_weight):
-        probabilities = compiled.forward(self, x)
+    def _has_views(self, source):
+        return len(source.shape) > len(self.input_shape)
+
+    def _n_bytes(self):
+        """What one image takes."""
+        return 4 * math.prod(self.input_shape[1:])
+
+    def _taken(self, source, calls, views):
+        """Yield each call with its images; those that must be read are read ahead."""
+
+        def take(call):
+            batches, number = call
+            rows = np.concatenate(batches)
+            if not self._has_views(source):
+                return batches, number, source[rows]
+            return batches, number, source[rows, views[rows] if np.ndim(views) else views]
+
+        if isinstance(source, np.ndarray):
+            return map(take, calls)
+        return extraction.ahead(take, calls, source)
+
+    def _validate(self, source, y, sample_weight):
+        probabilities = np.empty((len(y), self.output_shape[-1]), np.float32)
+        calls = _calls(self._n_bytes(), np.arange(len(y)), compiled.FORWARD_BATCH_SIZE)
+        for batches, _, taken in self._taken(source, calls, 0):
+            probabilities[np.concatenate(batches)] = compiled.forward(self, taken)
         right = np.clip(probabilities[np.arange(len(y)), y], 1e-7, 1)
         return {
             "val_loss": float(np.mean(-np.log(right) * sample_weight)),
@@ -157,7 +181,7 @@ class TrainingNetwork(keras.Model):
         }
 
 
-def _calls(x, rows, batch_size):
+def _calls(n_bytes, rows, batch_size):
     """Deal rows into batches, as many to one call of compiled steps as are small together.
 
     The batches are of nearly equal size: a last one of a single image would break normalisation.
@@ -169,7 +193,7 @@ def _calls(x, rows, batch_size):
         How many batches came before.
     """
     batches = np.array_split(rows, math.ceil(len(rows) / batch_size))
-    per_call = max(1, _CALL_BYTES // (x[:1].nbytes * batch_size))
+    per_call = max(1, _CALL_BYTES // (n_bytes * batch_size))
     for number in range(0, len(batches), per_call):
         yield batches[number : number + per_call], number
 

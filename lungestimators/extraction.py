@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 import xxhash
 
-from . import __version__, augmentation, images, store
+from . import __version__, augmentation, files, images, store
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
 
 # Threads that read and prepare images while the network runs.
@@ -56,6 +56,19 @@ class Images:
 
     def __len__(self):
         return len(self._rows)
+
+    @property
+    def shape(self):
+        """Shape of all of them when prepared."""
+        return (len(self), self._image_size, self._image_size, self._channels)
+
+    def __getitem__(self, rows):
+        return self.prepare(rows)
+
+    def unreadable(self, error):
+        """Return ``error``, which a file raised, with all other files that cannot be read."""
+        reasons = files.unreadable([self._X[row] for row in self._rows])
+        return files.error(error.reasons | reasons)
 
     def prepare(self, rows=None):
         """Read images and bring them to the size and the range of a network.
@@ -137,7 +150,7 @@ def _versions():
     return f"{__version__} {PIL.__version__} {keras.__version__} {backend} {version}"
 
 
-def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
+def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
     """Send images through a network, those that are known excepted.
 
     Parameters
@@ -150,8 +163,8 @@ def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
     augment : str, optional
         Augmentation as plain data, of which ``view`` tells one view of an image from another.
     view : bytes
-    on_computed : callable, optional
-        Is told how many images have just been sent through the network.
+    verbose : int
+        Whether to show a progress bar.
 
     Yields
     ------
@@ -159,6 +172,7 @@ def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
         Numbers of images, each once, in any order.
     vectors : ndarray of shape (len(rows), network.n_outputs), float32
     """
+    progress = _Progress(len(images)) if verbose else None
     kept = None if cache is None else _Kept(store.open_store(cache), network, view)
     rows = np.arange(len(images))
     quick = [None] * len(rows)
@@ -187,23 +201,25 @@ def stream(network, images, cache, *, augment=None, view=b"", on_computed=None):
         return rows, prepared, same
 
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    for some, prepared, keys in _ahead(read, batches):
+    for some, prepared, keys in ahead(read, batches, images):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]
             if augment is not None:
                 images = augmentation.augmented(images, augment, view)
-            if on_computed is not None:
-                on_computed(len(images))
+            if progress is not None:
+                progress(len(images))
             return network.run(images)
 
         if kept is None:
             yield some, compute(slice(None))
         else:
             yield some, kept.fill([_digest(image) for image in prepared], keys, compute)
+    if progress is not None:
+        progress.close()
 
 
-def extract(network, images, cache, *, augment=None, view=b"", verbose=0):
+def extract(network, images, cache, *, verbose=0):
     """Return what ``stream`` yields as one array, in the order of the images.
 
     Returns
@@ -211,17 +227,30 @@ def extract(network, images, cache, *, augment=None, view=b"", verbose=0):
     ndarray of shape (n, network.n_outputs), float32
     """
     vectors = np.empty((len(images), network.n_outputs), np.float32)
-    progress = _Progress(len(images)) if verbose else None
-    parts = stream(network, images, cache, augment=augment, view=view, on_computed=progress)
-    for rows, some in parts:
+    for rows, some in stream(network, images, cache, verbose=verbose):
         vectors[rows] = some
-    if progress is not None:
-        progress.close()
     return vectors
 
 
-def _ahead(function, items):
-    """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them."""
+def prepare_all(images):
+    """Return ``images.prepare()``, read by several threads."""
+    prepared = np.empty(images.shape, np.float32)
+
+    def read(start):
+        rows = np.arange(start, min(start + _BATCH, len(images)))
+        prepared[rows] = images.prepare(rows)
+
+    for _ in ahead(read, range(0, len(images), _BATCH), images):
+        pass
+    return prepared
+
+
+def ahead(function, items, images):
+    """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them.
+
+    Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
+    that one error names every bad one.
+    """
     pool = ThreadPoolExecutor(_READERS)
     waiting = deque()
     try:
@@ -231,6 +260,8 @@ def _ahead(function, items):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except files.ImageReadError as error:
+        raise images.unreadable(error) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

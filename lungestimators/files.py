@@ -53,9 +53,10 @@ such file)
         self.reasons = reasons
 
     def __str__(self):
-        named = [f"{path!r} ({why})" for path, why in list(self.reasons.items())[:_NAMED]]
         if len(self.reasons) == 1:
-            return f"The image file {named[0]} cannot be read"
+            ((path, why),) = self.reasons.items()
+            return f"The image file {path!r} cannot be read: {why}"
+        named = [f"{path!r} ({why})" for path, why in list(self.reasons.items())[:_NAMED]]
         others = len(self.reasons) - len(named)
         return (
             f"{len(self.reasons)} of the image files cannot be read: {', '.join(named)}"
@@ -294,7 +295,7 @@ def _reason(cause):
     if isinstance(cause, FileNotFoundError):
         return "there is no such file"
     if isinstance(cause, UnidentifiedImageError):
-        return "neither DICOM nor a format that Pillow knows"
+        return "it is not an image: neither DICOM nor a format that Pillow knows"
     if isinstance(cause, MemoryError):
         return "it needs more memory than there is"
     text = getattr(cause, "strerror", None) or " ".join(str(cause).split())

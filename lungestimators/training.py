@@ -12,14 +12,17 @@ import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper
 
-from . import augmentation, blueprints, compiled, extraction, networks, reuse
+from . import augmentation, blueprints, compiled, extraction, networks, reuse, spill
 from .epochs import Progress, TrainingNetwork
+
+# Rows of vectors that go through the top of a network at once.
+_RUN_ROWS = 1024
 
 
 class Data(NamedTuple):
     """Images, or what a frozen network made of them, class numbers, and a weight for each."""
 
-    images: extraction.Images | np.ndarray
+    images: extraction.Images | np.ndarray | spill.DiskArray
     y: np.ndarray
     sample_weight: np.ndarray
 
@@ -154,44 +157,57 @@ class _Frozen:
         """
         if stage.trainable == "all":
             train, validation = (
-                data and data._replace(images=data.images.prepare())
+                data and data._replace(images=_in_memory_if_small(data.images))
                 for data in (self._train, self._validation)
             )
             return train, train, validation
-        plain = self._through("plain", self._train, parts, stage, [None])
-        plain = plain._replace(images=plain.images[:, 0])
-        train = plain
+        train = plain = self._through("plain", self._train, parts, stage, [None])
         if self._options.augment is not None:
             train = self._through("views", self._train, parts, stage, range(augmentation.N_VIEWS))
         validation = self._validation
         if validation is not None:
             validation = self._through("validation", validation, parts, stage, [None])
-            validation = validation._replace(images=validation.images[:, 0])
         return train, plain, validation
 
     def _through(self, name, data, parts, stage, views):
         """Send images through the layers below the learning ones, as many views as there are."""
         below = blueprints.below(parts.backbone, stage.cut)
         if name not in self._vectors:
-            vectors = np.empty((len(data.images), len(views), below.n_outputs), np.float32)
+            vectors = spill.allocate((len(data.images), len(views), below.n_outputs))
             for number, view in enumerate(views):
-                vectors[:, number] = self._extract(below, data.images, view)
+                for rows, some in self._stream(below, data.images, view):
+                    vectors[rows, number] = some
             self._vectors[name] = vectors
         vectors = self._vectors[name]
         if stage.cut == "top" and stage.trainable == "head":
-            flat = vectors.reshape(-1, below.n_outputs)
-            vectors = blueprints.above(parts.backbone).run(flat).reshape(*vectors.shape[:2], -1)
+            vectors = _run(blueprints.above(parts.backbone), vectors)
         return data._replace(images=vectors)
 
-    def _extract(self, below, images, view):
+    def _stream(self, below, images, view):
         options = self._options
         arguments = {}
         if view is not None:
             arguments["augment"] = options.augment
             arguments["view"] = f"{options.augment} {options.seed} {view}".encode()
-        return extraction.extract(
+        return extraction.stream(
             below, images, options.feature_cache, verbose=options.verbose, **arguments
         )
+
+
+def _in_memory_if_small(images):
+    """Return the images as they are, to be read in every epoch, or few of them prepared."""
+    small = 4 * math.prod(images.shape) <= spill.MOST_BYTES
+    return extraction.prepare_all(images) if small else images
+
+
+def _run(network, vectors):
+    """Send every view of every image through a network."""
+    outputs = spill.allocate((*vectors.shape[:2], network.n_outputs))
+    for start in range(0, len(vectors), _RUN_ROWS):
+        rows = np.arange(start, min(start + _RUN_ROWS, len(vectors)))
+        for view in range(vectors.shape[1]):
+            outputs[rows, view] = network.run(vectors[rows, view])
+    return outputs
 
 
 def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, optimizer_state=None):
@@ -238,7 +254,10 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
             )
         engine = BaseWrapper(network, callbacks=callbacks, verbose=0)
         engine.fit(
-            *train,
+            np.arange(len(train.y))[:, None],
+            train.y,
+            train.sample_weight,
+            source=train.images,
             batch_size=options.batch_size,
             epochs=stage.epochs,
             initial_epoch=first_epoch,

@@ -1,0 +1,68 @@
+"""Arrays of features, in memory while they are small and in a temporary file beyond."""
+
+import math
+import tempfile
+import threading
+
+import numpy as np
+
+# What one array may take of memory.
+MOST_BYTES = 128 * 2**20
+
+
+def allocate(shape):
+    """Return room for float32 numbers that is written and read by ``[rows, columns]``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (rows, columns, length of a vector).
+
+    Returns
+    -------
+    ndarray or DiskArray
+    """
+    if 4 * math.prod(shape) <= MOST_BYTES:
+        return np.empty(shape, np.float32)
+    return DiskArray(shape)
+
+
+class DiskArray:
+    """Vectors in a file that has no name and is gone with the object.
+
+    A memory map would do the same, but its pages count as the process's memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (rows, columns, length of a vector).
+    """
+
+    def __init__(self, shape):
+        self.shape = shape
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is this object)
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __setitem__(self, position, vectors):
+        for place, vector in zip(self._places(position), vectors, strict=True):
+            with self._lock:
+                self._file.seek(place)
+                self._file.write(np.ascontiguousarray(vector, np.float32).data)
+
+    def __getitem__(self, position):
+        places = self._places(position)
+        vectors = np.empty((len(places), self.shape[2]), np.float32)
+        for place, vector in zip(places, vectors, strict=True):
+            with self._lock:
+                self._file.seek(place)
+                if self._file.readinto(vector.data) != vector.nbytes:
+                    raise OSError("a temporary file of features is shorter than it was written")
+        return vectors
+
+    def _places(self, position):
+        """Where the vectors of (rows, columns) begin, in bytes."""
+        rows, columns = np.broadcast_arrays(*position)
+        return ((rows.astype(np.int64) * self.shape[1] + columns) * 4 * self.shape[2]).tolist()
