@@ -7,11 +7,10 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_consistent_length,
     check_is_fitted,
 )
 
@@ -58,12 +57,15 @@ class LungClassifier(ClassifierMixin, ImageInput):
         ValueError, TypeError
             A parameter, X, y or a weight is not what it should be. Nothing has been trained then,
             and an estimator that was fitted before is still as it was.
+        ImageReadError
+            Image files cannot be read; it names all of them.
         FileNotFoundError
             An image file or the file of weights does not exist.
         """
         with self._as_it_was_on_failure():
             checks.check_parameters(self)
             self._forget()
+            X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
             X = self._check_X(X, reset=True)
             y = checks.check_y(X, y)
             self.classes_, y = np.unique(y, return_inverse=True)
@@ -118,6 +120,7 @@ class LungClassifier(ClassifierMixin, ImageInput):
         with self._as_it_was_on_failure():
             first = not hasattr(self, "classes_")
             checks.check_parameters(self)
+            X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
             X = self._check_X(X, reset=first)
             y = checks.check_y(X, y)
             y = self._number_classes(y, classes)
@@ -270,9 +273,7 @@ class LungClassifier(ClassifierMixin, ImageInput):
     def _split(self, y, sample_weight, groups, seed):
         """Rows to train on and, for early stopping, rows to validate on."""
         rows = np.flatnonzero(sample_weight)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(y, groups)
+        groups = checks.check_groups(y, groups)
         if not self.early_stopping:
             return rows, None
         try:
@@ -283,8 +284,11 @@ class LungClassifier(ClassifierMixin, ImageInput):
             splitter = StratifiedGroupKFold(
                 max(2, round(1 / self.validation_fraction)), shuffle=True, random_state=seed
             )
-            training, validation = next(splitter.split(rows, y[rows], groups[rows]))
-            return rows[training], rows[validation]
+            for training, validation in splitter.split(rows, y[rows], groups[rows]):
+                training, validation = rows[training], rows[validation]
+                if len(validation) and len(np.unique(y[training])) == len(np.unique(y[rows])):
+                    return training, validation
+            raise ValueError("whichever groups are set aside, they have all images of a class")
         except ValueError as error:
             raise ValueError(
                 "early_stopping=True cannot set aside validation_fraction="

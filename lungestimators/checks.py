@@ -25,6 +25,28 @@ def check_y(X, y):
     return y
 
 
+def check_groups(y, groups):
+    """Return ``groups`` as one patient an image, None where there are none, or raise."""
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(y, groups)
+    n_missing = sum(map(_is_missing, groups.tolist()))
+    if n_missing:
+        raise ValueError(
+            f"groups has no patient for {n_missing} of {len(groups)} images: None or NaN would be "
+            "taken for one patient more"
+        )
+    return groups
+
+
+def _is_missing(group):
+    try:
+        return group is None or bool(group != group)
+    except TypeError:  # pandas.NA is neither true nor false
+        return True
+
+
 def check_backbone_parameters(estimator):
     """Raise unless the parameters that say what the network is and where features are kept fit."""
     _whole(estimator, "image_size", 1)
@@ -64,6 +86,8 @@ def check_parameters(estimator):
         raise ValueError(
             f"trainable={estimator.trainable!r} must be 'auto', 'head', 'top' or 'all'"
         )
+    if estimator.on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error={estimator.on_error!r} must be 'raise' or 'skip'")
     if not (
         estimator.class_weight is None
         or estimator.class_weight == "balanced"

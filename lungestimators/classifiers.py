@@ -44,6 +44,11 @@ _SHARED_PARAMETERS = """\
         Units of the dense layer of the head.
     dropout : float, default=0.5
         Rate of dropout after that layer.
+    on_error : {{"raise", "skip"}}, default="raise"
+        What ``fit`` does with image files that cannot be read. ``"raise"`` looks at all headers
+        before anything is trained and names every bad file in one error; ``"skip"`` reads every
+        file once beforehand, leaves the bad ones out with one warning and records them in
+        ``skipped_``. To predict an unreadable file is always an error.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the images, dropout, augmentation and validation split. The same
         int gives bitwise the same model.
@@ -57,6 +62,8 @@ _SHARED_PARAMETERS = """\
     image_shape_ : tuple of int
         (height, width, channels) of the images seen by ``fit``; height and width are ``None``
         where they were files.
+    skipped_ : dict of {{str: str}}
+        The files that were left out with ``on_error="skip"``, and what is wrong with each.
     n_features_in_ : int
         Length of a row, for flat X only.
     history_ : dict of list
@@ -135,6 +142,7 @@ class CNNClassifier(LungClassifier):
         augment=False,
         dense_units=512,
         dropout=0.5,
+        on_error="raise",
         random_state=None,
         verbose=0,
     ):
@@ -157,6 +165,7 @@ class CNNClassifier(LungClassifier):
         self.augment = augment
         self.dense_units = dense_units
         self.dropout = dropout
+        self.on_error = on_error
         self.random_state = random_state
         self.verbose = verbose
 
@@ -223,6 +232,7 @@ class MobileNetClassifier(LungClassifier):
         augment=False,
         dense_units=512,
         dropout=0.5,
+        on_error="raise",
         random_state=None,
         verbose=0,
     ):
@@ -245,6 +255,7 @@ class MobileNetClassifier(LungClassifier):
         self.augment = augment
         self.dense_units = dense_units
         self.dropout = dropout
+        self.on_error = on_error
         self.random_state = random_state
         self.verbose = verbose
 
@@ -311,6 +322,7 @@ class DenseNetClassifier(LungClassifier):
         augment=False,
         dense_units=512,
         dropout=0.5,
+        on_error="raise",
         random_state=None,
         verbose=0,
     ):
@@ -333,6 +345,7 @@ class DenseNetClassifier(LungClassifier):
         self.augment = augment
         self.dense_units = dense_units
         self.dropout = dropout
+        self.on_error = on_error
         self.random_state = random_state
         self.verbose = verbose
 
@@ -392,6 +405,7 @@ class BackboneClassifier(LungClassifier):
         augment=False,
         dense_units=512,
         dropout=0.5,
+        on_error="raise",
         random_state=None,
         verbose=0,
     ):
@@ -414,6 +428,7 @@ class BackboneClassifier(LungClassifier):
         self.augment = augment
         self.dense_units = dense_units
         self.dropout = dropout
+        self.on_error = on_error
         self.random_state = random_state
         self.verbose = verbose
 

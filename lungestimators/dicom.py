@@ -67,6 +67,7 @@ def decode(path, max_pixels):
     _check(dataset, path, max_pixels)
     from pydicom.pixels import apply_color_lut, pixel_array
 
+    _check_boxes(dataset)
     pixels = pixel_array(dataset, index=0)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
@@ -139,6 +140,24 @@ def _check(dataset, path, max_pixels):
             raise ValueError(
                 f"the file is truncated: {n_bits // 8} bytes of pixels are to be in it"
             )
+
+
+def _check_boxes(dataset):
+    """Raise for a JPEG 2000 file whose boxes lead nowhere: pydicom would follow them for ever."""
+    from pydicom.encaps import get_frame
+    from pydicom.uid import JPEG2000TransferSyntaxes
+
+    if dataset.file_meta.TransferSyntaxUID not in JPEG2000TransferSyntaxes:
+        return
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=_n_frames(dataset))
+    if not frame.startswith(b"\x00\x00\x00\x0cjP  "):
+        return  # a bare codestream
+    place = 12
+    while frame[place + 4 : place + 8] != b"jp2c":
+        length = int.from_bytes(frame[place : place + 4], "big")
+        place += length
+        if length < 8 or place >= len(frame):
+            raise ValueError("its JPEG 2000 boxes are damaged")
 
 
 def _check_decoder(syntax):

@@ -21,6 +21,9 @@ _READERS = min(4, os.cpu_count() or 1)
 # Files whose last state is remembered: not every fold of a cross-validation looks again.
 _REMEMBERED = 2**16
 
+# Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+
 # How whole files of these formats end. One that does not is decoded before training begins.
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
@@ -101,7 +104,6 @@ def unreadable(paths):
     dict of {str: str}
     """
     found = _look_at(paths, whole=True)
-    _warn(found)
     return {path: seen.fault for path, seen in found.items() if seen.fault}
 
 
@@ -109,10 +111,9 @@ def holds_image(path):
     """Whether the content of a file, whatever its name, is DICOM or of a format Pillow knows."""
     try:
         with open(path, "rb") as file:
-            if dicom.is_dicom(file.read(132)):
-                return True
-        with Image.open(path):
-            return True
+            if not _is_dicom(file):
+                Image.open(file)
+        return True
     except Exception:  # whatever a decoder meets in what is no image
         return False
 
@@ -139,15 +140,15 @@ def decode(path, channels):
     """
     try:
         _check_file(path)
+        # Pillow is given the open file: by name it would map an uncompressed TIFF into memory, and
+        # Pillow 13.0 gets the rows of such a one wrong where it is to be turned.
         with open(path, "rb") as file:
-            is_dicom = dicom.is_dicom(file.read(132))
-        if is_dicom:
-            pixels, limits = dicom.decode(path, Image.MAX_IMAGE_PIXELS)
-            if pixels.ndim == 3 and channels == 1:
-                pixels = np.asarray(Image.fromarray(_as_8_bit(pixels, limits)).convert("L"))
-                limits = (0.0, 255.0)
-        else:
-            with Image.open(path) as image:
+            if _is_dicom(file):
+                pixels, limits = dicom.decode(path, Image.MAX_IMAGE_PIXELS)
+                if pixels.ndim == 3 and channels == 1:
+                    pixels = pixels @ _LUMINANCE
+            else:
+                image = Image.open(file)
                 _check_image(image)
                 pixels, limits = _pixels(image, channels)
     except (ImageReadError, ImportError):
@@ -157,9 +158,10 @@ def decode(path, channels):
     return pixels.reshape(*pixels.shape[:2], -1), limits
 
 
-def _as_8_bit(pixels, limits):
-    low, high = limits
-    return np.rint((pixels - low) / (high - low) * 255).astype(np.uint8)
+def _is_dicom(file):
+    start = file.read(132)
+    file.seek(0)
+    return dicom.is_dicom(start)
 
 
 def _pixels(image, channels):
@@ -191,7 +193,7 @@ class _Seen(NamedTuple):
     """What a look at a file found."""
 
     fault: str | None
-    n_frames_read: str | None  # "first of 3 frames" where there are several
+    several: bool  # pages or frames
 
 
 def _look_at(paths, whole):
@@ -217,45 +219,42 @@ def _seen(path, whole):
     try:
         state = _check_file(path)
     except Exception as cause:
-        return _Seen(_reason(cause), None)
+        return _Seen(_reason(cause), False)
     stamp = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     return _seen_before(os.path.abspath(path), whole, stamp)
 
 
 @functools.lru_cache(_REMEMBERED)
 def _seen_before(path, whole, stamp):
-    frames = None
+    several = False
     try:
         with open(path, "rb") as file:
-            is_dicom = dicom.is_dicom(file.read(132))
-        if is_dicom:
-            n_frames = dicom.check(path, Image.MAX_IMAGE_PIXELS)
-            frames = f"frame of {n_frames}" if n_frames > 1 else None
-        else:
-            with Image.open(path) as image:
+            if _is_dicom(file):
+                several = dicom.check(path, Image.MAX_IMAGE_PIXELS) > 1
+            else:
+                image = Image.open(file)
                 _check_image(image)
-                frames = "page" if getattr(image, "is_animated", False) else None
-                whole = whole or not _ends_well(path, image.format)
+                several = getattr(image, "is_animated", False)
+                whole = whole or not _ends_well(file, image.format)
         if whole:
             decode(path, 3)
     except ImageReadError as cause:
-        return _Seen(next(iter(cause.reasons.values())), frames)
+        return _Seen(next(iter(cause.reasons.values())), several)
     except ImportError:
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        return _Seen(_reason(cause), frames)
-    return _Seen(None, frames)
+        return _Seen(_reason(cause), several)
+    return _Seen(None, several)
 
 
-def _ends_well(path, image_format):
+def _ends_well(file, image_format):
     end = _ENDS.get(image_format, b"")
-    with open(path, "rb") as file:
-        file.seek(-min(os.path.getsize(path), len(end)), os.SEEK_END)
-        return file.read() == end
+    file.seek(-len(end), os.SEEK_END)
+    return file.read() == end
 
 
 def _warn(found):
-    several = [path for path, seen in found.items() if seen.n_frames_read and not seen.fault]
+    several = [path for path, seen in found.items() if seen.several]
     if several:
         warnings.warn(
             f"{len(several)} image files hold several pages or frames, of which the first is read: "

@@ -1,12 +1,13 @@
 """ImageInput: what X may be, and how an estimator remembers what it was fitted on."""
 
 import contextlib
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from . import images
+from . import files, images
 
 
 class ImageInput(BaseEstimator):
@@ -30,6 +31,27 @@ class ImageInput(BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+
+    def _leave_out_unreadable(self, X, *columns):
+        """Return X and all that belongs to its rows without the files that cannot be read.
+
+        With ``on_error="raise"`` nothing is left out here: ``_check_X`` will raise.
+        """
+        self.skipped_ = dict(getattr(self, "skipped_", {}))
+        if self.on_error == "raise" or not images.holds_paths(X):
+            return X, *columns
+        check_consistent_length(X, *columns)
+        paths = images.as_paths(X)
+        reasons = files.unreadable(paths)
+        if len(reasons) == len(set(paths)):
+            raise files.error(reasons)
+        if reasons:
+            warnings.warn(f"Left out: {files.error(reasons)}", UserWarning, stacklevel=3)
+        self.skipped_.update(reasons)
+        kept = np.array([path not in reasons for path in paths])
+        return np.array(paths, object)[kept].tolist(), *(
+            column if column is None else np.asarray(column)[kept] for column in columns
+        )
 
     def _check_X(self, X, reset):
         """Return X as a list of paths or as an array of shape (n, height, width, channels)."""

@@ -25,7 +25,7 @@ MAY_IMPORT = {
         "training",
     },
     "features": {"blueprints", "checks", "extraction", "inputs"},
-    "inputs": {"extraction", "images"},
+    "inputs": {"extraction", "files", "images"},
     "checks": {"augmentation", "store", "training"},
     "datasets": {"folders", "synthetic", "tables"},
     "folders": {"files", "images", "tables"},
