@@ -87,6 +87,8 @@ def decode(path, channels):
         limits = low, high
         if doubt:
             _warn_of_file(pixels.dtype, high)
+        if pixels.dtype == np.int32:  # more digits than float32 has
+            pixels, limits = (pixels - low) / (high - low), (0.0, 1.0)
     return (pixels.astype(np.float32), *limits)
 
 

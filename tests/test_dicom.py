@@ -1,0 +1,298 @@
+"""DICOM files become what a workstation shows."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
+
+from lungestimators import CNNClassifier, ImageReadError, files, images
+
+PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
+
+
+def radiograph(pixels=PIXELS, bits_stored=12, photometric="MONOCHROME2", **elements):
+    """A data set of one grey frame, or of as many as ``pixels`` has."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["1"])
+    dataset.SOPClassUID = ComputedRadiographyImageStorage
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
+    dataset.Modality = "CR"
+    dataset.PhotometricInterpretation = photometric
+    dataset.SamplesPerPixel = 1
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
+    dataset.BitsAllocated = 8 * pixels.itemsize
+    dataset.BitsStored, dataset.HighBit = bits_stored, bits_stored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if pixels.ndim == 3:
+        dataset.NumberOfFrames = len(pixels)
+    dataset.PixelData = pixels.tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def save(path, dataset, syntax=ExplicitVRLittleEndian):
+    """Write the file and return its path as a str."""
+    if syntax in (RLELossless, JPEG2000Lossless, JPEGLSLossless):
+        dataset.compress(syntax)
+    elif syntax == ExplicitVRBigEndian:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path, enforce_file_format=True)
+    return str(path)
+
+
+def read(path, channels=1):
+    """Check and read a file as a classifier does."""
+    files.check([str(path)])
+    return images.read_image(str(path), channels)[..., 0]
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+        RLELossless,
+        JPEG2000Lossless,
+        JPEGLSLossless,
+    ],
+    ids=lambda syntax: syntax.name,
+)
+def test_every_lossless_syntax_gives_all_twelve_bits(tmp_path, syntax):
+    pixels = read(save(tmp_path / "a.dcm", radiograph(), syntax))
+    np.testing.assert_allclose(pixels, PIXELS / 4095, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_jpeg_dcmtk.dcm", "JPGExtended.dcm", "JPEGLSNearLossless_16.dcm"]
+)
+def test_lossy_syntaxes_are_decoded(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.ptp(read(get_testdata_file(name, download=False))) > 0.05
+
+
+def test_monochrome1_is_inverted(tmp_path):
+    pixels = read(save(tmp_path / "a.dcm", radiograph(photometric="MONOCHROME1")))
+    np.testing.assert_allclose(pixels, 1 - PIXELS / 4095, atol=1e-7)
+
+
+def test_slope_and_intercept_are_applied_before_the_window(tmp_path):
+    path = save(
+        tmp_path / "a.dcm",
+        radiograph(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=1000, WindowWidth=2000),
+    )
+    shown = np.clip((2.0 * PIXELS - 1000 - 999.5) / 1999 + 0.5, 0, 1)  # PS3.3 C.11.2.1.2.1
+    np.testing.assert_allclose(read(path), shown, atol=1e-6)
+
+
+def test_a_negative_slope_inverts(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(RescaleSlope=-1, RescaleIntercept=0))
+    np.testing.assert_allclose(read(path), 1 - PIXELS / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_windows_are_those_of_pydicom(tmp_path, function):
+    from pydicom.pixels import apply_windowing
+
+    dataset = radiograph(WindowCenter=[2000, 9], WindowWidth=[900, 9], VOILUTFunction=function)
+    path = save(tmp_path / "a.dcm", dataset)
+    expected = apply_windowing(PIXELS, dcmread(path)) / 4095
+    np.testing.assert_allclose(read(path), expected, atol=1e-6)
+
+
+def test_a_table_of_values_of_interest_goes_before_the_window(tmp_path):
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.LUTData = (np.arange(4096) ** 2 // 256).astype("<u2").tobytes()
+    table["LUTData"].VR = "OW"
+    dataset = radiograph(VOILUTSequence=[table], WindowCenter=1, WindowWidth=2)
+    shown = (PIXELS.astype(int) ** 2 // 256) / 65535
+    np.testing.assert_allclose(read(save(tmp_path / "a.dcm", dataset)), shown, atol=1e-6)
+
+
+def test_a_modality_table_of_eight_bits_is_applied(tmp_path):
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 8]
+    table.LUTData = (np.arange(4096) // 16).astype("<u2").tobytes()
+    table["LUTData"].VR = "OW"
+    path = save(tmp_path / "a.dcm", radiograph(ModalityLUTSequence=[table]))
+    np.testing.assert_allclose(read(path), (PIXELS // 16) / 255, atol=1e-6)
+
+
+def test_signed_pixels_keep_their_order(tmp_path):
+    signed = PIXELS.astype(np.int16) - 2048
+    path = save(tmp_path / "a.dcm", radiograph(signed))
+    np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-6)
+
+
+def test_bits_above_those_stored_are_no_part_of_a_pixel(tmp_path):
+    overlay = PIXELS | np.uint16(0x8000)
+    np.testing.assert_allclose(
+        read(save(tmp_path / "a.dcm", radiograph(overlay))), PIXELS / 4095, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("width", [0, 0.5, ""])
+def test_a_window_of_no_width_is_none(tmp_path, width):
+    path = save(tmp_path / "a.dcm", radiograph(WindowCenter=2000, WindowWidth=width))
+    np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
+
+
+def test_a_window_beside_all_pixels_makes_no_black_image(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(WindowCenter=60000, WindowWidth=10))
+    with pytest.warns(UserWarning, match="window lies beside all pixels"):
+        np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
+
+
+def test_twelve_bits_declared_as_sixteen_make_no_black_image(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(PIXELS // 2, bits_stored=16))
+    with pytest.warns(UserWarning, match="fill little of what their bits can hold"):
+        assert np.ptp(read(path)) == 1
+
+
+def test_of_several_frames_the_first_is_read_with_a_warning(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(np.stack([PIXELS, PIXELS[::-1], PIXELS])))
+    with pytest.warns(UserWarning, match="1 image files hold several pages or frames"):
+        np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+def test_a_file_without_preamble_and_header_is_read(tmp_path, syntax):
+    path = tmp_path / "IM0001"
+    save(path, radiograph(), syntax)
+    content = path.read_bytes()
+    group_8 = b"\x00\x08\x00\x16" if syntax == ExplicitVRBigEndian else b"\x08\x00\x16\x00"
+    path.write_bytes(content[content.index(group_8) :])
+    assert files.holds_image(path)
+    np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "name", ["examples_rgb_color.dcm", "examples_ybr_color.dcm", "examples_palette.dcm"]
+)
+def test_colours_become_grey_or_rgb(name, channels):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pixels = images.read_image(get_testdata_file(name, download=False), channels)
+    assert pixels.shape[2] == channels
+    assert 0 <= pixels.min() < pixels.max() <= 1
+
+
+BROKEN = {
+    "no image": (dict(PixelData=None), "DICOM without an image"),
+    "no rows": (dict(Rows=None), "without Rows"),
+    "four samples": (dict(SamplesPerPixel=4), "4 samples"),
+    "more rows than pixels": (dict(Rows=4000), "truncated"),
+    "a bomb": (dict(Rows=65535, Columns=65535), "claims 4294836225 pixels"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_header_is_named_before_pixels_are_read(tmp_path, name):
+    elements, reason = BROKEN[name]
+    dataset = radiograph()
+    for element, value in elements.items():
+        if value is None:
+            del dataset[element]
+        else:
+            setattr(dataset, element, value)
+    path = save(tmp_path / "a.dcm", dataset)
+    with pytest.raises(ImageReadError, match=reason):
+        files.check([path])
+
+
+def test_a_deflated_bomb_is_not_inflated(tmp_path):
+    path = save(
+        tmp_path / "a.dcm",
+        radiograph(np.zeros((20_000, 8_000), np.uint16)),
+        DeflatedExplicitVRLittleEndian,
+    )
+    with pytest.raises(ImageReadError, match="inflates to more"):
+        files.check([path])
+
+
+def test_boxes_of_jpeg_2000_that_lead_nowhere_are_not_followed(tmp_path):
+    from pydicom.encaps import encapsulate
+
+    dataset = radiograph()
+    dataset.compress(JPEG2000Lossless)
+    dataset.PixelData = encapsulate([b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(64)])
+    path = tmp_path / "a.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    with pytest.raises(ImageReadError, match="boxes are damaged"):
+        read(path)
+
+
+def test_without_pydicom_the_extra_is_named_and_nothing_is_skipped(tmp_path, monkeypatch):
+    paths = [save(tmp_path / f"{number}.dcm", radiograph()) for number in range(4)]
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    for on_error in ("raise", "skip"):
+        with pytest.raises(ImportError, match=r"pip install 'lungestimators\[dicom\]'"):
+            CNNClassifier(on_error=on_error).fit(paths, [0, 1, 0, 1])
+
+
+def test_a_classifier_takes_dicom_and_png_together(tmp_path, cnn, squares):
+    from PIL import Image
+
+    X, y = squares
+    paths = []
+    for number, image in enumerate(X):
+        path = tmp_path / f"{number}.dcm"
+        if number % 2:
+            Image.fromarray(image).save(path, format="PNG")
+        else:
+            save(path, radiograph(image, bits_stored=8))
+        paths.append(str(path))
+    colour = np.repeat(X[..., None], 3, axis=3)
+    expected = cnn.fit(colour, y).predict_proba(colour)
+    np.testing.assert_array_equal(cnn.fit(paths, y).predict_proba(paths), expected)
+
+
+def test_real_twins_are_each_others_inverse(real_data):
+    folder = real_data / "dicom" / "chest"
+    negative, positive = (
+        read(next(folder.glob(f"rsna_cr_{kind}*"))) for kind in ("FAKEmono1", "mono2")
+    )
+    np.testing.assert_allclose(1 - negative, positive, atol=1e-7)
+
+
+def test_real_chest_files_show_a_bright_spine_and_dark_lungs(real_data):
+    paths = sorted((real_data / "dicom" / "chest").iterdir())
+    same_chest = [read(path) for path in paths if "barre" in path.name]
+    assert len(same_chest) == 3
+    for other in same_chest[1:]:
+        assert np.corrcoef(same_chest[0].ravel(), other.ravel())[0, 1] > 0.99
+    for path in paths:
+        if "FAKE" not in path.name:
+            pixels = read(path)
+            height, width = pixels.shape
+            middle = slice(height // 3, height // 2)
+            spine = np.median(pixels[middle, int(0.48 * width) : int(0.56 * width)])
+            lungs = np.median(pixels[middle, int(0.2 * width) : int(0.35 * width)])
+            assert spine > lungs, path.name
