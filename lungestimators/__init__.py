@@ -18,6 +18,7 @@ _MODULES = {
     "CLAHE": "transformers",
     "ImageReader": "transformers",
     "ImageReadError": "files",
+    "audit_images": "audit",
     "clear_feature_cache": "store",
     "feature_cache_info": "store",
     "limit_feature_cache": "store",

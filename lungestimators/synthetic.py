@@ -1,10 +1,16 @@
-"""Synthetic chest radiographs: patients, disease, exposure; the anatomy is in ``thorax``."""
+"""Synthetic chest radiographs: patients, disease, exposure, planted faults.
 
+The anatomy is in ``thorax``.
+"""
+
+import io
+import math
 import numbers
 from types import SimpleNamespace
 
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image, ImageEnhance, ImageOps
 from scipy import fft, special
 from sklearn.utils import check_random_state
 
@@ -18,7 +24,14 @@ _CHUNK = 50  # patients drawn at once: their arrays stay in the processor's cach
 
 
 def make_chest_xrays(
-    n_samples=100, *, weights=None, difficulty=0.5, image_size=128, random_state=None
+    n_samples=100,
+    *,
+    weights=None,
+    difficulty=0.5,
+    image_size=128,
+    leak=0,
+    marker=0,
+    random_state=None,
 ):
     """Generate synthetic frontal chest radiographs of three classes.
 
@@ -44,6 +57,16 @@ def make_chest_xrays(
         How faint the opacities are: at 0 all can be seen, at 1 there are none.
     image_size : int, default=128
         Height and width in pixels, at least 32.
+    leak : float, default=0
+        A fault to be found, as by :func:`lungestimators.audit_images`: this share of the images,
+        the last ``round(leak * n_samples)`` rows, are altered copies of the first ones in order,
+        with their labels. In turn they are rescaled (to half the size and back), compressed
+        (JPEG, quality 50), mirrored (left and right) and stretched in contrast (by 1.3 around the
+        mean). The other rows are what they are without it. From 0 to below 1.
+    marker : float, default=0
+        Another: this share of the images of class 1 bear a bright letter near the upper right
+        corner, 7 % of the side high and wide, as a hospital's lead letter would be. No image of
+        another class has it. From 0 to 1.
     random_state : int, RandomState instance or None, default=None
         The same int gives the same images, to the bit on one machine.
 
@@ -75,6 +98,13 @@ def make_chest_xrays(
         raise ValueError(f"difficulty={difficulty!r} must be between 0 and 1")
     if image_size < 32:
         raise ValueError(f"image_size={image_size!r} must be at least 32 pixels")
+    if not 0 <= leak < 1:
+        raise ValueError(f"leak={leak!r} must be at least 0 and below 1")
+    if not 0 <= marker <= 1:
+        raise ValueError(f"marker={marker!r} must be between 0 and 1")
+    n_copies = round(leak * n_samples)
+    if n_copies == n_samples:
+        raise ValueError(f"leak={leak!r} leaves no image of {n_samples} to copy")
     random = np.random.default_rng(check_random_state(random_state).randint(2**31))
     y = random.permutation(np.repeat(np.arange(3), counts))
     chunks = np.array_split(y, -(-n_samples // _CHUNK))
@@ -83,7 +113,12 @@ def make_chest_xrays(
         delayed(_radiographs)(chunk, difficulty, image_size, generator)
         for chunk, generator in zip(chunks, random.spawn(len(chunks)), strict=True)
     )
-    return np.concatenate(X), y
+    X = np.concatenate(X)
+    if marker:
+        _plant_marker(X, y, marker, random.spawn(1)[0])
+    if n_copies:
+        _plant_copies(X, y, n_copies)
+    return X, y
 
 
 def _counts(n_samples, weights):
@@ -271,3 +306,51 @@ def _mark(grey, p, image_size, random):
         if marked:
             place = image[row : row + letter.shape[0], column : column + letter.shape[1]]
             np.maximum(place, 0.95 * letter, out=place)
+
+
+# Planted faults
+
+
+def _plant_marker(X, y, share, random):
+    """Draw the letter L on this share of the images of class 1, in place."""
+    image_size = X.shape[1]
+    side = max(2, round(0.07 * image_size))
+    stroke = math.ceil(side / 3)
+    letter = np.zeros((side, side), np.uint8)
+    letter[:, :stroke] = letter[side - stroke :] = 242
+    rows = random.permutation(np.flatnonzero(y == 1))
+    rows = rows[: round(share * len(rows))]
+    tops = np.rint(random.uniform(0.03, 0.06, len(rows)) * image_size).astype(int)
+    lefts = np.rint(random.uniform(0.87, 0.90, len(rows)) * image_size).astype(int)
+    for row, top, left in zip(rows, tops, lefts, strict=True):
+        place = X[row, top : top + side, left : left + side]
+        np.maximum(place, letter, out=place)
+
+
+def _plant_copies(X, y, n_copies):
+    """Put altered copies of the first images in the place of the last ones, in place."""
+    n_originals = len(X) - n_copies
+    for copy in range(n_copies):
+        original = copy % n_originals
+        alter = _ALTERATIONS[copy % len(_ALTERATIONS)]
+        X[n_originals + copy] = alter(Image.fromarray(X[original]))
+        y[n_originals + copy] = y[original]
+
+
+def _rescaled(image):
+    width, height = image.size
+    half = image.resize((width // 2, height // 2), Image.Resampling.BILINEAR)
+    return half.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _compressed(image):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=50)
+    return Image.open(file)
+
+
+def _stretched(image):
+    return ImageEnhance.Contrast(image).enhance(1.3)
+
+
+_ALTERATIONS = _rescaled, _compressed, ImageOps.mirror, _stretched

@@ -16,6 +16,7 @@ from PIL import Image
 
 import lungestimators
 from lungestimators import (
+    audit,
     classifiers,
     datasets,
     features,
@@ -62,6 +63,7 @@ def test_every_method_documents_its_arguments(method):
 @pytest.mark.parametrize(
     "module",
     [
+        audit,
         classifiers,
         datasets,
         features,

@@ -1,0 +1,155 @@
+"""AuditReport: what an audit found, as text, as HTML and as plain data."""
+
+import textwrap
+from html import escape
+from typing import NamedTuple
+
+VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
+
+_SHOWN = 8  # rows of a check that are printed
+_WIDTH = 88
+
+
+class Check(NamedTuple):
+    """One check.
+
+    Parameters
+    ----------
+    name : str
+    verdict : {"ok", "skipped", "warning", "fault"}
+    sentence : str
+        What was found.
+    rows : list of dict
+        The images, pairs or scores behind it, as plain Python.
+    """
+
+    name: str
+    verdict: str
+    sentence: str
+    rows: list
+
+
+class AuditReport:
+    """What :func:`lungestimators.audit_images` found.
+
+    Parameters
+    ----------
+    checks : list of Check
+    conclusion : str
+        Whether a model's accuracy on these images can be trusted, and why not.
+    groups : ndarray of shape (n_images,), int
+    keep : ndarray of shape (n_images,), bool
+    leaked : ndarray of shape (n_test_images,), bool, or None
+
+    Attributes
+    ----------
+    checks : dict of {str: Check}
+        By name, in the order of the report. A check has a ``verdict`` ("ok", "skipped", "warning"
+        or "fault"), a ``sentence`` and the ``rows`` behind it (list of dict).
+    verdict : str
+        The worst of all verdicts.
+    conclusion : str
+        Whether a model's accuracy on these images can be trusted, and why not.
+    groups_ : ndarray of shape (n_images,), int
+        Group of each image of X: duplicates share one, and so do the given groups.
+    keep_ : ndarray of shape (n_images,), bool
+        Images of X to learn from: all but the unreadable, the empty, all but the first of
+        duplicates, and duplicates whose labels differ.
+    leaked_ : ndarray of shape (n_test_images,), bool, or None
+        Which images of X_test have a duplicate in X; None without X_test.
+    """
+
+    def __init__(self, checks, conclusion, groups, keep, leaked):
+        self.checks = {check.name: check for check in checks}
+        self.conclusion = conclusion
+        self.groups_ = groups
+        self.keep_ = keep
+        self.leaked_ = leaked
+
+    @property
+    def verdict(self):
+        return max((check.verdict for check in self.checks.values()), key=VERDICTS.index)
+
+    def to_dict(self):
+        """Return the report as plain Python that ``json.dumps`` takes.
+
+        Returns
+        -------
+        dict
+            ``verdict``, ``conclusion``, ``checks`` (list of dict), ``groups``, ``keep`` and
+            ``leaked`` (lists, or None).
+        """
+        return {
+            "verdict": self.verdict,
+            "conclusion": self.conclusion,
+            "checks": [check._asdict() for check in self.checks.values()],
+            "groups": self.groups_.tolist(),
+            "keep": self.keep_.tolist(),
+            "leaked": None if self.leaked_ is None else self.leaked_.tolist(),
+        }
+
+    def __repr__(self):
+        counts = ", ".join(
+            f"{sum(check.verdict == verdict for check in self.checks.values())} {verdict}"
+            for verdict in VERDICTS
+        )
+        return f"<AuditReport of {len(self.keep_)} images: {counts}>"
+
+    def __str__(self):
+        lines = [f"Audit of {self._size()}", "=" * _WIDTH]
+        for check in self.checks.values():
+            lines += ["", f"[{check.verdict}] {check.name}", *_wrapped(check.sentence, "    ")]
+            lines += [f"    {line}" for line in _text_table(check.rows[:_SHOWN])]
+            if len(check.rows) > _SHOWN:
+                hidden = len(check.rows) - _SHOWN
+                lines.append(f"    and {hidden} more: report.checks[{check.name!r}].rows")
+        lines += ["", "=" * _WIDTH, *_wrapped(self.conclusion, "")]
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        rows = []
+        for check in self.checks.values():
+            found = escape(check.sentence)
+            if check.rows:
+                table = _html_table(check.rows)
+                found += f"<details><summary>{len(check.rows)} rows</summary>{table}</details>"
+            rows.append(
+                f"<tr><td>{escape(check.verdict)}</td><td>{escape(check.name)}</td>"
+                f'<td style="text-align: left">{found}</td></tr>'
+            )
+        return (
+            f"<h3>Audit of {escape(self._size())}</h3><p><b>{escape(self.conclusion)}</b></p>"
+            f"<table><tr><th>verdict</th><th>check</th><th>found</th></tr>{''.join(rows)}</table>"
+        )
+
+    def _size(self):
+        test = "" if self.leaked_ is None else f" and {len(self.leaked_)} test images"
+        return f"{len(self.keep_)} images{test}"
+
+
+def _wrapped(text, indent):
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _cell(value):
+    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _text_table(rows):
+    if not rows:
+        return []
+    table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in table
+    ]
+
+
+def _html_table(rows):
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values()) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"

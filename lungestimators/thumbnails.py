@@ -1,0 +1,102 @@
+"""One look at every image, and all that the audit keeps of it."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import xxhash
+from joblib import Parallel, delayed
+from PIL import Image
+
+from . import images
+
+SIDE = 64  # of a thumbnail, in pixels
+
+# Grey values that nearly all pixels of an image share, in 0..1, when there is nothing on it.
+_CONSTANT = 0.02
+
+
+class Look(NamedTuple):
+    """What is kept of one image."""
+
+    thumbnail: np.ndarray  # (SIDE, SIDE), float16, in 0..1
+    digest: bytes  # of the decoded pixels
+    brightness: tuple  # mean and standard deviation of all pixels
+    properties: dict  # of the file; empty for an array
+
+    @property
+    def is_constant(self):
+        """Whether nothing can be seen: a few bright pixels do not make an image."""
+        low, high = np.quantile(self.thumbnail.astype(np.float32), (0.02, 0.98))
+        return bool(high - low < _CONSTANT)
+
+
+def look_at(X, progress):
+    """Read every image once.
+
+    Parameters
+    ----------
+    X : list of str or ndarray of shape (n, height, width, channels)
+    progress : callable
+        Called with the number of images read so far.
+
+    Returns
+    -------
+    list of (Look or str)
+        A sentence in the place of an image that cannot be read.
+    """
+    if isinstance(X, list):
+        tasks = (delayed(_look_at_file)(path) for path in X)
+    else:
+        low, high = images.pixel_range(X)
+        tasks = (delayed(_look_at_pixels)(image, low, high) for image in X)
+    # Threads, since decoding leaves the interpreter to others; in order, and none kept whole.
+    looks = []
+    for look in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks):
+        looks.append(look)
+        progress(len(looks))
+    return looks
+
+
+def _look_at_file(path):
+    try:
+        pixels = images.read_image(path, 1)
+        return _look(pixels, _properties(path, pixels.shape))
+    except (images.ImageReadError, OSError) as error:
+        reasons = getattr(error, "reasons", {})
+        return reasons.get(path, str(error))
+
+
+def _look_at_pixels(image, low, high):
+    image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return _look(image, {})
+
+
+def _look(pixels, properties):
+    pixels = pixels.mean(axis=2, dtype=np.float32)
+    thumbnail = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    shape = str(pixels.shape).encode()
+    return Look(
+        np.asarray(thumbnail).astype(np.float16),
+        xxhash.xxh3_128_digest(shape + np.ascontiguousarray(pixels).tobytes()),
+        (float(pixels.mean()), float(pixels.std())),
+        properties,
+    )
+
+
+def _properties(path, shape):
+    """What a file says about itself before anyone looks at the picture."""
+    height, width, _ = shape
+    try:
+        with Image.open(path) as image:
+            kind, mode = image.format, image.mode
+    except OSError:  # read_image knows more formats than Pillow
+        kind, mode = "DICOM", "unknown"
+    return {
+        "bytes": os.path.getsize(path),
+        "format": kind,
+        "mode": mode,
+        "height": height,
+        "width": width,
+        "aspect": width / height,
+    }
