@@ -80,15 +80,15 @@ def decode(path, channels):
         The pixel values that are black and white.
     """
     pixels, limits = files.decode(path, channels)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ImageReadError({path: "it holds NaN or infinity"})
     if limits is None:
-        if not np.isfinite(pixels).all():
-            raise ImageReadError({path: "it holds NaN or infinity"})
         low, high, doubt = _assumed_range(pixels)
         limits = low, high
         if doubt:
             _warn_of_file(pixels.dtype, high)
-        if pixels.dtype == np.int32:  # more digits than float32 has
-            pixels, limits = (pixels - low) / (high - low), (0.0, 1.0)
+    if pixels.dtype in (np.int32, np.float64):  # these have more digits than float32
+        pixels, limits = (pixels - limits[0]) / (limits[1] - limits[0]), (0.0, 1.0)
     return (pixels.astype(np.float32), *limits)
 
 
