@@ -65,10 +65,9 @@ class Images:
     def __getitem__(self, rows):
         return self.prepare(rows)
 
-    def unreadable(self, error):
-        """Return ``error``, which a file raised, with all other files that cannot be read."""
-        reasons = files.unreadable([self._X[row] for row in self._rows])
-        return files.error(error.reasons | reasons)
+    def paths(self):
+        """The files; pixels have none."""
+        return [self._X[row] for row in self._rows]
 
     def prepare(self, rows=None):
         """Read images and bring them to the size and the range of a network.
@@ -261,7 +260,7 @@ def ahead(function, items, images):
         while waiting:
             yield waiting.popleft().result()
     except files.ImageReadError as error:
-        raise images.unreadable(error) from error
+        raise files.with_all_others(error, images.paths()) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

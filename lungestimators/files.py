@@ -107,6 +107,11 @@ def unreadable(paths):
     return {path: seen.fault for path, seen in found.items() if seen.fault}
 
 
+def with_all_others(first, paths):
+    """Return the error that one file raised, extended to all files that cannot be read."""
+    return error(first.reasons | unreadable(paths))
+
+
 def holds_image(path):
     """Whether the content of a file, whatever its name, is DICOM or of a format Pillow knows."""
     try:

@@ -8,7 +8,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from . import images
+from . import files, images
 
 # Threads that read files: decoders let go of Python's lock.
 _READERS = min(4, os.cpu_count() or 1)
@@ -107,13 +107,20 @@ class ImageReader(_ImageTransformer):
         Raises
         ------
         ImageReadError
-            A file is no image, or does not exist. All headers are checked before anything is read.
+            Files are no images, or do not exist; it names all of them. Headers are checked before
+            anything is read.
         ValueError
             Without ``image_size``: two files differ in size.
         """
         self._check_parameters()
         self._check_X(X)
         paths = images.check_paths(X)
+        try:
+            return self._read_all(paths)
+        except files.ImageReadError as error:
+            raise files.with_all_others(error, paths) from error
+
+    def _read_all(self, paths):
         first = self._read(paths[0])
         pixels = np.empty((len(paths), *first.shape), np.float32)
 

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "datasets": {"folders", "synthetic", "tables"},
     "folders": {"files", "images", "tables"},
     "tables": set(),
-    "transformers": {"images"},
+    "transformers": {"files", "images"},
     "synthetic": {"thorax"},
     "audit": {
         "checks",

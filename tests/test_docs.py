@@ -90,6 +90,11 @@ def test_the_code_of_the_readme_runs(tmp_path):
         folder.mkdir(parents=True)
         for i in range(10):
             Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(folder / f"{i}.png")
+    for name in ("healthy", "ill"):
+        for patient in range(10):
+            folder = tmp_path / "chest-xrays" / name / f"patient{10 * len(name) + patient}"
+            folder.mkdir(parents=True)
+            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(folder / "view.png")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     program = "\n".join(blocks)
