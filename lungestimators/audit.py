@@ -290,16 +290,17 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
 
 def _conclusion(found):
     """Whether an accuracy on these images can be trusted, and why not, in words."""
-    reasons = {
-        verdict: "; ".join(_CONSEQUENCES[check.name] for check in found if check.verdict == verdict)
-        for verdict in ("fault", "warning", "skipped")
-    }
-    if reasons["fault"]:
-        words = [f"A model's accuracy on these images cannot be trusted: {reasons['fault']}."]
-    elif reasons["skipped"]:
+    verdicts = {check.name: check.verdict for check in found}
+    faults, warnings = (
+        "; ".join(_CONSEQUENCES[name] for name in verdicts if verdicts[name] == verdict)
+        for verdict in ("fault", "warning")
+    )
+    if faults:
+        words = [f"A model's accuracy on these images cannot be trusted: {faults}."]
+    elif verdicts["shortcuts"] == "skipped":
         words = ["Whether a model's accuracy can be trusted was not tested: there is too little."]
     else:
         words = ["Nothing was found that would make a model's accuracy on these images worthless."]
-    if reasons["warning"]:
-        words.append(f"Mind that {reasons['warning']}.")
+    if warnings:
+        words.append(f"Mind that {warnings}.")
     return " ".join(words)

@@ -8,6 +8,7 @@ VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
 
 _SHOWN = 8  # rows of a check that are printed
 _WIDTH = 88
+_CELL = 40  # characters; of a longer path the end says more than the beginning
 
 
 class Check(NamedTuple):
@@ -135,10 +136,14 @@ def _cell(value):
     return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+def _short(text):
+    return text if len(text) <= _CELL else f"...{text[3 - _CELL :]}"
+
+
 def _text_table(rows):
     if not rows:
         return []
-    table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    table = [list(rows[0]), *([_short(_cell(value)) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -11,7 +11,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 _BORDER = 1 / 8  # of the side, on each of the four sides
 _BLOCK = 4  # pixels of a thumbnail: as large as a small mark on it
-_TREES = 200
+_TREES = 100
 
 
 class Score(NamedTuple):

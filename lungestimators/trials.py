@@ -102,6 +102,9 @@ def doubtful_labels(trial, predictions, subject):
     name, probabilities = "labels", predictions.probabilities
     if probabilities is None:
         return Check(name, "skipped", "The estimator has no predict_proba.", [])
+    if not _clearly_above_chance(predictions.score, trial.chance, 1):
+        why = "The estimator is not clearly above chance: it has nothing to say of labels."
+        return Check(name, "skipped", why, [])
     rows = []
     for place in shortcuts.label_suspects(trial.y, probabilities):
         guess = probabilities[place].argmax()
@@ -169,8 +172,7 @@ def compare(trial, found, real, permuted):
     possible = 1 - trial.chance
 
     def clearly_above_chance(score):
-        low, _ = score.interval(2 * _ERROR / n_tried)
-        return low > trial.chance and score.mean - trial.chance >= _MATERIAL * possible
+        return _clearly_above_chance(score, trial.chance, n_tried)
 
     def close_to_the_real_thing(score):
         won = real.mean - trial.chance
@@ -192,8 +194,8 @@ def compare(trial, found, real, permuted):
     if coarse:
         verdict = "fault" if told else "warning"
         words.append(
-            f"{_scores(coarse)} come close to the estimator ({real.mean:.2f}): it may see no more "
-            "than the exposure, the position or the size of the patient."
+            f"The estimator ({real.mean:.2f}) is hardly better than {_scores(coarse)}: it may see "
+            "no more than the exposure, the position or the size of the patient."
         )
     if clearly_above_chance(permuted):
         verdict = rows[1]["verdict"] = "fault"
@@ -210,6 +212,12 @@ def compare(trial, found, real, permuted):
         f"is {trial.chance:.3f}; intervals of 95 %."
     )
     return Check("shortcuts", verdict, " ".join(words), rows)
+
+
+def _clearly_above_chance(score, chance, n_tried):
+    """Whether a score, the best of ``n_tried`` perhaps, is above chance, and by what matters."""
+    low, _ = score.interval(2 * _ERROR / n_tried)
+    return low > chance and score.mean - chance >= _MATERIAL * (1 - chance)
 
 
 def _row(name, score, verdict):
