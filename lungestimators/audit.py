@@ -45,7 +45,7 @@ def audit_images(
     - **Duplicates**, identical or rescaled, compressed, mirrored, changed in brightness or
       contrast: within X, within X_test, and across both (a leak); with other labels or groups.
     - **Classes**: imbalance, classes too small for the folds, labels of X_test that y lacks.
-    - **Labels** that a cross-validated model confidently contradicts (confident learning [1]_).
+    - **Labels** that a cross-validated model doubts (confident learning [1]_).
     - **Shortcuts**: what can be told of the class from the border of the image, its file, its
       source, its brightness or a thumbnail, beside what ``estimator`` achieves, with the true
       labels and with permuted ones.

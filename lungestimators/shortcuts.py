@@ -148,7 +148,7 @@ def one_hot(values):
 
 
 def label_suspects(y, probabilities):
-    """Find labels that a model, confident by its own standard, contradicts.
+    """Find labels that a model, confident by its own standard, doubts.
 
     Confident learning: a class's threshold is the mean probability of that class among the images
     that bear its label; an image is suspect when its most probable class among those that reach
@@ -163,8 +163,10 @@ def label_suspects(y, probabilities):
 
     Returns
     -------
-    ndarray of int
-        Rows, the least probable label first.
+    rows : ndarray of int
+        The least probable label first.
+    suggested : ndarray of int
+        The class that each is counted under.
     """
     thresholds = [
         probabilities[y == c, c].mean() if (y == c).any() else np.inf
@@ -174,4 +176,5 @@ def label_suspects(y, probabilities):
     guess = np.where(confident, probabilities, -1).argmax(axis=1)
     suspects = np.flatnonzero(confident.any(axis=1) & (guess != y))
     own = probabilities[suspects, y[suspects]]
-    return suspects[np.argsort(own, kind="stable")]
+    suspects = suspects[np.argsort(own, kind="stable")]
+    return suspects, guess[suspects]

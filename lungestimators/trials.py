@@ -9,7 +9,7 @@ from .report import Check
 
 # A largest class this many times the smallest is worth a word.
 _IMBALANCE = 5
-# A good model's own errors alone make it contradict nearly so many labels.
+# A good model's own errors alone make it doubt nearly so many labels.
 _DOUBTFUL = 0.05
 
 _ERROR = 0.01  # probability that any shortcut is called significant where there is none
@@ -98,7 +98,7 @@ def unknown_labels(y, y_test):
 
 
 def doubtful_labels(trial, predictions, subject):
-    """Labels that the estimator contradicts with confidence."""
+    """Labels that the estimator, where it is confident, doubts."""
     name, probabilities = "labels", predictions.probabilities
     if probabilities is None:
         return Check(name, "skipped", "The estimator has no predict_proba.", [])
@@ -106,23 +106,23 @@ def doubtful_labels(trial, predictions, subject):
         why = "The estimator is not clearly above chance: it has nothing to say of labels."
         return Check(name, "skipped", why, [])
     rows = []
-    for place in shortcuts.label_suspects(trial.y, probabilities):
-        guess = probabilities[place].argmax()
+    suspects = shortcuts.label_suspects(trial.y, probabilities)
+    for place, suggested in zip(*suspects, strict=True):
         rows.append(
             {
                 **subject.describe(int(trial.rows[place])),
                 "label": str(trial.classes[trial.y[place]]),
                 "probability": float(probabilities[place, trial.y[place]]),
-                "model says": str(trial.classes[guess]),
-                "its probability": float(probabilities[place, guess]),
+                "suggested": str(trial.classes[suggested]),
+                "its probability": float(probabilities[place, suggested]),
             }
         )
     n = len(trial.rows)
     if not rows:
-        return Check(name, "ok", f"The model contradicts none of {n} labels confidently.", rows)
+        return Check(name, "ok", f"The model doubts none of {n} labels.", rows)
     sentence = (
-        f"The model, with a balanced accuracy of {predictions.score.mean:.2f}, confidently "
-        f"contradicts {len(rows)} of {n} labels. Look at these images: the label is wrong, or the "
+        f"The model, with a balanced accuracy of {predictions.score.mean:.2f}, doubts "
+        f"{len(rows)} of {n} labels. Look at these images: the label is wrong, or the "
         "model is."
     )
     return Check(name, "warning" if len(rows) > _DOUBTFUL * n else "ok", sentence, rows)

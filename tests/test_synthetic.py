@@ -52,6 +52,10 @@ def test_weights_are_the_proportions_of_the_classes():
         (dict(weights=(0, 0, 0)), "not all zero"),
         (dict(difficulty=1.2), "difficulty=1.2"),
         (dict(image_size=16), "image_size=16"),
+        (dict(leak=1), "leak=1 must be at least 0 and below 1"),
+        (dict(leak=-0.1), "leak=-0.1"),
+        (dict(n_samples=2, leak=0.9), "leaves no image"),
+        (dict(marker=1.1), "marker=1.1"),
     ],
 )
 def test_what_cannot_be_made_is_said(parameters, message):
@@ -99,3 +103,38 @@ def test_border_brightness_and_contrast_do_not_tell_the_class():
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     border = cross_val_score(model, shortcuts, y, cv=folds).mean()
     assert border < 1 / 3 + 4 * np.sqrt(1 / 3 * 2 / 3 / 600)
+
+
+def test_a_leak_changes_the_last_rows_only():
+    X, y = make_chest_xrays(40, image_size=64, random_state=0)
+    leaky, y_leaky = make_chest_xrays(40, image_size=64, leak=0.2, random_state=0)
+    np.testing.assert_array_equal(leaky[:32], X[:32])
+    np.testing.assert_array_equal(y_leaky, np.r_[y[:32], y[:8]])
+    copies, originals = leaky[32:].astype(float), X[:8].astype(float)
+    np.testing.assert_array_equal(copies[[2, 6]], originals[[2, 6], :, ::-1])
+    altered = np.abs(copies - originals).mean(axis=(1, 2))
+    assert (altered > 0.5).all()
+    assert (altered[[0, 1, 3, 4, 5, 7]] < 20).all()
+
+
+def test_a_leak_of_more_than_half_copies_the_first_images_again():
+    X, y = make_chest_xrays(12, image_size=64, leak=0.75, random_state=0)
+    assert len(X) == 12
+    np.testing.assert_array_equal(y, np.tile(y[:3], 4))
+    np.testing.assert_array_equal(X[3 + 6], X[0, :, ::-1])  # the seventh copy is mirrored
+
+
+@pytest.mark.parametrize(("share", "n_marked"), [(1, 20), (0.5, 10)])
+@pytest.mark.parametrize("image_size", [32, 128])
+def test_a_marker_is_a_small_bright_mark_on_images_of_class_1(share, n_marked, image_size):
+    X, y = make_chest_xrays(60, image_size=image_size, random_state=0)
+    marked, y_marked = make_chest_xrays(60, image_size=image_size, marker=share, random_state=0)
+    np.testing.assert_array_equal(y, y_marked)
+    changed = marked != X
+    rows = np.flatnonzero(changed.any(axis=(1, 2)))
+    assert len(rows) == n_marked
+    assert set(y[rows]) == {1}
+    assert (marked[changed] == 242).all()
+    _, height, width = changed.nonzero()
+    assert height.max() < 0.16 * image_size
+    assert width.min() > 0.84 * image_size
