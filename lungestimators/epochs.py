@@ -100,8 +100,9 @@ class TrainingNetwork(keras.Model):
         y : ndarray of shape (n,)
         sample_weight : ndarray of shape (n,), float32
         source : ndarray, spill.DiskArray or extraction.Images
-            Shape (n, ...) or (n, n_views, ...), float32. With one dimension more than the network's input: several views of each
-            image, of which every epoch takes one. What is not in memory is read as it is needed.
+            Shape (n, ...) or (n, n_views, ...), float32. With one dimension more than the network's
+            input: several views of each image, of which every epoch takes one. What is not in
+            memory is read as it is needed.
         batch_size, epochs, initial_epoch : int
         seed : int
         callbacks : list of keras.callbacks.Callback

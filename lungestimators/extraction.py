@@ -22,6 +22,9 @@ from .compiled import FORWARD_BATCH_SIZE as _BATCH
 # Threads that read and prepare images while the network runs.
 _READERS = min(4, os.cpu_count() or 1)
 
+# Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
+_PREPARED = 2
+
 # Rows that are looked up in the store at once.
 _LOOK_UP = 64
 
@@ -84,15 +87,14 @@ class Images:
         rows = self._rows if rows is None else self._rows[rows]
         size = self._image_size
         prepared = np.empty((len(rows), size, size, self._channels), np.float32)
-        if isinstance(self._X, list):
-            for number, row in enumerate(rows):
+        for number, row in enumerate(rows):
+            if isinstance(self._X, list):
                 pixels, low, high = images.decode(self._X[row], self._channels)
-                prepared[number] = _resized(pixels[None], size, low, high)[0]
-            return prepared
-        for start in range(0, len(rows), _BATCH):
-            batch = slice(start, start + _BATCH)
-            pixels = self._X[rows[batch]].astype(np.float32)
-            prepared[batch] = _resized(pixels, size, *self._pixel_range)
+            else:
+                pixels, (low, high) = self._X[row].astype(np.float32), self._pixel_range
+            # Scaled last, when there are the fewest pixels.
+            pixels = images.resize(pixels, size)
+            prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
         return prepared
 
     def quick_keys(self, rows):
@@ -100,24 +102,13 @@ class Images:
 
         A file's key changes when the file does.
         """
-        how = f"{_versions()} {self._image_size} {self._channels} {self._pixel_range}"
+        how = f"{_PREPARED} {_versions()} {self._image_size} {self._channels} {self._pixel_range}"
         if isinstance(self._X, list):
             return [_file_key(self._X[row], how) for row in self._rows[rows]]
         how = f"{how} {self._X.dtype.str} {self._X.shape[1:]}".encode()
         return [
             _digest(b"array", how, np.ascontiguousarray(self._X[row])) for row in self._rows[rows]
         ]
-
-
-def _resized(pixels, size, low, high):
-    if pixels.shape[1:3] != (size, size):
-        pixels = keras.ops.convert_to_numpy(
-            keras.ops.image.resize(
-                pixels, (size, size), antialias=True, data_format="channels_last"
-            )
-        )
-    # Scaled last, when there are the fewest pixels.
-    return (pixels - np.float32(low)) / np.float32(high - low)
 
 
 def _file_key(path, how):

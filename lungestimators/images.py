@@ -4,6 +4,7 @@ import os
 import warnings
 
 import numpy as np
+from PIL import Image
 from sklearn.utils import check_array
 
 from . import files
@@ -47,7 +48,7 @@ def as_paths(X):
     return [os.fspath(item) for item in (X.tolist() if hasattr(X, "tolist") else X)]
 
 
-def read_image(path, channels):
+def read_image(path, channels, size=None):
     """Decode one file at its full depth.
 
     Parameters
@@ -55,6 +56,8 @@ def read_image(path, channels):
     path : str
     channels : {1, 3}
         Grey or RGB, whatever the file holds.
+    size : int, optional
+        Side of the square to which the image is resized.
 
     Returns
     -------
@@ -65,6 +68,8 @@ def read_image(path, channels):
     ImageReadError
     """
     pixels, low, high = decode(path, channels)
+    if size is not None:
+        pixels = resize(pixels, size)
     pixels = (pixels - np.float32(low)) / np.float32(high - low)
     return np.repeat(pixels, channels // pixels.shape[2], axis=2)
 
@@ -90,6 +95,30 @@ def decode(path, channels):
     if pixels.dtype in (np.int32, np.float64):  # these have more digits than float32
         pixels, limits = (pixels - limits[0]) / (limits[1] - limits[0]), (0.0, 1.0)
     return (pixels.astype(np.float32), *limits)
+
+
+def resize(image, size):
+    """Bring one image to a square, bilinear and antialiased.
+
+    Pillow takes a third of the time of Keras' operation, whose results it has to 1e-5, and lets go
+    of Python's lock.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, channels), float32
+    size : int
+
+    Returns
+    -------
+    ndarray of shape (size, size, channels), float32
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    resized = np.empty((size, size, image.shape[2]), np.float32)
+    for number in range(image.shape[2]):  # Pillow has one channel of floats only
+        channel = Image.fromarray(np.ascontiguousarray(image[..., number]))
+        resized[..., number] = channel.resize((size, size), Image.Resampling.BILINEAR)
+    return resized
 
 
 def as_images(X, image_shape):

@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 from joblib import Parallel, delayed
-from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from . import files, images
@@ -138,16 +137,7 @@ class ImageReader(_ImageTransformer):
         return pixels
 
     def _read(self, path):
-        image = images.read_image(path, self.channels)
-        size = self.image_size
-        if size is None or image.shape[:2] == (size, size):
-            return image
-        # Pillow resizes floats one channel at a time.
-        resized = [
-            Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR)
-            for channel in np.ascontiguousarray(np.moveaxis(image, 2, 0))
-        ]
-        return np.stack(resized, axis=2)
+        return images.read_image(path, self.channels, self.image_size)
 
     def _check_parameters(self):
         if self.image_size is not None:
