@@ -16,8 +16,10 @@ from PIL import Image
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from lungestimators import (
+    BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
+    ImageReader,
     MobileNetClassifier,
     clear_feature_cache,
 )
@@ -318,6 +320,36 @@ def paths_ours(X, y, settings):
         clf.predict_proba(paths)
     seconds = fit.seconds + predict.seconds
     return {"seconds": seconds, "fit": fit.seconds, "most memory": most_memory()}
+
+
+def paths_everything(X, y, settings):
+    """Fit a CNN, of which everything learns, for one epoch on JPEG files; the most memory."""
+    load_keras()
+    paths = sorted(map(str, Path(settings["folder"]).glob("*.jpg")))[: settings["n_images"]]
+    with Clock() as fit:
+        CNNClassifier(epochs=1, random_state=0).fit(paths, np.arange(len(paths)) % 2)
+    return {"seconds": fit.seconds, "most memory": most_memory()}
+
+
+def reading_ours(X, y, settings):
+    """Read JPEG files of 512 px at the size of the network; then the network alone."""
+    load_keras()
+    paths = sorted(map(str, Path(settings["folder"]).glob("*.jpg")))[: settings["n_images"]]
+    reader = ImageReader(image_size=settings["size"], channels=3)
+    reader.transform(paths[:16])
+    with Clock() as reading:
+        pixels = reader.transform(paths)
+    features = BackboneFeatures(
+        "MobileNet",
+        image_size=settings["size"],
+        weights=None,
+        feature_cache=None,
+        random_state=0,
+    )
+    features.fit_transform(pixels[:16])
+    with Clock() as network:
+        features.transform(pixels)
+    return {"seconds": reading.seconds, "network": network.seconds}
 
 
 # What several need

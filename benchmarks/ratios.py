@@ -11,6 +11,7 @@ WORKS = {
     "cnn": "Five-fold cross-validation, custom CNN, 48 px, 10 epochs",
     "predict": "predict_proba of 1000 images, beside model.predict with batches of 16",
     "paths": "Fit and predict on JPEG files of 512 px, MobileNet 0.25 at 128 px",
+    "reading": "Reading JPEG files of 512 px at 224 px, beside MobileNet at 224 px",
     "growth": "The cross-validation of the first rows on more images, seconds an image",
 }
 PEERS = {"scikeras": "SciKeras", "keras": "Keras by hand", "skorch": "skorch"}
@@ -109,6 +110,11 @@ def rows(measured):
         key = (f"paths {many}", "ours", "most memory")
         gigabytes = median(*key) / 1e9
         add("paths", f"{many} files: GB resident at most", key, "", None, gigabytes, 1.5, True)
+        for contender, how in (("ours", "frozen"), ("everything", "everything learns")):
+            key = (f"paths {many}", contender, "most memory")
+            more = (median(*key) - median(f"paths {few}", *key[1:])) / 1e6
+            what = f"{many} files, {how}: MB more than for {few}"
+            add("paths", what, key, "", None, more, 200, True)
         key = (f"paths {many}", "ours", "seconds")
         of_few = median(f"paths {few}", "ours", "seconds")
         cost = median(*key) / many / (of_few / few)
@@ -122,6 +128,10 @@ def rows(measured):
             1.15,
             True,
         )
+    if ("reading", "ours", "seconds") in measured:
+        key = ("reading", "ours", "seconds")
+        network = median("reading", "ours", "network")
+        add("reading", "ratio", key, "the network alone", network, network / median(*key), 3)
     for name in dict.fromkeys(work for work, *_ in measured if work.startswith("growth ")):
         n_images = int(name.split()[1])
         key = (name, "ours", "seconds")
@@ -143,7 +153,7 @@ def table(rows):
         if row.asked is not None:
             word = "at most" if row.most else "at least"
             asked = f"{word} {row.asked:g}" + ("" if row.reached() else ": **missed**")
-        in_bytes = "GB" in row.what
+        in_bytes = "GB" in row.what or "MB" in row.what
         ours = f"{row.ours / 1e9:.2f} GB" if in_bytes else f"{row.ours:.2f} s"
         theirs = "" if row.theirs is None else f"{row.theirs:.2f} s"
         work = WORKS[row.work] if row.work != before else ""

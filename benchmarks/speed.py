@@ -147,6 +147,12 @@ def measure(bench):
         for n_images in (few, many):
             name = f"paths {n_images}"
             bench.run("paths", "ours", runs=slow, name=name, n_images=n_images)
+            bench.run("paths", "everything", runs=slow, name=name, n_images=n_images)
+    if "reading" in works:
+        n_images = 60 if bench.arguments.quick else 500
+        if "paths" not in works:
+            write_jpegs(bench.folder, n_images)
+        bench.run("reading", "ours", n_images=n_images)
     if "growth" in works:
         for n_images in (30, 60) if bench.arguments.quick else (250, 500, 1000, 2000):
             folder = Path(bench.folder) / str(n_images)

@@ -31,7 +31,11 @@ def measured():
         ("paths 1000", "ours", "seconds"): [10.0],
         ("paths 1000", "ours", "most memory"): [0.8e9],
         ("paths 20000", "ours", "seconds"): [220.0],
-        ("paths 20000", "ours", "most memory"): [1.2e9],
+        ("paths 20000", "ours", "most memory"): [0.95e9],
+        ("paths 1000", "everything", "most memory"): [1.0e9],
+        ("paths 20000", "everything", "most memory"): [1.1e9],
+        ("reading", "ours", "seconds"): [2.0],
+        ("reading", "ours", "network"): [8.0],
     }
 
 
@@ -48,6 +52,9 @@ def test_medians_become_ratios_beside_what_was_asked(ratios, measured):
     assert rows["predict", "DenseNet121, warm: ratio"].value == 200
     assert rows["paths", "20000 files: cost an image over"].value == pytest.approx(1.1)
     assert rows["paths", "20000 files: GB resident at most"].reached()
+    assert rows["paths", "20000 files, everything learns: MB more than for 1000"].value == 100
+    assert rows["paths", "20000 files, frozen: MB more than for 1000"].value == pytest.approx(150)
+    assert rows["reading", "ratio"].value == 4
 
 
 def test_the_table_marks_what_was_missed(ratios, measured):
@@ -73,8 +80,8 @@ def test_a_later_run_of_one_work_leaves_the_others_and_their_commands(ratios, me
     again["paths 20000", "ours", "most memory"] = [1.4e9]
     ratios.write(tmp_path, ratios.rows(again), {**FACTS, "command": "later"}, again)
     works = ratios.read(tmp_path)
-    assert list(works) == ["cv", "predict", "paths"]
-    assert [works[work]["command"] for work in works] == ["first", "first", "later"]
+    assert list(works) == ["cv", "predict", "paths", "reading"]
+    assert [works[work]["command"] for work in works] == ["first", "first", "later", "first"]
     page = (tmp_path / "results.md").read_text()
-    assert "Works cv, predict:" in page and "Works paths:" in page
-    assert "1.40 GB" in page and "1.20 GB" not in page
+    assert "Works cv, predict, reading:" in page and "Works paths:" in page
+    assert "1.40 GB" in page and "0.95 GB" not in page
