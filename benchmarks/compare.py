@@ -6,7 +6,9 @@
     python benchmarks/compare.py --data lung-disease    fetched once (so is pneumoniamnist)
     python benchmarks/compare.py --protocol published   the published procedure, scored both ways
 
-Without a given split, every figure is a mean over stratified cross-validation.
+The data are audited first. Without a given split, every figure is a mean over stratified
+cross-validation; with one, accuracy is given with and without test images that repeat a training
+image.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import audited
 import numpy as np
 import report
 import scores
@@ -147,7 +150,11 @@ def compare(problem, settings, arguments, out, argv):
     print(description, flush=True)
     unfinished = out and out / "unfinished.json"
     if unfinished:
-        state["rows"] = _finished(unfinished, state)
+        state |= _finished(unfinished, state)
+    if "audit" not in state:
+        state["audit"] = audited.audit(problem, arguments)
+        if unfinished:
+            report.save(unfinished, state)
     for name in arguments.models:
         if any(row["model"] == name for row in state["rows"]):
             continue
@@ -155,12 +162,15 @@ def compare(problem, settings, arguments, out, argv):
         if unfinished:
             report.save(unfinished, state)
     state["rows"] = rows = [
-        scores.summarise(name, settings[name], row["scores"], problem, arguments)
+        scores.summarise(
+            name, settings[name], row["scores"], problem, arguments, state["audit"]["leaked"]
+        )
         for name in arguments.models
         for row in state["rows"]
         if row["model"] == name
     ]
-    print(f"\n{report.markdown_table(report.cells(rows, problem.names))}\n\n{report.NOTES}")
+    table = report.markdown_table(report.cells(rows, problem.names))
+    print(f"\n{audited.text(state['audit'])}\n\n{table}\n\n{report.NOTES}")
     if committed is not None:
         return _compare_with(committed, rows)
     report.write(out, problem, rows, state, description)
@@ -189,7 +199,7 @@ def rehearse(name, settings, problem, arguments):
 
 
 def evaluate(name, settings, problem, arguments):
-    """Fit and score one model over all folds and repeats; return a row of the table."""
+    """Fit and score one model over all folds and repeats; return its name and scores."""
     fits = scores.fits_of(name, settings, problem, arguments)
     work = Parallel(n_jobs=arguments.n_jobs, return_as="generator")(
         delayed(scores.run)(fit, problem.X, problem.y) for fit in fits
@@ -203,7 +213,7 @@ def evaluate(name, settings, problem, arguments):
             f"{score['fit_seconds']:.0f} s; about {left:.0f} s left",
             flush=True,
         )
-    return scores.summarise(name, settings, done, problem, arguments)
+    return dict(model=name, scores=done)
 
 
 def _command(argv):
@@ -233,15 +243,15 @@ def _output(arguments, problem):
 
 
 def _finished(file, state):
-    """The models that an interrupted run of the same command on the same data had finished."""
+    """What an interrupted run of the same command on the same data had finished."""
     if not file.exists():
-        return []
+        return {}
     before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(state))
     if any(before.get(key) != now[key] for key in now if key != "rows"):
-        return []
-    names = ", ".join(row["model"] for row in before["rows"])
+        return {}
+    names = ", ".join(["audit", *(row["model"] for row in before["rows"])])
     print(f"Going on with an interrupted run, which had finished: {names}", flush=True)
-    return before["rows"]
+    return {key: before[key] for key in ("audit", "rows")}
 
 
 def _committed(problem, state):

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import audited
 import matplotlib
 import numpy as np
 
@@ -43,13 +44,18 @@ def describe(problem, arguments):
 
 def cells(rows, names):
     """Header and lines of the table, as text."""
-    header = ["model", "accuracy", "95 % interval", "balanced", "F1", "AUC"]
+    header = ["model", "accuracy", "95 % interval"]
+    leaks_known = rows[0]["without_leaks"] is not None
+    header += ["without leaks"] * leaks_known + ["balanced", "F1", "AUC"]
     header += [f"sens. {name}" for name in names]
     header += ["fit s", "ms/image", "parameters", "published"]
     lines = [header]
     for row in rows:
         low, high = row["interval"]
         line = [row["title"], f"{row['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"]
+        if leaks_known:
+            accuracy = row["without_leaks"]["accuracy"]
+            line += ["no image" if accuracy is None else f"{accuracy:.3f}"]
         line += [f"{row[key]:.3f}" for key in ("balanced_accuracy", "f1", "auc")]
         line += [f"{value:.2f}" for value in row["sensitivity"]]
         line += [f"{row['fit_seconds']:.1f}", f"{row['predict_milliseconds']:.1f}"]
@@ -74,7 +80,8 @@ def markdown_table(lines):
 
 
 NOTES = (
-    "balanced: mean of the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
+    "without leaks: accuracy on the test images that repeat no training image; balanced: mean of "
+    "the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
     "share of a class that was recognised; fit s, ms/image: medians over the fits, without the "
     "forward pass of a frozen backbone whose outputs an earlier fold has left in memory; "
     "published: on a test set of 66 images, at chance for reasons given in "
@@ -184,7 +191,14 @@ def write(out, problem, rows, state, description):
     """Write Markdown, figures and the HTML page."""
     lines = cells(rows, problem.names)
     table = markdown_table(lines)
-    text = f"```\n{state['command']}\n```\n\n{description}\n\n{table}\n\n{NOTES}\n"
+    parts = [
+        f"```\n{state['command']}\n```",
+        description,
+        audited.text(state["audit"]),
+        table,
+        NOTES,
+    ]
+    text = "\n\n".join(parts) + "\n"
     (out / "results.md").write_text(text, encoding="utf-8")
     drawn = figures(problem, rows)
     shutil.rmtree(out / "figures", ignore_errors=True)
@@ -206,6 +220,31 @@ def save(path, state):
     part.replace(path)
 
 
+def _audit(found):
+    """The audit as HTML."""
+    checks = "".join(
+        f'<li class="{verdict}"><b>{html.escape(name)}</b> ({verdict}): '
+        f"{html.escape(sentence)}</li>"
+        for name, verdict, sentence in found["checks"]
+    )
+    scores = "".join(
+        "<tr>"
+        + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values())
+        + "</tr>"
+        for row in found["shortcuts"]
+    )
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in (found["shortcuts"] or [{}])[0])
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{scores}</tbody></table>"
+    return (
+        f"<h2>Audit</h2><p><b>{html.escape(found['conclusion'])}</b></p><ul>{checks}</ul>"
+        f'<div class="wide">{table}</div><h2>Comparison</h2>'
+    )
+
+
+def _cell(value):
+    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 80rem; padding: 1rem;
        color: #222; background: #fff }
@@ -216,6 +255,7 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 figure { margin: 2rem 0 } img { max-width: 100%; height: auto }
 figcaption, .notes { color: #555; font-size: 0.9rem }
 pre { overflow-x: auto; background: #f5f5f5; padding: 0.7rem }
+li.fault b { color: #b00020 } li.warning b { color: #8a5a00 }
 """
 
 
@@ -238,6 +278,7 @@ def _page(problem, lines, pictures, state, description):
 <style>{_STYLE}</style></head><body>
 <h1>Lung classifiers compared: {html.escape(problem.name)}</h1>
 <p>{html.escape(description)}</p>
+{_audit(state["audit"])}
 <div class="wide"><table><thead>{row(lines[0], "th")}</thead>
 <tbody>{body}</tbody></table></div>
 <p class="notes">{html.escape(NOTES)}</p>

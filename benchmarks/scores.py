@@ -85,8 +85,11 @@ def n_parameters(model):
     return 0
 
 
-def summarise(name, settings, scores, problem, arguments):
-    """One row of the table: means over the fits, and the interval of the accuracy."""
+def summarise(name, settings, scores, problem, arguments, leaked):
+    """One row of the table: means over the fits, and the interval of the accuracy.
+
+    ``leaked`` are tested rows that repeat one that is learnt from; None without a given split.
+    """
     accuracy = np.array([score["accuracy"] for score in scores])
     low, high = interval(accuracy, scores[0]["n_test"], len(problem.y), problem.split)
 
@@ -100,6 +103,7 @@ def summarise(name, settings, scores, problem, arguments):
         parameters_set={k: str(v) for k, v in model.get_params(deep=False).items()},
         accuracy=float(accuracy.mean()),
         interval=[low, high],
+        without_leaks=None if leaked is None else without(leaked, scores, problem.y),
         by_seed=[
             float(np.mean([s["accuracy"] for s in scores if s["seed"] == seed]))
             for seed in dict.fromkeys(s["seed"] for s in scores)
@@ -115,6 +119,15 @@ def summarise(name, settings, scores, problem, arguments):
         published=PUBLISHED.get(name) if len(problem.names) == 3 else None,
         scores=scores,
     )
+
+
+def without(leaked, scores, y):
+    """Accuracy, mean over seeds, on the tested rows that are not ``leaked``, and how many."""
+    rows = np.array(scores[0]["rows"])
+    clean = ~np.isin(rows, leaked)
+    said = np.array([np.argmax(score["probabilities"], axis=1) for score in scores])
+    right = said[:, clean] == y[rows[clean]]
+    return dict(accuracy=float(right.mean()) if clean.any() else None, n_test=int(clean.sum()))
 
 
 def interval(accuracy, n_test, n_images, split):

@@ -11,6 +11,10 @@ from . import checks, duplicates, files, findings, images, shortcuts, trials
 from .report import AuditReport, Check
 from .thumbnails import Look, look_at
 
+# The default estimator runs in a minute or two: so many images times epochs a fit, and so many
+# epochs at least and at most.
+_IMAGES_SEEN, _EPOCHS = 10_000, (2, 10)
+
 # What each check, where it finds something, means for a model's accuracy.
 _CONSEQUENCES = {
     "readability": "some images cannot be read",
@@ -71,7 +75,8 @@ def audit_images(
         Where each image comes from, a hospital say: tried as a shortcut.
     estimator : classifier, default=None
         What shall be trained on these images; it is cloned, and fitted twice in each fold. ``None``
-        is ``CNNClassifier`` with a seed that follows from ``random_state``.
+        is a quick ``CNNClassifier(image_size=48)`` of 10 epochs, of fewer for more than 1000
+        images, with a seed that follows from ``random_state``.
     cv : int, default=5
         Folds; fewer where the smallest class has fewer images or groups.
     random_state : int, RandomState instance or None, default=None
@@ -262,7 +267,8 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
     if estimator is None:
         from .classifiers import CNNClassifier
 
-        estimator = CNNClassifier(random_state=trial.seed)
+        epochs = int(np.clip(_IMAGES_SEEN // len(trial.rows), *_EPOCHS))
+        estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=trial.seed)
     splits = trial.splits()
     looks = [subject.looks[row] for row in trial.rows]
     scores = []

@@ -149,11 +149,38 @@ def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
     monkeypatch.setattr(compare, "evaluate", evaluate)
     assert compare.main(argv) == 0
     printed = capsys.readouterr().out
-    assert "had finished: Majority" in printed
+    assert "had finished: audit, Majority" in printed
+    assert "audit_images" not in printed
     assert "Majority: fit" not in printed
     assert "Thumbnails: fit 2 of 2" in printed
     assert compare.main(argv) == 0  # a run that was finished starts anew
     assert "Majority: fit" in capsys.readouterr().out
+
+
+def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n_images in (("train", 8), ("test", 4)):
+        for number, name in enumerate(("a", "b")):
+            folder = tmp_path / "lungs" / part / name
+            folder.mkdir(parents=True)
+            for i in range(n_images):
+                pixels = rng.integers(0, 100 + 100 * number, (32, 32), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    leaked = tmp_path / "lungs" / "train" / "a" / "0.png"
+    Image.open(leaked).save(tmp_path / "lungs" / "test" / "a" / "0.png")
+    argv = ["--data", tmp_path / "lungs", "--models", "Majority", "--out", tmp_path / "out"]
+    assert compare.main([str(argument) for argument in argv]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("**Audit.**") < printed.index("| model")
+    assert "1 of 8 images of X_test are also in X" in printed
+    header, _, line = [row for row in printed.splitlines() if row.startswith("|")]
+    columns = [[cell.strip() for cell in row.split("|")] for row in (header, line)]
+    found = dict(zip(*columns, strict=True))
+    assert (found["accuracy"], found["without leaks"]) == ("0.500", "0.429")  # 4 of 8, 3 of 7
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["rows"][0]["without_leaks"]["n_test"] == 7
+    assert str(tmp_path) not in json.dumps(results["audit"])
+    assert "also in X (leaked_)" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_an_interrupted_run_on_other_images_is_not_taken_up(compare, folder, capsys, tmp_path):
