@@ -115,7 +115,7 @@ def _check_inflation(path, pydicom):
 
 def _check(dataset, path, max_pixels):
     """Raise for what is no image, more than can be held, or shorter than it says."""
-    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+    if not any(name in dataset for name in _PIXELS):
         raise ValueError(
             f"DICOM without an image (modality {dataset.get('Modality') or 'unknown'})"
         )
@@ -131,7 +131,7 @@ def _check(dataset, path, max_pixels):
         raise ValueError(f"DICOM of {dataset.SamplesPerPixel} samples a pixel: 1 or 3 are images")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed:
-        _check_decoder(syntax)
+        _check_decoder(syntax, path)
     elif not syntax.is_deflated:
         n_bits = n_pixels * dataset.SamplesPerPixel * dataset.BitsAllocated * _n_frames(dataset)
         if dataset.PhotometricInterpretation == "YBR_FULL_422":
@@ -160,7 +160,7 @@ def _check_boxes(dataset):
             raise ValueError("its JPEG 2000 boxes are damaged")
 
 
-def _check_decoder(syntax):
+def _check_decoder(syntax, path):
     from pydicom.pixels import get_decoder
 
     try:
@@ -169,7 +169,8 @@ def _check_decoder(syntax):
         raise ValueError(f"DICOM in {syntax.name}, which holds no image") from error
     if not decoder.is_available:
         raise ImportError(
-            f"there is no decoder for DICOM in {syntax.name}: pip install 'lungestimators[dicom]'"
+            f"{path!r} is DICOM in {syntax.name}, for which there is no decoder: "
+            "pip install 'lungestimators[dicom]'"
         )
 
 
@@ -198,16 +199,22 @@ def _grey(pixels, dataset):
     else:
         shown, window = _through_window(pixels, dataset)
     if window is not None:
-        if shown.min() < shown.max() or stored.min() == stored.max():
+        if _fills(shown, window) or stored.min() == stored.max():
             return shown, window
-        _warn("the window lies beside all pixels", "it is passed over")
-    low, high = _extremes(pixels)
-    if low == high or high - low >= _SMALLEST_SHARE * (limits[1] - limits[0]):
+        _warn("the window shows next to nothing", "it is passed over")
+    if _fills(pixels, limits) or pixels.min() == pixels.max():
         return pixels, limits
     _warn(
         "the pixels fill little of what their bits can hold", "their extremes are black and white"
     )
-    return pixels, (low, high)
+    return pixels, _extremes(pixels)
+
+
+def _fills(pixels, limits):
+    """Whether pixels, but for a few such as burnt-in letters, are not nearly of one grey."""
+    some = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
+    low, high = np.quantile(some, (0.005, 0.995))
+    return high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
 
 
 def _extremes(pixels):

@@ -6,6 +6,9 @@ quick key (a file's path, size and times; an array's bytes) leads to those pixel
 known need not even be decoded.
 """
 
+import contextlib
+import functools
+import importlib.metadata
 import os
 import time
 from collections import deque
@@ -18,9 +21,6 @@ import xxhash
 
 from . import __version__, augmentation, files, images, store
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
-
-# Threads that read and prepare images while the network runs.
-_READERS = min(4, os.cpu_count() or 1)
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
 _PREPARED = 2
@@ -104,6 +104,7 @@ class Images:
         """
         how = f"{_PREPARED} {_versions()} {self._image_size} {self._channels} {self._pixel_range}"
         if isinstance(self._X, list):
+            how = f"{how} {_decoders()}"
             return [_file_key(self._X[row], how) for row in self._rows[rows]]
         how = f"{how} {self._X.dtype.str} {self._X.shape[1:]}".encode()
         return [
@@ -131,6 +132,16 @@ def _digest(*parts):
         digest.update(part)
         digest.update(b"/")
     return digest.digest()
+
+
+@functools.cache
+def _decoders():
+    """Versions of what may be there to decode files."""
+    found = []
+    for name in ("pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return " ".join(found)
 
 
 def _versions():
@@ -241,12 +252,12 @@ def ahead(function, items, images):
     Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
     that one error names every bad one.
     """
-    pool = ThreadPoolExecutor(_READERS)
+    pool = ThreadPoolExecutor(files.READERS)
     waiting = deque()
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > _READERS + 2:
+            if len(waiting) > files.READERS + 2:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

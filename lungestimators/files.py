@@ -15,14 +15,17 @@ from . import dicom
 # Files named in one error; the others are counted.
 _NAMED = 10
 
-# Threads that look at files: decoders let go of Python's lock.
-_READERS = min(4, os.cpu_count() or 1)
+# Threads that read files: decoders let go of Python's lock.
+READERS = min(4, os.cpu_count() or 1)
 
-# Files whose last state is remembered: not every fold of a cross-validation looks again.
-_REMEMBERED = 2**16
+# Files that are remembered to be good: not every fold of a cross-validation looks again.
+_REMEMBERED = 2**20
 
 # Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
+
+# What Pillow opens without decoding it, or hands to another program.
+NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 # How whole files of these formats end. One that does not is decoded before training begins.
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
@@ -73,7 +76,7 @@ class MissingImageError(ImageReadError, FileNotFoundError):
 
 def error(reasons):
     """Return the exception for files and what is wrong with them."""
-    missing = any(not os.path.lexists(path) for path in reasons)
+    missing = any(not os.path.exists(path) for path in reasons)
     return (MissingImageError if missing else ImageReadError)(reasons)
 
 
@@ -117,7 +120,7 @@ def holds_image(path):
     try:
         with open(path, "rb") as file:
             if not _is_dicom(file):
-                Image.open(file)
+                return Image.open(file).format not in NO_IMAGES
         return True
     except Exception:  # whatever a decoder meets in what is no image
         return False
@@ -160,6 +163,8 @@ def decode(path, channels):
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
         raise error({path: _reason(cause)}) from cause
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ImageReadError({path: "it holds NaN or infinity"})
     return pixels.reshape(*pixels.shape[:2], -1), limits
 
 
@@ -171,19 +176,25 @@ def _is_dicom(file):
 
 def _pixels(image, channels):
     """The array of an open Pillow image, turned as its EXIF says, and its limits."""
-    white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == 0
-    bits = image.tag_v2.get(258, (0,))[0] if image.format == "TIFF" else 0
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    bits, white_is_zero = tags.get(258, (0,))[0], tags.get(262) == 0
+    unsigned = tags.get(339, (0,))[0] == 1
+    is_portable_map = image.format == "PPM"
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         pixels = np.asarray(image)
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         limits = None
+        if image.mode == "I" and bits == 32 and unsigned:  # Pillow has signed ones only
+            pixels = pixels.view(np.uint32)
+        elif image.mode == "I" and is_portable_map:  # Pillow has scaled what it declares as white
+            limits = (0.0, 65535.0)
         # Less than a sixteenth of what the bits can hold would be a black image.
-        if pixels.dtype == np.uint16 and 8 < bits < 16 and pixels.max() >= 2 ** (bits - 4):
+        elif pixels.dtype == np.uint16 and 8 < bits < 16 and pixels.max() >= 2 ** (bits - 4):
             limits = (0.0, 2.0**bits - 1)
         if white_is_zero:  # Pillow inverts those of 8 bits and fewer
-            low, high = limits or (0, 65535 if pixels.dtype == np.uint16 else pixels.max())
-            pixels = low + high - pixels.astype(np.float64)
-            limits = (low, high)
+            high = _white(pixels) if limits is None else limits[1]
+            pixels, limits = high - pixels.astype(np.float64), (0.0, high)
         return pixels, limits
     if image.mode == "LAB":
         srgb = ImageCms.createProfile("sRGB")
@@ -192,6 +203,13 @@ def _pixels(image, channels):
         image = image.convert(image.mode[:-1] + "A")
     grey = channels == 1 or image.mode in ("1", "L", "LA")
     return np.asarray(image.convert("L" if grey else "RGB")), (0.0, 255.0)
+
+
+def _white(pixels):
+    """What the largest value of a file that does not say so is, where zero is white."""
+    steps = (1.0, 255.0, 4095.0, 65535.0) if pixels.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
+    highest = float(pixels.max())
+    return next((step for step in steps if highest <= step), highest)
 
 
 class _Seen(NamedTuple):
@@ -211,7 +229,7 @@ def _look_at(paths, whole):
             stacklevel=4,
         )
     paths = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         try:
             found = list(pool.map(functools.partial(_seen, whole=whole), paths))
         except BaseException:
@@ -226,30 +244,34 @@ def _seen(path, whole):
     except Exception as cause:
         return _Seen(_reason(cause), False)
     stamp = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-    return _seen_before(os.path.abspath(path), whole, stamp)
-
-
-@functools.lru_cache(_REMEMBERED)
-def _seen_before(path, whole, stamp):
-    several = False
+    switches = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     try:
-        with open(path, "rb") as file:
-            if _is_dicom(file):
-                several = dicom.check(path, Image.MAX_IMAGE_PIXELS) > 1
-            else:
-                image = Image.open(file)
-                _check_image(image)
-                several = getattr(image, "is_animated", False)
-                whole = whole or not _ends_well(file, image.format)
-        if whole:
-            decode(path, 3)
+        return _Seen(None, _good(os.path.abspath(path), whole, stamp, switches))
     except ImageReadError as cause:
-        return _Seen(next(iter(cause.reasons.values())), several)
+        return _Seen(next(iter(cause.reasons.values())), False)
     except ImportError:
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        return _Seen(_reason(cause), several)
-    return _Seen(None, several)
+        return _Seen(_reason(cause), False)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _good(path, whole, stamp, switches):
+    """Raise unless a file can be read, and return whether it has several pages or frames.
+
+    ``stamp`` and ``switches`` are what a verdict depends on besides; bad ones are not remembered.
+    """
+    with open(path, "rb") as file:
+        if _is_dicom(file):
+            several = dicom.check(path, Image.MAX_IMAGE_PIXELS) > 1
+        else:
+            image = Image.open(file)
+            _check_image(image)
+            several = getattr(image, "is_animated", False)
+            whole = whole or not _ends_well(file, image.format)
+    if whole:
+        decode(path, 3)
+    return several
 
 
 def _ends_well(file, image_format):
@@ -284,8 +306,8 @@ def _check_file(path):
 
 def _check_image(image):
     """Raise for an open Pillow image that is not to be decoded."""
-    if image.format == "EPS":  # Pillow would hand it to another program
-        raise ValueError("PostScript is a program, not an image")
+    if image.format in NO_IMAGES:
+        raise ValueError(f"it is {image.format}, which Pillow does not decode by itself")
     n_pixels = image.size[0] * image.size[1]
     if Image.MAX_IMAGE_PIXELS and n_pixels > Image.MAX_IMAGE_PIXELS:
         raise ValueError(

@@ -14,7 +14,7 @@ from .tables import describe, listed, read_table
 _SPLITS = ("train", "test")
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
 # What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
-_NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
+_NO_IMAGES = {*files.NO_IMAGES, "PDF"}
 # What operating systems and DICOM media put beside images.
 _PASSED_OVER = {"thumbs.db", "dicomdir"}
 # patient00001/study1/view1.jpg (CheXpert), person12_virus_3.jpeg, p10000032/s50414267/... (MIMIC).
@@ -69,6 +69,8 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
     ------
     FileNotFoundError
         There is no such folder, or no such CSV file.
+    ImageReadError
+        With ``as_array``: files cannot be read.
     ValueError
         There are fewer than two class folders, one without images, the classes of ``test/``
         differ from those of ``train/``, or ``group`` or ``group_csv`` leaves out a file.
@@ -178,7 +180,11 @@ def _is_image(file, folder):
 
 
 def _read_all(filenames):
-    pixels = [np.rint(images.read_image(file, 3) * 255).astype(np.uint8) for file in filenames]
+    paths = images.check_paths(filenames)
+    try:
+        pixels = [np.rint(images.read_image(file, 3) * 255).astype(np.uint8) for file in paths]
+    except files.ImageReadError as error:
+        raise files.with_all_others(error, paths) from error
     shapes = sorted({image.shape for image in pixels})
     if len(shapes) > 1:
         raise ValueError(

@@ -8,7 +8,6 @@ from PIL import Image
 from sklearn.utils import check_array
 
 from . import files
-from .files import ImageReadError
 
 
 def holds_paths(X):
@@ -85,14 +84,14 @@ def decode(path, channels):
         The pixel values that are black and white.
     """
     pixels, limits = files.decode(path, channels)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ImageReadError({path: "it holds NaN or infinity"})
     if limits is None:
         low, high, doubt = _assumed_range(pixels)
         limits = low, high
         if doubt:
             _warn_of_file(pixels.dtype, high)
-    if pixels.dtype in (np.int32, np.float64):  # these have more digits than float32
+    if not limits[1] > limits[0]:  # a constant image is black
+        limits = limits[0], limits[0] + 1
+    if pixels.dtype in (np.int32, np.uint32, np.float64):  # these have more digits than float32
         pixels, limits = (pixels - limits[0]) / (limits[1] - limits[0]), (0.0, 1.0)
     return (pixels.astype(np.float32), *limits)
 

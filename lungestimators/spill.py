@@ -3,6 +3,7 @@
 import math
 import tempfile
 import threading
+import weakref
 
 import numpy as np
 
@@ -30,7 +31,8 @@ def allocate(shape):
 class DiskArray:
     """Vectors in a file that has no name and is gone with the object.
 
-    A memory map would do the same, but its pages count as the process's memory.
+    It lies in the folder that the environment variable TMPDIR names. A memory map would do the
+    same, but its pages count as the process's memory.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ class DiskArray:
         self.shape = shape
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is this object)
         self._lock = threading.Lock()
+        weakref.finalize(self, self._file.close)
 
     def __len__(self):
         return self.shape[0]
@@ -50,7 +53,9 @@ class DiskArray:
         for place, vector in zip(self._places(position), vectors, strict=True):
             with self._lock:
                 self._file.seek(place)
-                self._file.write(np.ascontiguousarray(vector, np.float32).data)
+                written = self._file.write(np.ascontiguousarray(vector, np.float32).data)
+            if written != 4 * len(vector):
+                raise OSError(f"{tempfile.gettempdir()!r} has no room for features (see TMPDIR)")
 
     def __getitem__(self, position):
         places = self._places(position)

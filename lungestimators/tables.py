@@ -77,7 +77,8 @@ def load_image_table(csv, *, path, target, group=None, return_X_y=False):
     columns = {name: _column(csv, header, rows, name) for name in wanted}
     filenames = _files(csv, columns[path], [line for line, _ in rows])
     labels = columns[target]
-    by_value = int if all(label.isdecimal() for label in labels) else None
+    whole = all(label.isdecimal() for label in labels)
+    by_value = (lambda label: (int(label), label)) if whole else None
     target_names = sorted(set(labels), key=by_value)
     if len(target_names) < 2:
         raise ValueError(
@@ -166,7 +167,7 @@ def read_table(csv):
         ) from None
     try:
         # The delimiter is the one that cuts the header into most cells.
-        delimiter = max(_DELIMITERS, key=lambda d: len(next(_lines(text, d), (1, []))[1]))
+        delimiter = max(_DELIMITERS, key=lambda delimiter: _n_cells(text, delimiter))
         lines = list(_lines(text, delimiter))
     except CSVError as error:
         raise ValueError(f"{csv.name} cannot be read as CSV: {error}") from error
@@ -181,6 +182,14 @@ def read_table(csv):
             )
         rows[number] = line, cells[: len(header)]
     return header, rows
+
+
+def _n_cells(text, delimiter):
+    """How many cells the header has, if a delimiter is right."""
+    try:
+        return len(next(_lines(text, delimiter), (1, []))[1])
+    except CSVError:  # quoted cells, with another delimiter between them
+        return 0
 
 
 def _lines(text, delimiter):

@@ -8,7 +8,7 @@ import xxhash
 from joblib import Parallel, delayed
 from PIL import Image
 
-from . import images
+from . import files, images
 
 SIDE = 64  # of a thumbnail, in pixels
 
@@ -52,7 +52,7 @@ def look_at(X, progress):
         tasks = (delayed(_look_at_pixels)(image, low, high) for image in X)
     # Threads, since decoding leaves the interpreter to others; in order, and none kept whole.
     looks = []
-    for look in Parallel(n_jobs=-1, prefer="threads", return_as="generator")(tasks):
+    for look in Parallel(n_jobs=files.READERS, prefer="threads", return_as="generator")(tasks):
         looks.append(look)
         progress(len(looks))
     return looks
@@ -62,7 +62,7 @@ def _look_at_file(path):
     try:
         pixels = images.read_image(path, 1)
         return _look(pixels, _properties(path, pixels.shape))
-    except (images.ImageReadError, OSError) as error:
+    except (files.ImageReadError, OSError) as error:
         reasons = getattr(error, "reasons", {})
         return reasons.get(path, str(error))
 

@@ -1,16 +1,12 @@
 """Transformers that prepare images, for a Pipeline in front of a classifier."""
 
 import numbers
-import os
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from . import files, images
-
-# Threads that read files: decoders let go of Python's lock.
-_READERS = min(4, os.cpu_count() or 1)
 
 
 class _ImageTransformer(TransformerMixin, BaseEstimator):
@@ -133,7 +129,9 @@ class ImageReader(_ImageTransformer):
             pixels[row] = image
 
         pixels[0] = first
-        Parallel(_READERS, require="sharedmem")(delayed(read)(row) for row in range(1, len(paths)))
+        Parallel(files.READERS, require="sharedmem")(
+            delayed(read)(row) for row in range(1, len(paths))
+        )
         return pixels
 
     def _read(self, path):

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "report": set(),
     "shortcuts": set(),
     "duplicates": set(),
-    "thumbnails": {"images"},
+    "thumbnails": {"files", "images"},
     "thorax": set(),
     "plotting": {"images"},
     "images": {"files"},

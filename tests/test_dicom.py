@@ -163,8 +163,21 @@ def test_a_window_of_no_width_is_none(tmp_path, width):
 
 def test_a_window_beside_all_pixels_makes_no_black_image(tmp_path):
     path = save(tmp_path / "a.dcm", radiograph(WindowCenter=60000, WindowWidth=10))
-    with pytest.warns(UserWarning, match="window lies beside all pixels"):
+    with pytest.warns(UserWarning, match="window shows next to nothing"):
         np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
+
+
+def test_a_window_far_wider_than_all_pixels_makes_no_black_image(tmp_path):
+    dataset = radiograph(PIXELS, WindowCenter=200_000, WindowWidth=400_000)
+    with pytest.warns(UserWarning, match="window shows next to nothing"):
+        np.testing.assert_allclose(
+            read(save(tmp_path / "a.dcm", dataset)), PIXELS / 4095, atol=1e-7
+        )
+
+
+def test_a_slope_of_zero_makes_a_black_image_and_no_nan(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(RescaleSlope=0, RescaleIntercept=7))
+    assert set(np.unique(read(path))) == {0}
 
 
 def test_twelve_bits_declared_as_sixteen_make_no_black_image(tmp_path):
