@@ -24,6 +24,7 @@ def audit(problem, arguments):
     report = audit_images(
         problem.X[train],
         names[train],
+        None if problem.groups is None else problem.groups[train],
         **given,
         cv=arguments.folds,
         random_state=arguments.seed,
@@ -38,10 +39,3 @@ def audit(problem, arguments):
         shortcuts=report.checks["shortcuts"].rows,
         leaked=None if test is None else test[report.leaked_].tolist(),
     )
-
-
-def text(found):
-    """Return the audit as lines for the terminal and for Markdown."""
-    lines = [f"**Audit.** {found['conclusion']}", ""]
-    lines += [f"- {name} ({verdict}): {sentence}" for name, verdict, sentence in found["checks"]]
-    return "\n".join(lines)

@@ -170,7 +170,7 @@ def compare(problem, settings, arguments, out, argv):
         if row["model"] == name
     ]
     table = report.markdown_table(report.cells(rows, problem.names))
-    print(f"\n{audited.text(state['audit'])}\n\n{table}\n\n{report.NOTES}")
+    print(f"\n{report.audit_text(state['audit'])}\n\n{table}\n\n{report.notes(rows)}")
     if committed is not None:
         return _compare_with(committed, rows)
     report.write(out, problem, rows, state, description)
@@ -247,7 +247,7 @@ def _finished(file, state):
     if not file.exists():
         return {}
     before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(state))
-    if any(before.get(key) != now[key] for key in now if key != "rows"):
+    if any(before.get(key) != now[key] for key in now if key != "rows") or "audit" not in before:
         return {}
     names = ", ".join(["audit", *(row["model"] for row in before["rows"])])
     print(f"Going on with an interrupted run, which had finished: {names}", flush=True)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lungestimators import (
+    ImageReader,
     fetch_lung_disease,
     fetch_pneumoniamnist,
     load_image_folder,
@@ -29,7 +30,8 @@ class InputError(Exception):
 class Problem(NamedTuple):
     """Images, class numbers, class names, and the rows to train and to test on if they are given.
 
-    ``X`` is an array of pixels or of paths; ``split`` is (training rows, test rows) or None.
+    ``X`` is an array of pixels or of paths; ``split`` is (training rows, test rows) or None;
+    ``groups`` are the patients, None where they are not known.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Problem(NamedTuple):
     names: list
     split: tuple | None
     synthetic: bool
+    groups: np.ndarray | None = None
 
     def digest(self):
         """What tells this data from other data: labels, split, pixels or the state of the files."""
@@ -63,7 +66,8 @@ def load(data, difficulty, seed, quick):
         rows = np.concatenate(
             [np.flatnonzero(problem.y == c)[:QUICK_IMAGES_PER_CLASS] for c in np.unique(problem.y)]
         )
-        problem = problem._replace(X=problem.X[rows], y=problem.y[rows])
+        groups = None if problem.groups is None else problem.groups[rows]
+        problem = problem._replace(X=problem.X[rows], y=problem.y[rows], groups=groups)
         if problem.split is not None:
             few = np.arange(len(rows))
             problem = problem._replace(split=(few[::2], few[1::2]))
@@ -117,12 +121,13 @@ def _from_bunch(name, bunch):
     if split is not None and {"train", "val"} <= set(split):  # the test images are left in peace
         used = np.flatnonzero(split != "test")
         bunch.data, bunch.target, split = bunch.data[used], bunch.target[used], split[used]
+        bunch.groups = None if bunch.groups is None else bunch.groups[used]
         rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     elif split is not None and "test" in split:
         rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     else:
         rows = None
-    return Problem(name, bunch.data, bunch.target, bunch.target_names, rows, False)
+    return Problem(name, bunch.data, bunch.target, bunch.target_names, rows, False, bunch.groups)
 
 
 def _medmnist(path):
@@ -142,11 +147,9 @@ def _medmnist(path):
 
 def read(item, mode, side, resample):
     """One image, a path or uint8 pixels, as a PIL image of ``side`` pixels."""
-    if isinstance(item, str):
-        with Image.open(item) as image:
-            if image.mode.startswith("I;16"):  # Pillow would clip it at 255
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            image = image.convert(mode)
+    if isinstance(item, str):  # as the classifiers read it
+        pixels = ImageReader(channels=1 if mode == "L" else 3).transform([item])[0]
+        image = Image.fromarray(np.rint(255 * pixels).astype(np.uint8).squeeze())
     else:
         image = Image.fromarray(np.squeeze(item)).convert(mode)
     return np.asarray(image.resize((side, side), resample))

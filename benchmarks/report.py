@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import audited
 import matplotlib
 import numpy as np
 
@@ -27,6 +26,8 @@ def describe(problem, arguments):
     """Say in one paragraph what was run."""
     if problem.split is None:
         how = f"{arguments.folds}-fold stratified cross-validation"
+        if problem.groups is not None:
+            how += f" by patient ({len(np.unique(problem.groups))})"
     else:
         how = f"trained on {len(problem.split[0])}, scored on {len(problem.split[1])}"
     counts = ", ".join(
@@ -79,14 +80,39 @@ def markdown_table(lines):
     return "\n".join(text)
 
 
+def audit_text(found):
+    """Return the audit in Markdown, which reads well in a terminal too."""
+    lines = [f"**Audit.** {found['conclusion']}", ""]
+    lines += [f"- {name} ({verdict}): {sentence}" for name, verdict, sentence in found["checks"]]
+    if found["shortcuts"]:
+        lines += ["", markdown_table(_shortcut_cells(found))]
+    return "\n".join(lines)
+
+
+def _shortcut_cells(found):
+    """What the class could be told from, as header and lines of a table."""
+    lines = [["what is seen", "balanced accuracy", "95 % interval", "verdict"]]
+    for row in found["shortcuts"]:
+        scored = row["score"] is not None
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if scored else ""
+        score = f"{row['score']:.3f}" if scored else ""
+        lines.append([row["seen"], score, interval, row["verdict"]])
+    return lines
+
+
 NOTES = (
-    "without leaks: accuracy on the test images that repeat no training image; balanced: mean of "
-    "the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
+    "balanced: mean of the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
     "share of a class that was recognised; fit s, ms/image: medians over the fits, without the "
     "forward pass of a frozen backbone whose outputs an earlier fold has left in memory; "
     "published: on a test set of 66 images, at chance for reasons given in "
     "docs/published-results.md."
 )
+
+
+def notes(rows):
+    """Say what the columns are."""
+    leaks = "without leaks: accuracy on the test images that repeat no training image; "
+    return leaks * (rows[0]["without_leaks"] is not None) + NOTES
 
 
 def figures(problem, rows):
@@ -194,9 +220,9 @@ def write(out, problem, rows, state, description):
     parts = [
         f"```\n{state['command']}\n```",
         description,
-        audited.text(state["audit"]),
+        audit_text(state["audit"]),
         table,
-        NOTES,
+        notes(rows),
     ]
     text = "\n\n".join(parts) + "\n"
     (out / "results.md").write_text(text, encoding="utf-8")
@@ -209,7 +235,7 @@ def write(out, problem, rows, state, description):
         figure.savefig(path, dpi=110)
         plt.close(figure)
         pictures.append((path, caption))
-    page = _page(problem, lines, pictures, state, description)
+    page = _page(problem, lines, notes(rows), pictures, state, description)
     (out / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -227,22 +253,22 @@ def _audit(found):
         f"{html.escape(sentence)}</li>"
         for name, verdict, sentence in found["checks"]
     )
-    scores = "".join(
-        "<tr>"
-        + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values())
-        + "</tr>"
-        for row in found["shortcuts"]
-    )
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in (found["shortcuts"] or [{}])[0])
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{scores}</tbody></table>"
+    table = _html_table(_shortcut_cells(found)) if found["shortcuts"] else ""
     return (
         f"<h2>Audit</h2><p><b>{html.escape(found['conclusion'])}</b></p><ul>{checks}</ul>"
-        f'<div class="wide">{table}</div><h2>Comparison</h2>'
+        f"{table}<h2>Comparison</h2>"
     )
 
 
-def _cell(value):
-    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+def _html_table(lines):
+    def row(line, tag):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in line) + "</tr>"
+
+    body = "\n".join(row(line, "td") for line in lines[1:])
+    return (
+        f'<div class="wide"><table><thead>{row(lines[0], "th")}</thead>\n'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 _STYLE = """
@@ -259,17 +285,13 @@ li.fault b { color: #b00020 } li.warning b { color: #8a5a00 }
 """
 
 
-def _page(problem, lines, pictures, state, description):
-    def row(line, tag):
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in line) + "</tr>"
-
+def _page(problem, lines, notes, pictures, state, description):
     shown = "\n".join(
         f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,'
         f'{base64.b64encode(path.read_bytes()).decode()}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for path, caption in pictures
     )
-    body = "\n".join(row(line, "td") for line in lines[1:])
     versions = ", ".join(f"{name} {number}" for name, number in state["versions"].items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -279,9 +301,8 @@ def _page(problem, lines, pictures, state, description):
 <h1>Lung classifiers compared: {html.escape(problem.name)}</h1>
 <p>{html.escape(description)}</p>
 {_audit(state["audit"])}
-<div class="wide"><table><thead>{row(lines[0], "th")}</thead>
-<tbody>{body}</tbody></table></div>
-<p class="notes">{html.escape(NOTES)}</p>
+{_html_table(lines)}
+<p class="notes">{html.escape(notes)}</p>
 {shown}
 <h2>How it was made</h2>
 <pre>{html.escape(state["command"])}</pre>

@@ -7,7 +7,7 @@ import numpy as np
 from models import PUBLISHED, TITLES, build
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 
 class Fit(NamedTuple):
@@ -32,11 +32,12 @@ def fits_of(name, settings, problem, arguments):
 
 
 def splits_of(problem, folds, seed):
-    """The given split, or stratified folds."""
+    """The given split, or stratified folds, which keep a patient together where one is known."""
     if problem.split is not None:
         return [problem.split]
-    folds = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    return list(folds.split(problem.y, problem.y))
+    kind = StratifiedKFold if problem.groups is None else StratifiedGroupKFold
+    folds = kind(folds, shuffle=True, random_state=seed)
+    return list(folds.split(problem.y, problem.y, problem.groups))
 
 
 def run(fit, X, y):

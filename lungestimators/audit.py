@@ -3,7 +3,7 @@
 import numbers
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
@@ -11,8 +11,8 @@ from . import checks, duplicates, files, findings, images, shortcuts, trials
 from .report import AuditReport, Check
 from .thumbnails import Look, look_at
 
-# The default estimator runs in a minute or two: so many images times epochs a fit, and so many
-# epochs at least and at most.
+# What bounds the time of the default estimator: images times epochs of a fit, and how many epochs
+# there are at least and at most.
 _IMAGES_SEEN, _EPOCHS = 10_000, (2, 10)
 
 # What each check, where it finds something, means for a model's accuracy.
@@ -75,12 +75,13 @@ def audit_images(
         Where each image comes from, a hospital say: tried as a shortcut.
     estimator : classifier, default=None
         What shall be trained on these images; it is cloned, and fitted twice in each fold. ``None``
-        is a quick ``CNNClassifier(image_size=48)`` of 10 epochs, of fewer for more than 1000
-        images, with a seed that follows from ``random_state``.
+        is a quick ``CNNClassifier(image_size=48)`` on grey thumbnails, of 10 epochs, of fewer for
+        more than 1000 images.
     cv : int, default=5
         Folds; fewer where the smallest class has fewer images or groups.
     random_state : int, RandomState instance or None, default=None
-        Folds, permuted labels and the models. The same int gives the same report.
+        Folds, permuted labels, and the seed of models that have none of their own. The same int
+        gives the same report.
     verbose : int, default=0
         1 prints what is being done.
 
@@ -137,7 +138,8 @@ def audit_images(
     n = len(y)
     labels = y.tolist() + ([] if test is None else _labels(y_test, len(test)))
     looks = _read("X", train, tell) + ([] if test is None else _read("X_test", test, tell))
-    subject = findings.Subject(n, _files(train) + _files(test), labels, looks)
+    names = _files(train) + _files(test)
+    subject = findings.Subject(n, names if any(names) else [], labels, looks)
     visible = subject.visible()
     tell("comparing images")
     pairs = _pairs(looks, np.flatnonzero(visible))
@@ -264,11 +266,6 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
     if trial.n_folds < 2:
         why = "A class is too small to cross-validate."
         return [Check("labels", "skipped", why, []), Check("shortcuts", "skipped", why, [])]
-    if estimator is None:
-        from .classifiers import CNNClassifier
-
-        epochs = int(np.clip(_IMAGES_SEEN // len(trial.rows), *_EPOCHS))
-        estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=trial.seed)
     splits = trial.splits()
     looks = [subject.looks[row] for row in trial.rows]
     scores = []
@@ -279,19 +276,50 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
         score = None
         if features is not None:
             model = shortcuts.model(trial.seed)
-            score = shortcuts.predict(model, features, trial.y, trial.groups, splits).score
+            numbers = np.arange(len(trial.classes))
+            found = shortcuts.predict(model, features, trial.y, numbers, trial.groups, splits)
+            score = found.score
         scores.append((name, score, sees_lung))
-    X = [train[row] for row in trial.rows] if isinstance(train, list) else train[trial.rows]
+    if estimator is None:
+        estimator, X = _default(looks, trial.seed)
+    else:
+        estimator = _seeded(estimator, trial.seed)
+        X = [train[row] for row in trial.rows] if isinstance(train, list) else train[trial.rows]
     predictions = []
     permuted = np.random.default_rng(trial.seed).permutation(trial.y)
     for what, y in (("labels as they are", trial.y), ("permuted labels", permuted)):
-        count = tell.counter(f"fitting the estimator, {what}, fold", len(splits), 1)
-        predictions.append(shortcuts.predict(estimator, X, y, trial.groups, splits, count))
+        count = tell.counter(f"fitting the estimator, {what}, fold", trial.n_folds, 1)
+        # Permuted labels have folds of their own: each is to hold all classes.
+        splits = trial._replace(y=y).splits()
+        predictions.append(
+            shortcuts.predict(estimator, X, y, trial.classes, trial.groups, splits, count)
+        )
     real, chance = predictions
     return [
         trials.doubtful_labels(trial, real, subject),
         trials.compare(trial, scores, real.score, chance.score),
     ]
+
+
+def _default(looks, seed):
+    """A quick CNN, and the thumbnails that it sees: files need not be read again."""
+    from .classifiers import CNNClassifier
+
+    thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
+    epochs = int(np.clip(_IMAGES_SEEN // len(looks), *_EPOCHS))
+    estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=seed)
+    return estimator, np.rint(255 * thumbnails).astype(np.uint8)
+
+
+def _seeded(estimator, seed):
+    """A clone whose every ``random_state`` that is None has a seed."""
+    estimator = clone(estimator)
+    unset = {
+        name: seed
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return estimator.set_params(**unset)
 
 
 def _conclusion(found):

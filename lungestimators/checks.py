@@ -37,6 +37,11 @@ def check_groups(y, groups):
             f"groups has no patient for {n_missing} of {len(groups)} images: None or NaN would be "
             "taken for one patient more"
         )
+    try:
+        np.unique(groups)
+    except TypeError as error:
+        kinds = sorted({type(group).__name__ for group in groups.tolist()})
+        raise TypeError(f"groups mixes {' and '.join(kinds)}: name all patients alike") from error
     return groups
 
 

@@ -63,12 +63,14 @@ def decode(path, max_pixels):
     limits : tuple of (float, float)
         The values that are black and white.
     """
-    dataset = _read(path)
+    dataset = _read(path, defer_size=_LONG)
     _check(dataset, path, max_pixels)
     from pydicom.pixels import apply_color_lut, pixel_array
 
     _check_boxes(dataset)
-    pixels = pixel_array(dataset, index=0)
+    # From the file, pydicom reads the one frame of many; a file without a header it would refuse.
+    one_of_many = _n_frames(dataset) > 1 and dataset.preamble
+    pixels = pixel_array(path if one_of_many else dataset, index=0)
     photometric = dataset.PhotometricInterpretation
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)

@@ -13,7 +13,7 @@ class Subject(NamedTuple):
     """All images of an audit: those of X, then those of X_test."""
 
     n_train: int
-    files: list  # of str; of None for arrays
+    files: list  # of str; of None for arrays; empty where there are arrays only
     labels: list  # None where there is no label
     looks: list  # of Look, or of what is wrong
 
@@ -24,7 +24,7 @@ class Subject(NamedTuple):
     def describe(self, row):
         """The columns that say which image is meant."""
         columns = {"image": self.name(row)}
-        if any(self.files):
+        if self.files:
             columns["file"] = self.files[row]
         return columns
 
@@ -96,7 +96,7 @@ def _pair(subject, pairs, pair):
         "how": str(pairs.kind[pair]),
         "similarity": float(pairs.similarity[pair]),
     }
-    if any(subject.files):
+    if subject.files:
         row |= {"file": subject.files[first], "other file": subject.files[second]}
     return row
 
@@ -116,7 +116,7 @@ def leaks(subject, cluster, pairs, leaked):
         pair = direct.get((original, int(test_row)))
         row["same as"] = subject.name(original)
         row["how"] = "by way of another copy" if pair is None else str(pairs.kind[pair])
-        if any(subject.files):
+        if subject.files:
             row["other file"] = subject.files[original]
         rows.append(row)
     if not rows:
@@ -135,7 +135,7 @@ def contradictions(subject, cluster):
         return Check("labels of duplicates", "ok", "No two duplicates differ in label.", rows)
     sentence = (
         f"{n_clusters} image{'s' * (n_clusters > 1)} occur{'s' * (n_clusters == 1)} under "
-        "different labels, of which one at most is right; keep_ has none of them."
+        "different labels, of which one at most is right; keep_ has none that differ within X."
     )
     return Check("labels of duplicates", "fault", sentence, rows)
 

@@ -54,7 +54,7 @@ def folds(y, groups, n_folds, seed):
     return list(splitter.split(y, y, groups))
 
 
-def predict(model, X, y, groups, splits, progress=lambda fold: None):
+def predict(model, X, y, names, groups, splits, progress=lambda fold: None):
     """Cross-validate clones of ``model``.
 
     Parameters
@@ -62,6 +62,8 @@ def predict(model, X, y, groups, splits, progress=lambda fold: None):
     model : classifier
     X : list or ndarray of n images or rows of features
     y : ndarray of shape (n,), int in 0..n_classes - 1
+    names : ndarray of shape (n_classes,)
+        The labels that the model is fitted on, sorted.
     groups : ndarray of shape (n,), int
     splits : list of (training, test) rows
         Every row is in one test part.
@@ -72,17 +74,18 @@ def predict(model, X, y, groups, splits, progress=lambda fold: None):
     -------
     Predictions
     """
-    classes = np.arange(y.max() + 1)
+    classes = np.arange(len(names))
     labels = np.empty(len(y), int)
     probabilities = np.zeros((len(y), len(classes))) if hasattr(model, "predict_proba") else None
     for fold, (train, test) in enumerate(splits, 1):
-        fitted = clone(model).fit(_rows(X, train), y[train])
+        fitted = clone(model).fit(_rows(X, train), names[y[train]])
         if probabilities is None:
-            labels[test] = fitted.predict(_rows(X, test))
+            labels[test] = np.searchsorted(names, fitted.predict(_rows(X, test)))
         else:
             found = fitted.predict_proba(_rows(X, test))
-            probabilities[test[:, None], fitted.classes_] = found
-            labels[test] = fitted.classes_[found.argmax(axis=1)]
+            known = np.searchsorted(names, fitted.classes_)
+            probabilities[test[:, None], known] = found
+            labels[test] = known[found.argmax(axis=1)]
         progress(fold)
     recalls = np.array([np.mean(labels[y == c] == c) for c in classes])
     n_groups = np.array([len(np.unique(groups[y == c])) for c in classes])

@@ -173,7 +173,8 @@ def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsy
     printed = capsys.readouterr().out
     assert printed.index("**Audit.**") < printed.index("| model")
     assert "1 of 8 images of X_test are also in X" in printed
-    header, _, line = [row for row in printed.splitlines() if row.startswith("|")]
+    table = printed[printed.index("| model") :]
+    header, _, line = [row for row in table.splitlines() if row.startswith("|")]
     columns = [[cell.strip() for cell in row.split("|")] for row in (header, line)]
     found = dict(zip(*columns, strict=True))
     assert (found["accuracy"], found["without leaks"]) == ("0.500", "0.429")  # 4 of 8, 3 of 7
@@ -181,6 +182,24 @@ def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsy
     assert results["rows"][0]["without_leaks"]["n_test"] == 7
     assert str(tmp_path) not in json.dumps(results["audit"])
     assert "also in X (leaked_)" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_folds_keep_a_patient_together_where_names_say_who_it_is(compare, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("a", "b")):
+        for patient in range(4):
+            folder = tmp_path / "lungs" / name / f"patient{4 * number + patient}"
+            folder.mkdir(parents=True)
+            for view in range(3):
+                Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(
+                    folder / f"{view}.png"
+                )
+    argv = ["--data", tmp_path / "lungs", "--models", "Majority", "--folds", "2"]
+    assert compare.main([str(argument) for argument in [*argv, "--out", tmp_path / "out"]]) == 0
+    assert "2-fold stratified cross-validation by patient (8)" in capsys.readouterr().out
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    first, second = ({row // 3 for row in fold["rows"]} for fold in results["rows"][0]["scores"])
+    assert not first & second
 
 
 def test_an_interrupted_run_on_other_images_is_not_taken_up(compare, folder, capsys, tmp_path):
