@@ -100,8 +100,8 @@ def audit_images(
 
     Notes
     -----
-    Duplicates that were cropped or rotated are not found. Of images below about 100 pixels a side,
-    copies that were rescaled or compressed may be missed: little is left to tell them by.
+    Duplicates that were cropped or rotated are not found. Of images below 48 pixels a side, copies
+    that were rescaled or compressed are missed: little is left to tell them by.
 
     References
     ----------
@@ -243,7 +243,8 @@ def _pairs(looks, rows):
         none = np.zeros(0, int)
         return duplicates.Pairs(none, none, none.astype(str), none.astype(float))
     prints = duplicates.fingerprints(np.stack([looks[row].thumbnail for row in rows]))
-    pairs = duplicates.find(prints, [looks[row].digest for row in rows])
+    sides = np.array([looks[row].side for row in rows])
+    pairs = duplicates.find(prints, [looks[row].digest for row in rows], sides)
     return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
 
 

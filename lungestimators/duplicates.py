@@ -18,8 +18,12 @@ from sklearn.utils import gen_batches
 _COARSE = 0.95
 # Least correlation of the fine parts, for images of 128 pixels a side and more. Copies have 0.96
 # and more, or 0.9 where the brightest parts were lost; of 3 million pairs of different synthetic
-# chests the most alike have 0.84, of real ones 0.64.
-_FINE = 0.88
+# chests the most alike have 0.84, of real ones 0.64. A copy of a small image has lost more: of real
+# radiographs of 48 and 64 pixels those that were halved and brought back have 0.83 and 0.87,
+# different ones 0.67, different synthetic ones 0.80. Of still smaller ones too little is left: those
+# are duplicates only when nearly the same.
+_FINE, _FINE_OF_SMALL = 0.88, 0.80
+_SMALL = 48, 100  # pixels a side
 
 _FREQUENCIES = 12  # of the coarse part, in each direction
 _BATCH = 512
@@ -74,7 +78,7 @@ def _unit(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def find(prints, digests):
+def find(prints, digests, sides):
     """Find the pairs of images that show the same.
 
     Of images whose digests are equal only the first is compared with the others.
@@ -85,6 +89,8 @@ def find(prints, digests):
         Of n images.
     digests : list of bytes
         Of the pixels of each.
+    sides : ndarray of shape (n,), int
+        The shorter side of each, in pixels.
 
     Returns
     -------
@@ -96,14 +102,18 @@ def find(prints, digests):
     found = [(originals[copies], copies, np.full(len(copies), "identical"), np.ones(len(copies)))]
     rows = np.flatnonzero(originals == np.arange(len(originals)))
     if len(rows) > 1:
-        found += _search(prints, rows)
+        small = (sides >= _SMALL[0]) & (sides < _SMALL[1])
+        found += _search(prints, rows, np.where(small, _FINE_OF_SMALL, _FINE))
     first, second, kind, similarity = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((second, first))
     return Pairs(first[order], second[order], kind[order], similarity[order])
 
 
-def _search(prints, rows):
-    """Yield the near and mirrored pairs among some rows, a batch of queries at a time."""
+def _search(prints, rows, least):
+    """Yield the near and mirrored pairs among some rows, a batch of queries at a time.
+
+    ``least`` is what the fine part of each image must have in common with another's.
+    """
     coarse = prints.coarse[rows]
     # The n-th frequency is even in n: a mirrored picture has the odd columns' signs turned.
     signs = np.where(np.arange(1, _FREQUENCIES**2) % _FREQUENCIES % 2, -1, 1).astype(np.float32)
@@ -117,7 +127,8 @@ def _search(prints, rows):
             second = np.concatenate(neighbours).astype(int)
             first, second = rows[first[first < second]], rows[second[first < second]]
             similarity = _similarity(prints.fine, first, second, mirrored=kind == "mirrored")
-            for pair in np.flatnonzero(similarity >= _FINE):
+            enough = similarity >= np.minimum(least[first], least[second])
+            for pair in np.flatnonzero(enough):
                 # A symmetrical picture is its own mirror image: the better match gives the name.
                 key = first[pair], second[pair]
                 if key not in pairs or pairs[key][1] < similarity[pair]:

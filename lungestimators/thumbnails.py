@@ -21,6 +21,7 @@ class Look(NamedTuple):
 
     thumbnail: np.ndarray  # (SIDE, SIDE), float16, in 0..1
     digest: bytes  # of the decoded pixels
+    side: int  # the shorter one of the image, in pixels
     brightness: tuple  # mean and standard deviation of all pixels
     properties: dict  # of the file; empty for an array
 
@@ -79,6 +80,7 @@ def _look(pixels, properties):
     return Look(
         np.asarray(thumbnail).astype(np.float16),
         xxhash.xxh3_128_digest(shape + np.ascontiguousarray(pixels).tobytes()),
+        min(pixels.shape),
         (float(pixels.mean()), float(pixels.std())),
         properties,
     )
