@@ -101,7 +101,7 @@ def audit_images(
     Notes
     -----
     Duplicates that were cropped or rotated are not found. Of images below 48 pixels a side, copies
-    that were rescaled or compressed are missed: little is left to tell them by.
+    that were rescaled are missed: little is left to tell them by.
 
     References
     ----------

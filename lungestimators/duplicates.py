@@ -20,10 +20,9 @@ _COARSE = 0.95
 # and more, or 0.9 where the brightest parts were lost; of 3 million pairs of different synthetic
 # chests the most alike have 0.84, of real ones 0.64. A copy of a small image has lost more: of real
 # radiographs of 48 and 64 pixels those that were halved and brought back have 0.83 and 0.87,
-# different ones 0.67, different synthetic ones 0.80. Of still smaller ones too little is left: those
-# are duplicates only when nearly the same.
+# different ones 0.67; different synthetic ones have 0.80.
 _FINE, _FINE_OF_SMALL = 0.88, 0.80
-_SMALL = 48, 100  # pixels a side
+_SMALL = 100  # pixels a side
 
 _FREQUENCIES = 12  # of the coarse part, in each direction
 _BATCH = 512
@@ -102,8 +101,7 @@ def find(prints, digests, sides):
     found = [(originals[copies], copies, np.full(len(copies), "identical"), np.ones(len(copies)))]
     rows = np.flatnonzero(originals == np.arange(len(originals)))
     if len(rows) > 1:
-        small = (sides >= _SMALL[0]) & (sides < _SMALL[1])
-        found += _search(prints, rows, np.where(small, _FINE_OF_SMALL, _FINE))
+        found += _search(prints, rows, np.where(sides < _SMALL, _FINE_OF_SMALL, _FINE))
     first, second, kind, similarity = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((second, first))
     return Pairs(first[order], second[order], kind[order], similarity[order])
