@@ -9,6 +9,7 @@ import tempfile
 import joblib
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
@@ -170,6 +171,7 @@ OTHER_VALUES = dict(
     dense_units=24,
     dropout=0.1,
     random_state=1,
+    on_error="skip",
     verbose=1,
     filters=(4, 4),
 )
@@ -187,6 +189,14 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
     base = clone(cnn).set_params(epochs=3)
     if name == "image_shape":
         assert clone(base).set_params(image_shape=(16, 16)).fit(X.reshape(48, -1), y).n_features_in_
+        return
+    if name == "on_error":
+        paths = [str(tmp_path / f"{number}.png") for number in range(48)]
+        for path, image in zip(paths[1:], X[1:], strict=True):
+            Image.fromarray(image).save(path)
+        with pytest.warns(UserWarning, match="Left out"):
+            skipping = clone(base).set_params(on_error="skip").fit(paths, y)
+        assert list(skipping.skipped_) == [paths[0]]
         return
     if name in ("validation_fraction", "n_iter_no_change"):
         # At this learning rate the validation loss does not fall in every epoch.
