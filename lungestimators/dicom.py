@@ -133,7 +133,7 @@ def _check(dataset, path, max_pixels):
         raise ValueError(f"DICOM of {dataset.SamplesPerPixel} samples a pixel: 1 or 3 are images")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed:
-        _check_decoder(syntax, path)
+        _check_decoder(syntax)
     elif not syntax.is_deflated:
         n_bits = n_pixels * dataset.SamplesPerPixel * dataset.BitsAllocated * _n_frames(dataset)
         if dataset.PhotometricInterpretation == "YBR_FULL_422":
@@ -162,7 +162,7 @@ def _check_boxes(dataset):
             raise ValueError("its JPEG 2000 boxes are damaged")
 
 
-def _check_decoder(syntax, path):
+def _check_decoder(syntax):
     from pydicom.pixels import get_decoder
 
     try:
@@ -170,8 +170,8 @@ def _check_decoder(syntax, path):
     except NotImplementedError as error:
         raise ValueError(f"DICOM in {syntax.name}, which holds no image") from error
     if not decoder.is_available:
-        raise ImportError(
-            f"{path!r} is DICOM in {syntax.name}, for which there is no decoder: "
+        raise ValueError(
+            f"DICOM in {syntax.name}, for which no decoder is installed: "
             "pip install 'lungestimators[dicom]'"
         )
 

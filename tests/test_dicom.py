@@ -270,6 +270,15 @@ def test_without_pydicom_the_extra_is_named_and_nothing_is_skipped(tmp_path, mon
             CNNClassifier(on_error=on_error).fit(paths, [0, 1, 0, 1])
 
 
+def test_a_syntax_without_a_decoder_is_named_with_the_extra_that_has_it(tmp_path, monkeypatch):
+    from pydicom.pixels.decoders import JPEG2000LosslessDecoder
+
+    path = save(tmp_path / "a.dcm", radiograph(), JPEG2000Lossless)
+    monkeypatch.setattr(JPEG2000LosslessDecoder, "_available", {})
+    with pytest.raises(ImageReadError, match=r"no decoder is installed: .*\[dicom\]"):
+        files.check([path])
+
+
 def test_a_classifier_takes_dicom_and_png_together(tmp_path, cnn, squares):
     from PIL import Image
 
