@@ -63,9 +63,8 @@ def _look_at_file(path):
     try:
         pixels = images.read_image(path, 1)
         return _look(pixels, _properties(path, pixels.shape))
-    except (files.ImageReadError, OSError) as error:
-        reasons = getattr(error, "reasons", {})
-        return reasons.get(path, str(error))
+    except files.ImageReadError as error:
+        return error.reasons[path]
 
 
 def _look_at_pixels(image, low, high):
