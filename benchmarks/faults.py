@@ -1,6 +1,6 @@
 """Faults planted in a data set, and how many of them the audit finds.
 
-python benchmarks/faults.py                 synthetic images; three minutes
+python benchmarks/faults.py                 synthetic images; four minutes
 python benchmarks/faults.py --data DIR      and near duplicates of the images of a folder
 """
 
