@@ -1,0 +1,280 @@
+"""A study that several processes work on: exactly the trials asked for, whoever dies.
+
+What counts follows from the trials alone, whose numbers the storage gives out one by one. A trial
+whose process died is followed by an attempt with the same parameters; an original and its attempts
+are one of the trials asked for. The first `n_trials` originals count, and of two attempts at the
+same the first; every other trial is surplus, and whoever made it gives it up before it starts.
+"""
+
+import json
+import math
+import time
+from contextlib import contextmanager
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from .heartbeats import HEARTBEAT, Watch, first_beat, heartbeat
+from .storages import open_storage
+
+DESCRIPTION = "description"
+ERROR = "error"  # why an objective failed
+LOST = "lost"  # why a trial is tried again: KILLED or INTERRUPTED
+KILLED, INTERRUPTED = "killed", "interrupted"
+SURPLUS = "surplus"
+RETRY_OF = "retry_of"  # the number of the original
+ATTEMPT = "attempt"  # 1 for the first retry
+RETRIES = 5  # of a trial that kills its process again and again
+SECONDS_TO_DESCRIBE = 5
+SECONDS_BETWEEN_LOOKS = (0.05, 2.0)
+
+
+class SearchError(RuntimeError):
+    """A fault that more trials would only repeat: its trial has failed, and it ends the search."""
+
+
+def open_study(storage, study_name, *, direction, sampler, pruner, description):
+    """Create a study, or go on with the one of that name if it is about the same.
+
+    Parameters
+    ----------
+    storage : None, str, path-like or optuna.storages.BaseStorage
+        See :func:`lungestimators.storages.open_storage`.
+    study_name : str or None
+        None: a new study.
+    direction : {"minimize", "maximize"}
+        Of the value of a trial.
+    sampler : optuna.samplers.BaseSampler
+        Chooses parameters; not kept in the storage.
+    pruner : optuna.pruners.BasePruner
+        Ends trials early; not kept in the storage.
+    description : dict of str to JSON
+        What the study is about; kept in it.
+
+    Returns
+    -------
+    optuna.Study
+
+    Raises
+    ------
+    ValueError
+        If the study of that name has another description or direction; it is left alone.
+    """
+    description = json.loads(json.dumps({"direction": direction, **description}))
+    options = {"study_name": study_name, "storage": open_storage(storage)}
+    options |= {"sampler": sampler, "pruner": pruner}
+    with _quiet():
+        try:
+            study = optuna.create_study(direction=direction, **options)
+        except DuplicatedStudyError:
+            study = optuna.load_study(**options)
+            known = _description(study)
+        else:
+            known = None
+    if known is None:
+        study.set_user_attr(DESCRIPTION, description)
+    elif known != description:
+        raise ValueError(_differences(study_name, known, description))
+    return study
+
+
+def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
+    """Run trials beside other processes until `n_trials` of the study are finished.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        From :func:`open_study`.
+    objective : callable
+        Takes an optuna.Trial and returns a number. An error fails the trial, which then counts as
+        finished; `optuna.TrialPruned` prunes it; :class:`SearchError` also leaves this function.
+    n_trials : int
+        How many, with those that the study has and those of other processes.
+    timeout : float, optional
+        Seconds after which no trial is started, nor others' trials waited for.
+    on_trial_end : callable, optional
+        Called with the study and each optuna.trial.FrozenTrial that this process finishes.
+
+    Raises
+    ------
+    SearchError
+        As the objective raised it; its trial has failed.
+    """
+    watch = Watch()
+    stop = math.inf if timeout is None else time.monotonic() + timeout
+    shortest, longest = SECONDS_BETWEEN_LOOKS
+    pause = shortest
+    while True:
+        _bury(study, n_trials, watch)
+        chains = _chains(study)[:n_trials]
+        left = stop - time.monotonic()
+        if left <= 0 or (len(chains) == n_trials and all(map(_is_settled, chains))):
+            return
+        trial = _take_up(study, chains, n_trials)
+        if trial is None:  # the rest runs elsewhere, or waits for a process that may be dead
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, longest)
+            continue
+        pause = shortest
+        if not any(_has(chain, trial.number) for chain in _chains(study)[:n_trials]):
+            trial.set_user_attr(SURPLUS, True)
+            study.tell(trial, state=TrialState.FAIL)
+            continue
+        _run(study, trial, objective, on_trial_end)
+
+
+def settled_trials(study):
+    """The finished trials that count: one for each that was asked for, in their order.
+
+    Parameters
+    ----------
+    study : optuna.Study
+
+    Returns
+    -------
+    list of optuna.trial.FrozenTrial
+        Complete, pruned, or failed with a user attribute "error"; no surplus and no lost ones. One
+        that was tried again has the original's number as its user attribute "retry_of".
+    """
+    return [chain[-1] for chain in _chains(study) if _is_settled(chain)]
+
+
+def _run(study, trial, objective, on_trial_end):
+    """Run one trial and tell the study."""
+    fault, value, state = None, None, TrialState.FAIL
+    try:
+        with heartbeat(trial):
+            try:
+                value = float(objective(trial))
+                if math.isnan(value):
+                    raise ValueError("the value of the trial is not a number")
+                state = TrialState.COMPLETE
+            except optuna.TrialPruned:
+                state = TrialState.PRUNED
+            except (UpdateFinishedTrialError, StorageInternalError):
+                raise
+            except Exception as error:
+                value = None
+                trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}")
+                fault = error if isinstance(error, SearchError) else None
+            told = study.tell(trial, value, state, skip_if_finished=True)
+    except UpdateFinishedTrialError:  # this process was taken for dead, and another has the trial
+        return
+    except (KeyboardInterrupt, SystemExit):
+        _lose(study, trial.number, trial._trial_id, {LOST: INTERRUPTED})
+        raise
+    if on_trial_end is not None and _is_settled([told]):
+        on_trial_end(study, told)
+    if fault is not None:
+        raise fault
+
+
+def _take_up(study, chains, n_trials):
+    """A trial for this process, or None: a queued one, a lost one again, or a new one."""
+    if any(chain[-1].state == TrialState.WAITING for chain in chains):
+        return study.ask()
+    for chain in chains:
+        if _is_lost(chain):
+            last = chain[-1]
+            return _begin(
+                study,
+                params=last.params,
+                distributions=last.distributions,
+                system_attrs=last.system_attrs,
+                user_attrs={RETRY_OF: chain[0].number, ATTEMPT: len(chain)},
+            )
+    return _begin(study, user_attrs={}) if len(chains) < n_trials else None
+
+
+def _begin(study, *, user_attrs, **options):
+    """Create a running trial that says from its first moment whose it is, as Study.ask does not."""
+    template = optuna.create_trial(
+        state=TrialState.RUNNING, user_attrs={**user_attrs, HEARTBEAT: first_beat()}, **options
+    )
+    number = study._storage.create_new_trial(study._study_id, template_trial=template)
+    return optuna.Trial(study, number)
+
+
+def _chains(study):
+    """For each original in order: it and its further attempts, without surplus trials."""
+    chains = {}
+    for trial in study.get_trials(deepcopy=False):
+        if SURPLUS not in trial.user_attrs:
+            chain = chains.setdefault(trial.user_attrs.get(RETRY_OF, trial.number), [])
+            if trial.user_attrs.get(ATTEMPT, 0) == len(chain):
+                chain.append(trial)
+    return list(chains.values())
+
+
+def _has(chain, number):
+    return any(trial.number == number for trial in chain)
+
+
+def _is_lost(chain):
+    return chain[-1].state == TrialState.FAIL and LOST in chain[-1].user_attrs
+
+
+def _is_settled(chain):
+    return chain[-1].state.is_finished() and not _is_lost(chain)
+
+
+def _bury(study, n_trials, watch):
+    """Fail the running trials of dead processes, and say how it goes on with each."""
+    chains = _chains(study)[:n_trials]
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not watch.is_dead(trial):
+            continue
+        chain = next((chain for chain in chains if _has(chain, trial.number)), None)
+        if chain is None:
+            reason = {SURPLUS: True}
+        elif sum(t.user_attrs.get(LOST) == KILLED for t in chain) < RETRIES:
+            reason = {LOST: KILLED}
+        else:
+            reason = {ERROR: f"the process that ran it died, {RETRIES + 1} times"}
+        _lose(study, trial.number, trial._trial_id, reason)
+
+
+def _lose(study, number, identity, reason):
+    """Fail a trial for a reason, unless it is finished."""
+    try:
+        for key, value in reason.items():
+            study._storage.set_trial_user_attr(identity, key, value)
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    except UpdateFinishedTrialError:
+        pass
+
+
+def _description(study):
+    """What a study that another process created is about; None when that died in creating it."""
+    stop = time.monotonic() + SECONDS_TO_DESCRIBE
+    while DESCRIPTION not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise ValueError(
+                f"study {study.study_name!r} says not what it is about; name a new one"
+            )
+        if time.monotonic() > stop:
+            return None
+        time.sleep(0.1)
+    return study.user_attrs[DESCRIPTION]
+
+
+def _differences(study_name, known, given):
+    """Name what two descriptions do not have in common."""
+    different = [
+        f"{key} is {known.get(key)!r} there, {given.get(key)!r} here"
+        for key in {**known, **given}
+        if known.get(key) != given.get(key)
+    ]
+    return f"study {study_name!r} is about something else: {'; '.join(different)}; name a new one"
+
+
+@contextmanager
+def _quiet():
+    """Keep Optuna from announcing a study, and leave its verbosity as it was."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
