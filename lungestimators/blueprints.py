@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import reuse
+from . import dropout, reuse
 
 
 class Blueprint(NamedTuple):
@@ -49,7 +49,8 @@ class Blueprint(NamedTuple):
         """
         from . import compiled
 
-        with reuse.borrow(("forward", self.architecture), self.build) as network:
+        key = ("forward", dropout.forward_key(self.architecture))
+        with reuse.borrow(key, self.build) as network:
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_blueprint", _Last(None)).weights is not self.weights:
                 network.set_weights(self.weights)
@@ -103,11 +104,13 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     )
 
 
-def initial_head(n_features, n_classes, dense_units, dropout, seed):
-    """Build a head with random weights, as a Blueprint."""
+def initial_head(n_features, n_classes, dense_units, rate, seed):
+    """Build a head with random weights and a rate of dropout, as a Blueprint."""
     from . import networks
 
-    return _blueprint(networks.build_head, (n_features, n_classes, dense_units, dropout), seed)
+    arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
+    head = _blueprint(networks.build_head, arguments, seed)
+    return head._replace(architecture=dropout.with_rate(head.architecture, rate))
 
 
 def _file_state(weights):
@@ -135,7 +138,7 @@ def _built(build, arguments, seed, file_state, policy):
     architecture = with_fixed_names(network.to_json())
     blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
     network.last_blueprint = _Last(blueprint.weights)
-    reuse.offer(("forward", blueprint.architecture), network)
+    reuse.offer(("forward", dropout.forward_key(architecture)), network)
     return blueprint
 
 

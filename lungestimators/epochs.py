@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from . import augmentation, compiled, extraction
+from . import augmentation, compiled, dropout, extraction
 from .blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
@@ -23,6 +23,7 @@ class TrainingNetwork(keras.Model):
         """Take the weights of ``parts`` and the given, or a fresh, state of the optimizer."""
         for name in self._learnt():
             self.get_layer(name).set_weights(getattr(parts, name).weights)
+        dropout.adjust(self.get_layer("head"), parts.head.architecture)
         state = self.fresh_optimizer_state if optimizer_state is None else optimizer_state
         for variable, value in zip(self.optimizer.variables, state, strict=True):
             variable.assign(value)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper
 
-from . import augmentation, blueprints, compiled, extraction, networks, reuse, spill
+from . import augmentation, blueprints, compiled, dropout, extraction, networks, reuse, spill
 from .epochs import Progress, TrainingNetwork
 
 # Rows of vectors that go through the top of a network at once.
@@ -237,7 +237,7 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
     key = (
         "train",
         None if head_only else (learning.backbone.architecture, stage.keep_batch_norm),
-        learning.head.architecture,
+        dropout.training_key(learning.head.architecture),
         options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
@@ -277,7 +277,7 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
 
 def _build(parts, stage, options):
     """A compiled network that learns what the stage says."""
-    head = parts.head.build()
+    head = dropout.adjustable(parts.head.build())
     if stage.trainable == "head":
         inputs = keras.Input(head.input_shape[1:])
         outputs = head(inputs)
