@@ -5,6 +5,7 @@ from abc import abstractmethod
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state
@@ -15,13 +16,14 @@ from sklearn.utils.validation import (
 )
 
 from . import checks
+from .callbacks import FitTask
 from .inputs import ImageInput
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = ("_parts", "_model", "_seed", "_pixel_range", "_pixel_dtype", "_optimizer_state")
 
 
-class LungClassifier(ClassifierMixin, ImageInput):
+class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     """Common part of the classifiers: parameters, X, y, weights and labels.
 
     A child names its parameters in ``__init__`` and its network in ``_backbone``.
@@ -63,33 +65,7 @@ class LungClassifier(ClassifierMixin, ImageInput):
             An image file or the file of weights does not exist.
         """
         with self._as_it_was_on_failure():
-            checks.check_parameters(self)
-            self._forget()
-            X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
-            X = self._check_X(X, reset=True)
-            y = checks.check_y(X, y)
-            self.classes_, y = np.unique(y, return_inverse=True)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"y holds one class only ({self.classes_[0]!r}): a classifier needs two or more"
-                )
-            sample_weight = self._check_sample_weight(X, y, sample_weight)
-            random_state = check_random_state(self.random_state)
-            split_seed = int(random_state.randint(2**31))
-            training_rows, validation_rows = self._split(y, sample_weight, groups, split_seed)
-
-            from . import training
-
-            self._start(X, random_state)
-            train = self._training_data(X, y, sample_weight, training_rows)
-            validation = None
-            if validation_rows is not None:
-                validation = self._training_data(X, y, sample_weight, validation_rows)
-            self._parts, self.history_ = training.fit(
-                self._parts, self._stages(), train, validation, self._options()
-            )
-            self.n_iter_ = len(self.history_["loss"])
-        return self
+            return self._fit(X, y, sample_weight, groups)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for exactly one epoch, from where the last call stopped.
@@ -118,37 +94,7 @@ class LungClassifier(ClassifierMixin, ImageInput):
             ``classes`` is missing, differs from the first call's, or lacks a label of y.
         """
         with self._as_it_was_on_failure():
-            first = not hasattr(self, "classes_")
-            checks.check_parameters(self)
-            X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
-            X = self._check_X(X, reset=first)
-            y = checks.check_y(X, y)
-            y = self._number_classes(y, classes)
-            sample_weight = self._check_sample_weight(X, y, sample_weight)
-
-            from . import training
-
-            if first:
-                random_state = check_random_state(self.random_state)
-                random_state.randint(2**31)  # the seed that fit takes for its split
-                self._start(X, random_state)
-                self.history_, self.n_iter_ = {}, 0
-            stages = self._stages()
-            stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
-            self._parts, history, optimizer_state = training.partial_fit(
-                self._parts,
-                stage,
-                self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
-                self._options(),
-                epoch=self.n_iter_,
-                optimizer_state=getattr(self, "_optimizer_state", {}).get(stage.trainable),
-            )
-            self._optimizer_state = {stage.trainable: optimizer_state}
-            self.history_ = {
-                name: self.history_.get(name, []) + values for name, values in history.items()
-            }
-            self.n_iter_ += 1
-        return self
+            return self._partial_fit(X, y, classes, sample_weight)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -222,6 +168,79 @@ class LungClassifier(ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         return state
+
+    # What fit and partial_fit do; the callbacks end before a failure is undone
+
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, groups):
+        checks.check_parameters(self)
+        self._forget()
+        X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
+        given = X, y, sample_weight
+        X = self._check_X(X, reset=True)
+        y = checks.check_y(X, y)
+        self.classes_, y = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds one class only ({self.classes_[0]!r}): a classifier needs two or more"
+            )
+        sample_weight = self._check_sample_weight(X, y, sample_weight)
+        random_state = check_random_state(self.random_state)
+        split_seed = int(random_state.randint(2**31))
+        training_rows, validation_rows = self._split(y, sample_weight, groups, split_seed)
+
+        from . import training
+
+        stages = self._stages()
+        task = FitTask(self, sum(stage.epochs for stage in stages), *given)
+        self._start(X, random_state)
+        train = self._training_data(X, y, sample_weight, training_rows)
+        validation = None
+        if validation_rows is not None:
+            validation = self._training_data(X, y, sample_weight, validation_rows)
+        self._parts, self.history_ = training.fit(
+            self._parts, stages, train, validation, self._options(), task
+        )
+        self.n_iter_ = len(self.history_["loss"])
+        task.end()
+        return self
+
+    @with_callbacks
+    def _partial_fit(self, X, y, classes, sample_weight):
+        first = not hasattr(self, "classes_")
+        checks.check_parameters(self)
+        X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
+        given = X, y, sample_weight
+        X = self._check_X(X, reset=first)
+        y = checks.check_y(X, y)
+        y = self._number_classes(y, classes)
+        sample_weight = self._check_sample_weight(X, y, sample_weight)
+
+        from . import training
+
+        task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
+        if first:
+            random_state = check_random_state(self.random_state)
+            random_state.randint(2**31)  # the seed that fit takes for its split
+            self._start(X, random_state)
+            self.history_, self.n_iter_ = {}, 0
+        stages = self._stages()
+        stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
+        self._parts, history, optimizer_state = training.partial_fit(
+            self._parts,
+            stage,
+            self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
+            self._options(),
+            epoch=self.n_iter_,
+            optimizer_state=getattr(self, "_optimizer_state", {}).get(stage.trainable),
+        )
+        self._optimizer_state = {stage.trainable: optimizer_state}
+        self.history_ = {
+            name: self.history_.get(name, []) + values for name, values in history.items()
+        }
+        self.n_iter_ += 1
+        task.end()
+        return self
 
     # What fit and partial_fit share
 

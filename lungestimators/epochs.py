@@ -1,5 +1,6 @@
 """Epochs that follow from a seed: order, dropout, batch statistics, and what they show."""
 
+import contextlib
 import math
 
 import keras
@@ -39,6 +40,16 @@ class TrainingNetwork(keras.Model):
                 for name in self._learnt()
             }
         )
+
+    @contextlib.contextmanager
+    def unchanged(self):
+        """Put back weights, statistics and seeds when the block ends."""
+        before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in self.variables]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
 
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
@@ -243,3 +254,28 @@ class Progress(keras.callbacks.Callback):
         done = self._epoch * self.params["steps"] + batch
         values = [(name, value) for name, value in (logs or {}).items() if name != "learning_rate"]
         self._bar.update(done, values)
+
+
+class Announcer(keras.callbacks.Callback):
+    """Tell a task of every epoch, and end the training where it says so.
+
+    It comes last: what an epoch changes, such as the best weights so far, is then known.
+
+    Parameters
+    ----------
+    task : callbacks.FitTask
+    learnt : callable
+        Returns what a training that ended here would.
+    """
+
+    def __init__(self, task, learnt):
+        super().__init__()
+        self._task = task
+        self._learnt = learnt
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._task.begin_epoch(self._learnt)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._task.end_epoch(self._learnt):
+            self.model.stop_training = True

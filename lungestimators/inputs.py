@@ -46,7 +46,7 @@ class ImageInput(BaseEstimator):
         if len(reasons) == len(set(paths)):
             raise files.error(reasons)
         if reasons:
-            warnings.warn(f"Left out: {files.error(reasons)}", UserWarning, stacklevel=3)
+            warnings.warn(f"Left out: {files.error(reasons)}", UserWarning, stacklevel=5)
         self.skipped_.update(reasons)
         kept = np.array([path not in reasons for path in paths])
         return np.array(paths, object)[kept].tolist(), *(

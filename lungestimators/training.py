@@ -13,7 +13,7 @@ import numpy as np
 from scikeras.wrappers import BaseWrapper
 
 from . import augmentation, blueprints, compiled, dropout, extraction, networks, reuse, spill
-from .epochs import Progress, TrainingNetwork
+from .epochs import Announcer, Progress, TrainingNetwork
 
 # Rows of vectors that go through the top of a network at once.
 _RUN_ROWS = 1024
@@ -89,8 +89,18 @@ def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tu
     return stages
 
 
-def fit(parts, stages, train, validation, options):
+def fit(parts, stages, train, validation, options, task=None):
     """Train ``parts`` through all stages; the learning rate of each falls along a cosine.
+
+    Parameters
+    ----------
+    parts : Parts
+    stages : list of Stage
+    train : Data
+    validation : Data or None
+    options : Options
+    task : callbacks.FitTask, optional
+        Is told of every epoch, and may end the training.
 
     Returns
     -------
@@ -103,10 +113,17 @@ def fit(parts, stages, train, validation, options):
     frozen = _Frozen(train, validation, options)
     for stage in stages:
         parts, stage_history, _ = run_stage(
-            parts, stage, frozen, options, learning_rate=stage.cosine
+            parts,
+            stage,
+            frozen,
+            options,
+            learning_rate=stage.cosine,
+            task=task,
+            earlier_history=history,
         )
-        for name, values in stage_history.items():
-            history.setdefault(name, []).extend(values)
+        history = _joined(history, stage_history)
+        if task is not None and task.stopped:
+            break
     return parts, history
 
 
@@ -210,7 +227,18 @@ def _run(network, vectors):
     return outputs
 
 
-def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, optimizer_state=None):
+def run_stage(
+    parts,
+    stage,
+    frozen,
+    options,
+    *,
+    learning_rate,
+    first_epoch=0,
+    optimizer_state=None,
+    task=None,
+    earlier_history=None,
+):
     """Train for the epochs of one stage.
 
     Parameters
@@ -222,6 +250,10 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
         The number of the first epoch.
     optimizer_state : list of ndarray, optional
         Where an earlier call stopped.
+    task : callbacks.FitTask, optional
+        Is told of every epoch, and may end the training.
+    earlier_history : dict of list, optional
+        Of the stages before, for ``task``.
 
     Returns
     -------
@@ -246,12 +278,32 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
         callbacks = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:
             callbacks.append(Progress(stage, first_epoch))
+        best = None
         if validation is not None:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=options.n_iter_no_change, restore_best_weights=True
-                )
+            best = keras.callbacks.EarlyStopping(
+                "val_loss", patience=options.n_iter_no_change, restore_best_weights=True
             )
+            callbacks.append(best)
+        history = keras.callbacks.History()
+        callbacks.append(history)
+
+        def learnt():
+            network.settle_batch_norm(plain.images, options.batch_size, options.seed)
+            after = network.parts(learning)
+            if stage.trainable == "top":
+                above = after.backbone
+                after = after._replace(backbone=blueprints.with_above(parts.backbone, above))
+            return after, _floats(history.history)
+
+        def learnt_so_far():
+            with network.unchanged():
+                if best is not None and best.best_weights is not None:
+                    network.set_weights(best.best_weights)
+                after, stage_history = learnt()
+            return after, _joined(earlier_history, stage_history)
+
+        if task is not None:
+            callbacks.append(Announcer(task, learnt_so_far))
         engine = BaseWrapper(network, callbacks=callbacks, verbose=0)
         engine.fit(
             np.arange(len(train.y))[:, None],
@@ -264,15 +316,16 @@ def run_stage(parts, stage, frozen, options, *, learning_rate, first_epoch=0, op
             seed=options.seed,
             validation_data=validation,
         )
-        network.settle_batch_norm(plain.images, options.batch_size, options.seed)
-        history = {
-            name: [float(value) for value in values] for name, values in engine.history_.items()
-        }
-        learnt = network.parts(learning)
-        optimizer_state = network.optimizer_state()
-    if stage.trainable == "top":
-        learnt = learnt._replace(backbone=blueprints.with_above(parts.backbone, learnt.backbone))
-    return learnt, history, optimizer_state
+        return *learnt(), network.optimizer_state()
+
+
+def _floats(history):
+    return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _joined(earlier, history):
+    """The history of one stage after that of the stages before."""
+    return {name: earlier.get(name, []) + values for name, values in history.items()}
 
 
 def _build(parts, stage, options):

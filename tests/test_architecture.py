@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "base": {
         "augmentation",
         "blueprints",
+        "callbacks",
         "checks",
         "extraction",
         "inputs",
@@ -25,6 +26,7 @@ MAY_IMPORT = {
         "training",
     },
     "features": {"blueprints", "checks", "extraction", "inputs"},
+    "callbacks": set(),
     "inputs": {"extraction", "files", "images"},
     "checks": {"augmentation", "store", "training"},
     "datasets": {"folders", "synthetic", "tables"},

@@ -175,9 +175,9 @@ def training_data(monkeypatch):
     seen = {}
     fit = training.fit
 
-    def spy(parts, stages, train, validation, options):
+    def spy(parts, stages, train, validation, *others):
         seen.update(train=train, validation=validation)
-        return fit(parts, stages, train, validation, options)
+        return fit(parts, stages, train, validation, *others)
 
     monkeypatch.setattr(training, "fit", spy)
     return seen

@@ -35,9 +35,9 @@ def splits(monkeypatch):
         corners = data.images.prepare()[:, 0, 0, 0]
         return set(np.rint(corners * 25.5).astype(int).tolist())
 
-    def spy(parts, stages, train, validation, options):
+    def spy(parts, stages, train, validation, *others):
         found.append((numbers(train), validation and numbers(validation)))
-        return fit(parts, stages, train, validation, options)
+        return fit(parts, stages, train, validation, *others)
 
     monkeypatch.setattr(training, "fit", spy)
     return found
