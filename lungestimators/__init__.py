@@ -19,6 +19,8 @@ _MODULES = {
     "ImageReader": "transformers",
     "ImageReadError": "files",
     "audit_images": "audit",
+    "compare_models": "evaluation",
+    "compare_predictions": "evaluation",
     "clear_feature_cache": "store",
     "feature_cache_info": "store",
     "limit_feature_cache": "store",

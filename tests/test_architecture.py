@@ -11,7 +11,16 @@ import pytest
 import lungestimators
 
 PACKAGE = Path(lungestimators.__file__).parent
-FRAMEWORKS = {"tensorflow", "keras", "scikeras", "optuna", "matplotlib", "torch", "jax"}
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "scikeras",
+    "optuna",
+    "matplotlib",
+    "torch",
+    "jax",
+    "statsmodels",
+}
 MAY_IMPORT = {
     "__init__": set(),
     "classifiers": {"base"},
@@ -53,6 +62,11 @@ MAY_IMPORT = {
     "duplicates": set(),
     "thumbnails": {"files", "images"},
     "thorax": set(),
+    "evaluation": {"comparison", "conclusions", "quality"},
+    "conclusions": {"comparison", "quality", "statistics"},
+    "quality": {"statistics"},
+    "comparison": set(),
+    "statistics": set(),
     "plotting": {"images"},
     "images": {"files"},
     "files": {"dicom"},

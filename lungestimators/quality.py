@@ -1,0 +1,150 @@
+"""How good predictions are: of one fold, over all folds, and when patients are drawn again."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    log_loss,
+    recall_score,
+    roc_auc_score,
+)
+
+from . import statistics
+
+_BINS = 10
+
+
+class Fold(NamedTuple):
+    """What a model said of the test images of one split.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_test,), int
+    predicted : ndarray of shape (n_test,), int
+        Numbers of classes.
+    probabilities : ndarray of shape (n_test, n_classes), or None
+    fit_seconds : float or None
+    """
+
+    rows: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray | None
+    fit_seconds: float | None
+
+
+def fold_scores(truth, predicted, probabilities, n_classes):
+    """Scores of one fold.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (n_images,), int
+        Numbers of classes.
+    probabilities : ndarray of shape (n_images, n_classes), or None
+    n_classes : int
+
+    Returns
+    -------
+    dict of {str: float or None}
+        None where there are no probabilities, and for the AUC of images that lack a class.
+    """
+    present = np.unique(truth)
+    scores = dict(
+        accuracy=accuracy_score(truth, predicted),
+        balanced_accuracy=recall_score(
+            truth, predicted, labels=present, average="macro", zero_division=0
+        ),
+        roc_auc=None,
+        log_loss=None,
+        brier_score=None,
+    )
+    if probabilities is not None:
+        classes = np.arange(n_classes)
+        two = n_classes == 2
+        if len(present) == n_classes:
+            scores["roc_auc"] = roc_auc_score(
+                truth, probabilities[:, 1] if two else probabilities, multi_class="ovr"
+            )
+        scores["log_loss"] = log_loss(truth, probabilities, labels=classes)
+        scores["brier_score"] = brier_score_loss(
+            truth, probabilities[:, 1] if two else probabilities, labels=classes
+        )
+    return {name: None if score is None else float(score) for name, score in scores.items()}
+
+
+def calibration_error(truth, probabilities):
+    """Mean distance between the probability of the predicted class and how often it is right.
+
+    Over ten bins of equal width, weighted by their images (Guo et al., 2017).
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(truth))
+
+
+def resampled(metric, y, folds, n_classes):
+    """Return the function that scores a model with images weighted, for many weightings at once.
+
+    Parameters
+    ----------
+    metric : {"accuracy", "balanced_accuracy", "roc_auc"}
+        The AUC is the mean over the folds that have all classes, as probabilities of different
+        folds do not compare; the others are over all folds' predictions at once.
+    y : ndarray of shape (n_images,), int
+        Numbers of classes.
+    folds : list of Fold
+    n_classes : int
+
+    Returns
+    -------
+    callable
+        From weights of shape (n_weightings, n_images) to scores of shape (n_weightings,).
+    """
+    if metric == "roc_auc":
+        folds = [fold for fold in folds if len(np.unique(y[fold.rows])) == n_classes]
+        return lambda weights: _mean_of_defined(
+            [
+                _auc(y[fold.rows], fold.probabilities, weights[:, fold.rows], n_classes)
+                for fold in folds
+            ]
+        )
+    tested, right = counts(y, folds)
+    parts = [np.full(len(y), True)]
+    if metric == "balanced_accuracy":
+        parts = [y == number for number in range(n_classes)]
+
+    def mean_share(weights):
+        with np.errstate(invalid="ignore"):
+            shares = [(weights @ (right * part)) / (weights @ (tested * part)) for part in parts]
+        return np.mean(shares, axis=0)
+
+    return mean_share
+
+
+def counts(y, folds):
+    """How often each image was tested, and how often it was classified rightly."""
+    tested, right = np.zeros(len(y)), np.zeros(len(y))
+    for fold in folds:
+        tested[fold.rows] += 1
+        right[fold.rows] += fold.predicted == y[fold.rows]
+    return tested, right
+
+
+def _auc(truth, probabilities, weights, n_classes):
+    """Of one fold: of the second of two classes, else the mean of each against the rest."""
+    classes = [1] if n_classes == 2 else range(n_classes)
+    return np.mean(
+        [statistics.weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
+        axis=0,
+    )
+
+
+def _mean_of_defined(values):
+    """Mean over the first axis of what is not NaN; NaN where everything is."""
+    values = np.array(values)
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)

@@ -1,0 +1,199 @@
+"""Tests and intervals for classifiers that were scored on the same images.
+
+SciPy and statsmodels do what they can; what neither of them has is here: the correction for folds
+that share training images, and resampling whole patients.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+N_RESAMPLES = 9999
+_BATCH = 2**21  # weights at once: 16 MiB
+_ROUNDING = 1e-12  # differences of scores below it are none
+
+
+class TTest(NamedTuple):
+    """What :func:`corrected_t_test` found."""
+
+    mean: float
+    low: float
+    high: float
+    statistic: float
+    pvalue: float
+
+
+def corrected_t_test(differences, ratio):
+    """Student's t-test with the variance corrected for folds that share training images.
+
+    The folds of a cross-validation overlap in what they are trained on, so that the variance
+    between them understates how much another training set would change the score. Nadeau and
+    Bengio (2003) add the ratio of tested to training images to 1/n; Bouckaert and Frank (2004) do
+    the same for repeated cross-validation, n being the folds of all repeats.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_folds,)
+        Difference of two models' scores in each fold; or scores, for their interval alone.
+    ratio : float
+        Tested images per training image of a fold.
+
+    Returns
+    -------
+    TTest
+        Mean, 95 % interval, t and the two-sided p. Differences that are all 0 have p = 1.
+
+    Raises
+    ------
+    ValueError
+        There is one fold only.
+    """
+    n = len(differences)
+    if n < 2:
+        raise ValueError("the corrected t-test needs two folds or more")
+    mean = differences.mean()
+    error = np.sqrt(differences.var(ddof=1) * (1 / n + ratio))
+    if error < _ROUNDING:
+        same = abs(mean) < _ROUNDING
+        return TTest(mean, mean, mean, 0.0 if same else np.copysign(np.inf, mean), float(same))
+    statistic = mean / error
+    half = stats.t.ppf(0.975, n - 1) * error
+    p = 2 * stats.t.sf(abs(statistic), n - 1)
+    return TTest(mean, mean - half, mean + half, statistic, p)
+
+
+def wilcoxon_test(differences):
+    """Return the p of Wilcoxon's signed-rank test; 1 where all differences are 0.
+
+    It takes folds for independent, which they are not: p is too small.
+    """
+    # Differences that are equal but for rounding must have equal ranks.
+    differences = np.round(differences, 12)
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def mcnemar_test(first, second, groups, random_state):
+    """Return the p of McNemar's exact test on one set of test images.
+
+    Where a patient has several images, or images were scored several times, patients and not
+    images are exchanged between the models (a permutation test); with one image each that is
+    McNemar's test.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_images,)
+        Whether, or how often, each model was right on each image.
+    groups : ndarray of shape (n_images,), int
+        Patient of each image.
+    random_state : int or numpy Generator
+        For the permutations.
+
+    Returns
+    -------
+    float
+        Two-sided p.
+    """
+    differences = np.bincount(groups, weights=first - second)
+    differences = differences[np.abs(differences) > _ROUNDING]
+    if not len(differences):
+        return 1.0
+    if np.ptp(np.abs(differences)) < _ROUNDING:
+        from statsmodels.stats.contingency_tables import mcnemar
+
+        wins = np.count_nonzero(differences > 0)
+        return float(mcnemar([[0, wins], [len(differences) - wins, 0]], exact=True).pvalue)
+    found = stats.permutation_test(
+        (differences,),
+        lambda x, axis: x.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=N_RESAMPLES,
+        batch=max(1, _BATCH // len(differences)),
+        rng=random_state,
+    )
+    return float(found.pvalue)
+
+
+def holm(pvalues):
+    """Return p-values corrected by Holm's method for being several."""
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(pvalues, method="holm")[1] if len(pvalues) else np.array([])
+
+
+def wilson_interval(right, n):
+    """Return Wilson's 95 % interval of a share, ``right`` of ``n``."""
+    found = stats.binomtest(round(right), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def bootstrap(statistics, groups, random_state):
+    """Values of statistics on images whose patients were drawn with replacement.
+
+    Parameters
+    ----------
+    statistics : collection of callable
+        Each takes weights of shape (n_resamples, n_images), how often each image was drawn, and
+        returns an array of shape (n_resamples,). All see the same resamples, so that their
+        differences are paired.
+    groups : ndarray of shape (n_images,), int
+        Patient of each image, 0 to n_patients - 1.
+    random_state : int or numpy Generator
+
+    Returns
+    -------
+    ndarray of shape (len(statistics), 9999)
+        NaN where a statistic is undefined, as an AUC without one of the classes is.
+    """
+    rng = np.random.default_rng(random_state)
+    n_groups = groups.max() + 1
+    batch = max(1, _BATCH // len(groups))
+    values = np.empty((len(statistics), N_RESAMPLES))
+    for start in range(0, N_RESAMPLES, batch):
+        n = min(batch, N_RESAMPLES - start)
+        drawn = rng.integers(n_groups, size=(n, n_groups)) + n_groups * np.arange(n)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=n * n_groups).reshape(n, n_groups)
+        weights = times[:, groups].astype(float)
+        for row, statistic in enumerate(statistics):
+            values[row, start : start + n] = statistic(weights)
+    return values
+
+
+def percentile_interval(values):
+    """Return the 95 % interval of resampled values, and the two-sided p of their being 0.
+
+    Undefined values are left out. Where p is below 0.05, the interval leaves 0 out.
+    """
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return np.nan, np.nan, 1.0
+    low, high = np.quantile(values, [0.025, 0.975])
+    tail = min((values <= _ROUNDING).sum(), (values >= -_ROUNDING).sum())
+    return float(low), float(high), min(1.0, 2 * (tail + 1) / (len(values) + 1))
+
+
+def weighted_auc(positive, score, weights):
+    """Area under the ROC curve for many weightings of the same images at once.
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n_images,), bool
+    score : ndarray of shape (n_images,)
+    weights : ndarray of shape (n_weightings, n_images)
+
+    Returns
+    -------
+    ndarray of shape (n_weightings,)
+        NaN where all weight is on one class.
+    """
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(score[negative])]
+    passed = np.zeros((len(weights), len(negative) + 1))  # weight of the lowest negatives
+    np.cumsum(weights[:, negative], axis=1, out=passed[:, 1:])
+    below = np.searchsorted(score[negative], score[positive], "left")
+    not_above = np.searchsorted(score[negative], score[positive], "right")
+    won = (passed[:, below] + passed[:, not_above]) / 2  # equal scores win half
+    weights = weights[:, positive]
+    with np.errstate(invalid="ignore"):
+        return (weights * won).sum(axis=1) / (weights.sum(axis=1) * passed[:, -1])

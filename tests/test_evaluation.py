@@ -1,0 +1,385 @@
+"""Comparing models: the same folds for all, degenerate cases said, bad input refused."""
+
+import json
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibrationDisplay
+from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+    cross_validate,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from lungestimators import (
+    compare_models,
+    compare_predictions,
+    quality,
+    statistics,
+)
+
+MODELS = {"regression": LogisticRegression(), "largest": DummyClassifier()}
+
+
+@pytest.fixture(scope="module")
+def table():
+    X, y = make_classification(120, n_informative=4, n_classes=3, random_state=0)
+    return X, np.array(["clear", "dense", "nodular"])[y]
+
+
+def test_scores_are_those_of_scikit_learn_on_the_same_folds(table):
+    folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
+    found = compare_models(MODELS, *table, cv=folds, random_state=0)
+    names = {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced_accuracy",
+        "roc_auc": "roc_auc_ovr",
+        "log_loss": "neg_log_loss",
+        "brier_score": "neg_brier_score",
+    }
+    for row, estimator in zip(found.models, MODELS.values(), strict=True):
+        scored = cross_validate(estimator, *table, cv=folds, scoring=names)
+        for name in names:
+            expected = np.abs(scored[f"test_{name}"])
+            assert row[name] == pytest.approx(expected.mean()), name
+        assert row["fold_scores"] == pytest.approx(scored["test_accuracy"].tolist())
+
+
+def test_two_classes_are_scored_as_scikit_learn_does(squares):
+    X, y = squares
+    X = X.reshape(48, -1)[:, :40]  # without the square: hard to tell
+    folds = StratifiedKFold(3)
+    names = dict(roc_auc="roc_auc", log_loss="neg_log_loss", brier_score="neg_brier_score")
+    number = (y == "opaque").astype(int)  # scikit-learn's Brier score wants numbers
+    scored = cross_validate(GaussianNB(var_smoothing=1), X, number, cv=folds, scoring=names)
+    (row,) = compare_models([GaussianNB(var_smoothing=1)], X, y, cv=folds).models
+    for name in names:
+        assert row[name] == pytest.approx(abs(scored[f"test_{name}"].mean())), name
+
+
+def test_differences_and_their_test_are_those_of_a_hand_written_loop(table):
+    X, y = table
+    splits = list(StratifiedKFold(4).split(X, y))
+    found = compare_models(MODELS, X, y, cv=splits, random_state=0)
+    scores = [
+        [clf.fit(X[train], y[train]).score(X[test], y[test]) for train, test in splits]
+        for clf in (LogisticRegression(), DummyClassifier())
+    ]
+    differences = np.subtract(*scores)
+    (pair,) = found.pairs
+    expected = statistics.corrected_t_test(differences, 30 / 90)
+    assert pair["difference"] == pytest.approx(differences.mean())
+    assert (pair["low"], pair["high"]) == pytest.approx((expected.low, expected.high))
+    assert pair["pvalue"] == pair["adjusted_pvalue"] == pytest.approx(expected.pvalue)
+    assert pair["bootstrap_low"] < pair["difference"] < pair["bootstrap_high"]
+    wilcoxon = compare_models(MODELS, X, y, cv=splits, test="wilcoxon", random_state=0)
+    assert wilcoxon.pairs[0]["pvalue"] == pytest.approx(statistics.wilcoxon_test(differences))
+    assert "cannot be below 0.125" in str(wilcoxon)
+
+
+def test_sentences_say_whether_a_difference_was_shown(table):
+    models = MODELS | {"tree": DecisionTreeClassifier(random_state=0)}
+    found = compare_models(models, *table, cv=5, random_state=0)
+    adjusted = statistics.holm([pair["pvalue"] for pair in found.pairs])
+    assert [pair["adjusted_pvalue"] for pair in found.pairs] == adjusted.tolist()
+    assert {pair["shown"] for pair in found.pairs} == {True, False}
+    for pair, sentence in zip(found.pairs, found.sentences, strict=True):
+        assert pair["difference"] >= 0
+        if pair["shown"]:
+            assert sentence.startswith(f"{pair['first']} is better than {pair['second']}: ")
+        else:
+            between = f"No difference between {pair['first']} and {pair['second']} was shown: "
+            assert sentence.startswith(between)
+        assert f"{pair['difference']:+.3f}, 95 % interval {pair['low']:.3f}" in sentence
+        assert sentence.endswith("after Holm's correction over 3 comparisons.")
+    best = max(found.models, key=lambda row: row["accuracy"])
+    assert found.conclusion.startswith(f"{best['model']} has the highest accuracy")
+
+
+def test_it_prints_and_becomes_html_and_plain_data(table):
+    found = compare_models(MODELS | {"<svc>": LinearSVC()}, *table, cv=3, random_state=0)
+    printed = str(found)
+    for text in (*MODELS, "<svc>", "95 % interval", "by image", "log loss", found.conclusion[:40]):
+        assert text in printed
+    assert max(map(len, printed.splitlines())) < 130
+    assert repr(found) == "<ModelComparison of 3 models by accuracy>"
+    page = found._repr_html_()
+    assert "&lt;svc&gt;" in page
+    assert "<svc>" not in page
+    data = json.loads(json.dumps(found.to_dict()))
+    assert data["models"] == found.models
+    assert data["pairs"] == found.pairs
+
+
+def test_the_same_random_state_gives_the_same_comparison(table):
+    first, again = (compare_models(MODELS, *table, random_state=3).to_dict() for _ in range(2))
+    for data in (first, again):
+        for row in data["models"]:
+            del row["fit_seconds"]
+    assert first == again
+    state = np.random.get_state()[1].copy()
+    with parallel_config("threading"):
+        data = compare_models(MODELS, *table, random_state=3, n_jobs=2).to_dict()
+    for row in data["models"]:
+        del row["fit_seconds"]
+    assert first == data
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_identical_models_have_p_1(table):
+    found = compare_models([LogisticRegression(), LogisticRegression()], *table, cv=3)
+    (pair,) = found.pairs
+    assert (pair["difference"], pair["low"], pair["high"], pair["pvalue"]) == (0, 0, 0, 1)
+    assert found.conclusion.startswith("All models have the same accuracy")
+    assert [row["model"] for row in found.models] == [
+        "logisticregression-1",
+        "logisticregression-2",
+    ]
+
+
+def test_folds_that_differ_by_the_same_are_tested_by_the_bootstrap_and_it_says_so():
+    X = np.repeat([0.0, 1.0], 50)[:, None]
+    y = np.repeat(["healthy", "ill"], 50)
+    models = {"perfect": DecisionTreeClassifier(), "largest": DummyClassifier()}
+    found = compare_models(models, X, y, cv=5, random_state=0)
+    (pair,) = found.pairs
+    assert pair["difference"] == 0.5
+    assert pair["test"] == "bootstrap"
+    assert 0.3 < pair["low"] < 0.5 < pair["high"] < 0.7
+    assert pair["shown"]
+    assert any("leaves the t-test no variance" in note for note in found.notes)
+    low, high = found.models[0]["low"], found.models[0]["high"]
+    assert low == pytest.approx(1 / (1 + 1.959964**2 / 100))  # Wilson's for 100 of 100
+    assert high == pytest.approx(1)
+
+
+def test_one_split_is_judged_by_mcnemars_test(table):
+    X, y = table
+    split = (np.arange(60), np.arange(60, 120))
+    models = {"regression": LogisticRegression(), "tree": DecisionTreeClassifier(random_state=0)}
+    right = [m.fit(X[:60], y[:60]).predict(X[60:]) == y[60:] for m in models.values()]
+    found = compare_models(models, X, y, cv=split, random_state=0)
+    expected = statistics.mcnemar_test(*np.array(right, float), np.arange(60), 0)
+    assert found.pairs[0]["test"] == "mcnemar"
+    assert found.pairs[0]["pvalue"] == expected
+    row = found.models[0]
+    assert (row["low"], row["high"]) == statistics.wilson_interval(right[0].sum(), 60)
+    by_auc = compare_models(models, X, y, cv=[split], scoring="roc_auc", random_state=0)
+    assert by_auc.pairs[0]["test"] == "bootstrap"
+    assert (by_auc.pairs[0]["low"] > 0) == (by_auc.pairs[0]["pvalue"] < 0.05)
+
+
+def test_one_split_with_patients_is_judged_by_patient(table):
+    X, y = table
+    groups = np.arange(120) // 6
+    split = (np.arange(60), np.arange(60, 120))
+    by_patient = compare_models(MODELS, X, y, split, groups, random_state=0)
+    by_image = compare_models(MODELS, X, y, split, random_state=0)
+    assert "bootstrap of 10 patients" in str(by_patient)
+    assert "bootstrap of 60 images" in str(by_image)
+    assert by_patient.pairs[0]["pvalue"] > by_image.pairs[0]["pvalue"]
+    low, high = statistics.wilson_interval(60 * by_image.models[0]["accuracy"], 60)
+    assert by_patient.models[0]["low"] <= low
+    assert by_patient.models[0]["high"] >= high
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """It notes what it was trained on; it says the largest class."""
+
+    seen = []  # noqa: RUF012 (shared by clones on purpose)
+
+    def fit(self, X, y, groups=None):
+        self.seen.append((X[:, 0].astype(int).tolist(), groups))
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.most_ = self.classes_[counts.argmax()]
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.most_)
+
+
+def test_all_models_see_the_same_folds_and_patients_are_kept_together():
+    rows, groups = np.arange(60)[:, None], np.arange(60) // 3
+    y = np.tile([0, 1], 30)
+    Recorder.seen.clear()
+    found = compare_models([Recorder(), Recorder()], rows, y, 3, groups, n_repeats=2)
+    seen = [train for train, _ in Recorder.seen]
+    assert seen[::2] == seen[1::2]
+    assert len(seen) == 12
+    assert len({tuple(train) for train in seen}) == 6  # repeats have other folds
+    for train in seen:
+        assert not set(groups[train]) & set(np.delete(groups, train))
+    assert all(given is None for _, given in Recorder.seen)
+    assert found.models[0]["log_loss"] is None
+    assert "No probabilities, hence no AUC and no log loss: recorder-1, recorder-2" in str(found)
+    assert found.out_of_fold("recorder-1")[1] is None
+
+
+def test_patients_are_passed_to_a_fit_that_requests_them():
+    groups = np.repeat(list("abcdefghij"), 3)
+    Recorder.seen.clear()
+    with config_context(enable_metadata_routing=True):
+        models = [Recorder().set_fit_request(groups=True)]
+        compare_models(models, np.arange(30)[:, None], np.tile([0, 1], 15), 2, groups)
+    for train, given in Recorder.seen:
+        np.testing.assert_array_equal(np.unique(given), np.unique(groups[train]))
+
+
+def test_what_probabilities_were_said_can_be_had_for_a_calibration_curve(squares):
+    X, y = squares
+    X = X.reshape(48, -1)[:, :40]
+    found = compare_models({"bayes": GaussianNB(var_smoothing=1)}, X, y, cv=3, random_state=0)
+    y_true, y_proba = found.out_of_fold("bayes")
+    assert sorted(y_true) == sorted([*y, *y])  # each image twice
+    np.testing.assert_allclose(y_proba.sum(axis=1), 1)
+    import matplotlib
+
+    matplotlib.use("agg")
+    display = CalibrationDisplay.from_predictions(y_true, y_proba[:, 1], pos_label="opaque")
+    assert len(display.prob_true) > 1
+
+
+def test_the_calibration_error_is_that_of_a_loop_over_bins():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1], 200)
+    probabilities[0] = [1, 0, 0]
+    truth = rng.integers(0, 3, 200)
+    expected = 0
+    for low in np.arange(10) / 10:
+        inside = [p for p in range(200) if low <= min(probabilities[p].max(), 0.999) < low + 0.1]
+        if inside:
+            right = np.mean([probabilities[p].argmax() == truth[p] for p in inside])
+            said = np.mean([probabilities[p].max() for p in inside])
+            expected += len(inside) / 200 * abs(right - said)
+    assert quality.calibration_error(truth, probabilities) == pytest.approx(expected)
+    assert quality.calibration_error(truth, np.eye(3)[truth]) == 0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "roc_auc"])
+def test_weighted_scores_are_those_of_images_repeated(metric):
+    rng = np.random.default_rng(0)
+    y, probabilities = np.arange(45) % 3, rng.dirichlet([1, 1, 1], 45)
+    fold = quality.Fold(np.arange(45), probabilities.argmax(axis=1), probabilities, None)
+    weights = rng.integers(1, 4, (3, 45))
+    found = quality.resampled(metric, y, [fold], 3)(weights.astype(float))
+    for row, score in zip(weights, found, strict=True):
+        again = np.repeat(np.arange(45), row)
+        expected = quality.fold_scores(y[again], fold.predicted[again], probabilities[again], 3)
+        assert score == pytest.approx(expected[metric])
+
+
+def test_folds_that_lack_a_class_are_said(table):
+    X, y = table
+    order = np.argsort(y, kind="stable")
+    found = compare_models(MODELS, X[order], y[order], cv=KFold(12), random_state=0)
+    assert found.models[0]["roc_auc"] is None
+    assert "test images of 12 of 12 splits lack a class" in " ".join(found.notes)
+    splits = [(np.r_[0:80], np.r_[80:120]), (np.r_[40:120], np.r_[0:40])]
+    found = compare_models(MODELS, X[order], y[order], cv=splits, random_state=0)
+    assert "training images of 2 of 2 splits lack a class" in " ".join(found.notes)
+    assert "2 folds are few" in " ".join(found.notes)
+    assert np.isfinite(found.models[0]["log_loss"])
+
+
+def test_predictions_made_before_are_judged_alike(table):
+    X, y = table
+    splits = list(StratifiedKFold(3).split(X, y))
+    predictions = {name: [] for name in MODELS}
+    for train, test in splits:
+        for name, model in MODELS.items():
+            model.fit(X[train], y[train])
+            predictions[name].append((model.predict(X[test]), model.predict_proba(X[test])))
+    made_before = compare_predictions(y, predictions, splits)
+    found = compare_models(MODELS, X, y, cv=splits)
+    for before, row in zip(made_before.models, found.models, strict=True):
+        for key in ("accuracy", "low", "high", "roc_auc", "log_loss", "brier_score"):
+            assert before[key] == pytest.approx(row[key])
+        assert before["fit_seconds"] is None
+    assert made_before.pairs[0]["pvalue"] == found.pairs[0]["pvalue"]
+
+
+def test_several_predictions_of_one_test_set_are_one_test_set():
+    y = np.tile([0, 1], 20)
+    split = (np.arange(20), np.arange(20, 40))
+    rng = np.random.default_rng(0)
+    seeds = [
+        [(np.where(rng.random(20) < share, y[20:], 1 - y[20:]),) for _ in range(3)]
+        for share in (0.9, 0.6)
+    ]
+    found = compare_predictions(y, dict(zip("ab", seeds, strict=True)), [split] * 3)
+    assert found.pairs[0]["test"] == "mcnemar"
+    assert "one set of 20 tested images" in str(found)
+
+
+def bad_calls(X, y):
+    """Name -> (what differs from a good call, what the message says)."""
+    groups = np.arange(len(y)) // 2
+    half = np.arange(60)
+    return {
+        "no model": (dict(estimators={}), "nothing to compare"),
+        "no classifier": (dict(estimators={"a": "CNN"}), "cannot fit and predict"),
+        "one class": (dict(y=np.full(len(y), "clear")), "two classes or more"),
+        "numbers": (dict(y=X[:, 0]), "two classes or more"),
+        "lengths": (dict(y=y[:5]), "inconsistent numbers of samples"),
+        "groups": (dict(groups=groups[:5]), "inconsistent numbers of samples"),
+        "one fold": (dict(cv=1), "n_splits=1"),
+        "repeats": (dict(n_repeats=0), "n_repeats=0"),
+        "leaking patients": (dict(groups=groups, cv=StratifiedKFold(3)), "one patient on both"),
+        "no groups": (dict(cv=GroupKFold(3)), "'groups' parameter should not be None"),
+        "overlap": (dict(cv=(half, half)), "tests images that it trains on"),
+        "empty": (dict(cv=(half, np.array([], int))), "no test images"),
+        "no splits": (dict(cv=[]), "no splits"),
+        "score": (dict(scoring="f1"), "scoring='f1' must be one of"),
+        "test": (dict(test="t"), "test='t' must be one of"),
+        "t-test of one split": (
+            dict(cv=(half, half + 60), test="corrected_t"),
+            "several test sets",
+        ),
+        "McNemar of folds": (dict(test="mcnemar"), "one set of test images"),
+        "AUC of labels": (dict(estimators=[LinearSVC()], scoring="roc_auc"), "needs predict_proba"),
+        "AUC of a class": (dict(cv=LeaveOneOut(), scoring="roc_auc"), "split 0 lack a class"),
+    }
+
+
+def test_bad_arguments_are_refused_before_anything_is_trained(table):
+    X, y = table
+    good = dict(estimators=[Recorder()], X=X, y=y)
+    Recorder.seen.clear()
+    for name, (different, message) in bad_calls(X, y).items():
+        with pytest.raises(ValueError) as raised:
+            compare_models(**(good | different))
+        assert message in str(raised.value), name
+    assert not Recorder.seen
+
+
+def test_predictions_that_do_not_fit_are_refused():
+    y = ["healthy", "ill"] * 10
+    splits = [(range(10), range(10, 20))]
+    labels, sure = y[10:], np.eye(2)[[0, 1] * 5]
+    for predictions, message in (
+        ([], "0 for 1 splits"),
+        ([(labels[:5],)], "5 labels for 10 images"),
+        ([(["dead"] * 10,)], "the classes are"),
+        ([(labels, sure[:, :1])], "have the shape"),
+        ([(labels, 2 * sure)], "do not sum to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            compare_predictions(y, {"a": predictions}, splits)
+
+
+def test_a_model_that_fails_is_named(table):
+    with pytest.raises(ValueError, match="penalty") as raised:
+        compare_models(MODELS | {"broken": LogisticRegression(penalty="x")}, *table)
+    assert "compare_models was training 'broken'" in raised.value.__notes__
