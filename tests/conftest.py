@@ -1,6 +1,7 @@
 """Small images and the real data for the tests."""
 
 import os
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,20 @@ def real_weights(real_data):
     if not folder.is_dir():
         pytest.skip("there is no folder of weights beside LUNGESTIMATORS_DATA")
     return folder
+
+
+@pytest.fixture
+def postgresql():
+    """The URL of an empty database on a real server."""
+    url = os.environ.get("LUNGESTIMATORS_POSTGRESQL")
+    if url is None:
+        pytest.skip("LUNGESTIMATORS_POSTGRESQL names no PostgreSQL server")
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    name = f"lungestimators_{uuid.uuid4().hex}"
+    server = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield str(sqlalchemy.make_url(url).set(database=name).render_as_string(hide_password=False))
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()
