@@ -106,8 +106,13 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
     shortest, longest = SECONDS_BETWEEN_LOOKS
     pause = shortest
     while True:
-        _bury(study, n_trials, watch)
-        chains = _chains(study)[:n_trials]
+        trials = study.get_trials(deepcopy=False)
+        chains = _chains(trials)[:n_trials]
+        dead = [t for t in trials if t.state == TrialState.RUNNING and watch.is_dead(t)]
+        for trial in dead:
+            _bury(study, trial, _chain_of(trial, chains))
+        if dead:
+            continue
         left = stop - time.monotonic()
         if left <= 0 or (len(chains) == n_trials and all(map(_is_settled, chains))):
             return
@@ -117,11 +122,10 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
             pause = min(2 * pause, longest)
             continue
         pause = shortest
-        if not any(_has(chain, trial.number) for chain in _chains(study)[:n_trials]):
-            trial.set_user_attr(SURPLUS, True)
-            study.tell(trial, state=TrialState.FAIL)
-            continue
-        _run(study, trial, objective, on_trial_end)
+        if _chain_of(trial, _chains(study.get_trials(deepcopy=False))[:n_trials]) is None:
+            _lose(study, trial, {SURPLUS: True})
+        else:
+            _run(study, trial, objective, on_trial_end)
 
 
 def settled_trials(study):
@@ -137,7 +141,8 @@ def settled_trials(study):
         Complete, pruned, or failed with a user attribute "error"; no surplus and no lost ones. One
         that was tried again has the original's number as its user attribute "retry_of".
     """
-    return [chain[-1] for chain in _chains(study) if _is_settled(chain)]
+    chains = _chains(study.get_trials(deepcopy=False))
+    return [chain[-1] for chain in chains if _is_settled(chain)]
 
 
 def _run(study, trial, objective, on_trial_end):
@@ -162,7 +167,7 @@ def _run(study, trial, objective, on_trial_end):
     except UpdateFinishedTrialError:  # this process was taken for dead, and another has the trial
         return
     except (KeyboardInterrupt, SystemExit):
-        _lose(study, trial.number, trial._trial_id, {LOST: INTERRUPTED})
+        _lose(study, trial, {LOST: INTERRUPTED})
         raise
     if on_trial_end is not None and _is_settled([told]):
         on_trial_end(study, told)
@@ -192,14 +197,13 @@ def _begin(study, *, user_attrs, **options):
     template = optuna.create_trial(
         state=TrialState.RUNNING, user_attrs={**user_attrs, HEARTBEAT: first_beat()}, **options
     )
-    number = study._storage.create_new_trial(study._study_id, template_trial=template)
-    return optuna.Trial(study, number)
+    return optuna.Trial(study, study._storage.create_new_trial(study._study_id, template))
 
 
-def _chains(study):
+def _chains(trials):
     """For each original in order: it and its further attempts, without surplus trials."""
     chains = {}
-    for trial in study.get_trials(deepcopy=False):
+    for trial in trials:
         if SURPLUS not in trial.user_attrs:
             chain = chains.setdefault(trial.user_attrs.get(RETRY_OF, trial.number), [])
             if trial.user_attrs.get(ATTEMPT, 0) == len(chain):
@@ -207,8 +211,9 @@ def _chains(study):
     return list(chains.values())
 
 
-def _has(chain, number):
-    return any(trial.number == number for trial in chain)
+def _chain_of(trial, chains):
+    """The chain that a trial is part of; None where it is surplus."""
+    return next((c for c in chains if any(t.number == trial.number for t in c)), None)
 
 
 def _is_lost(chain):
@@ -219,28 +224,23 @@ def _is_settled(chain):
     return chain[-1].state.is_finished() and not _is_lost(chain)
 
 
-def _bury(study, n_trials, watch):
-    """Fail the running trials of dead processes, and say how it goes on with each."""
-    chains = _chains(study)[:n_trials]
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not watch.is_dead(trial):
-            continue
-        chain = next((chain for chain in chains if _has(chain, trial.number)), None)
-        if chain is None:
-            reason = {SURPLUS: True}
-        elif sum(t.user_attrs.get(LOST) == KILLED for t in chain) < RETRIES:
-            reason = {LOST: KILLED}
-        else:
-            reason = {ERROR: f"the process that ran it died, {RETRIES + 1} times"}
-        _lose(study, trial.number, trial._trial_id, reason)
+def _bury(study, trial, chain):
+    """Fail the running trial of a dead process: to be tried again, given up, or surplus."""
+    killed = 1 + sum(t.user_attrs.get(LOST) == KILLED for t in (chain or [])[:-1])
+    if chain is None:
+        _lose(study, trial, {SURPLUS: True})
+    elif killed <= RETRIES:
+        _lose(study, trial, {LOST: KILLED})
+    else:
+        _lose(study, trial, {ERROR: f"the process that ran it died, {killed} times"})
 
 
-def _lose(study, number, identity, reason):
+def _lose(study, trial, reason):
     """Fail a trial for a reason, unless it is finished."""
     try:
         for key, value in reason.items():
-            study._storage.set_trial_user_attr(identity, key, value)
-        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     except UpdateFinishedTrialError:
         pass
 

@@ -55,7 +55,7 @@ def check(kills, storage, log, *, n_trials, n_kills, seed):
         n_trials=n_trials,
         n_kills=n_kills,
         seed=seed,
-        seconds=120,
+        seconds=240,
     )
     study = open_study(
         storage, "kills", direction="maximize", sampler=None, pruner=None, description={}
