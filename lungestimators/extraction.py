@@ -9,6 +9,7 @@ known need not even be decoded.
 import contextlib
 import functools
 import importlib.metadata
+import operator
 import os
 import time
 from collections import deque
@@ -127,11 +128,36 @@ def _file_key(path, how):
 
 
 def _digest(*parts):
-    digest = xxhash.xxh3_128()
+    return _hashed(xxhash.xxh3_128(), *parts).digest()
+
+
+def _hashed(digest, *parts):
     for part in parts:
         digest.update(part)
         digest.update(b"/")
-    return digest.digest()
+    return digest
+
+
+class _Arrays:
+    """Arrays that are never written to, which ``functools`` tells from others without reading."""
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def __hash__(self):
+        return hash(tuple(map(id, self.arrays)))
+
+    def __eq__(self, other):
+        return len(self.arrays) == len(other.arrays) and all(
+            map(operator.is_, self.arrays, other.arrays)
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _network_hashed(versions, architecture, weights):
+    """What all views of a network begin with, to be copied: its weights are read but once."""
+    weights = map(np.ascontiguousarray, weights.arrays)
+    return _hashed(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
 @functools.cache
@@ -273,12 +299,8 @@ class _Kept:
     def __init__(self, store, network, view):
         self._store = store
         self._n_bytes = 4 * network.n_outputs
-        self._network = _digest(
-            _versions().encode(),
-            network.architecture.encode(),
-            *(np.ascontiguousarray(weight) for weight in network.weights),
-            view,
-        )
+        hashed = _network_hashed(_versions(), network.architecture, _Arrays(network.weights))
+        self._network = _hashed(hashed.copy(), view).digest()
 
     def look_up(self, quick):
         """Return the vectors that are known, by their position in a list of quick keys."""

@@ -210,6 +210,16 @@ def test_another_network_has_features_of_its_own(squares, passed):
     assert not np.array_equal(found[0], found[2])
 
 
+def test_the_weights_of_a_backbone_are_read_for_its_key_once(frozen, squares):
+    X, y = squares
+    frozen.fit(X, y)
+    before = extraction._network_hashed.cache_info().misses
+    cross_val_score(clone(frozen).set_params(dropout=0.3), X, y, cv=3)
+    assert extraction._network_hashed.cache_info().misses == before
+    clone(frozen).set_params(random_state=1).fit(X, y)
+    assert extraction._network_hashed.cache_info().misses == before + 1
+
+
 def test_the_scale_of_the_pixels_is_part_of_the_key(frozen, squares):
     X = squares[0].astype(float)
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
