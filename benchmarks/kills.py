@@ -1,12 +1,52 @@
 """Workers of one search are killed at random moments: is every trial there, and once?
 
-python benchmarks/kills.py --storage journal.log
-python benchmarks/kills.py --storage postgresql+psycopg://user@host/database
+python benchmarks/kills.py --storage journal.log postgresql+psycopg://user@host/database
+
+Each worker is a process that runs the same few lines: `OptunaSearch` with a small `CNNClassifier`
+on synthetic images.
 """
 
+import argparse
+import collections
 import random
+import shlex
 import subprocess
+import sys
 import time
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+RESULTS = Path(__file__).parent / "results" / "kills"
+WORKER = """
+import sys
+from lungestimators import CNNClassifier, OptunaSearch, make_chest_xrays
+
+X, y = make_chest_xrays(60, image_size=32, random_state=0)
+cnn = CNNClassifier(image_size=32, filters=(4, 8), dense_units=16, random_state=0)
+storage, study_name, n_trials = sys.argv[1:]
+OptunaSearch(
+    cnn, cv=2, n_trials=int(n_trials), storage=storage, study_name=study_name, refit=False
+).fit(X, y)
+"""
+NOTE = """Workers are killed by SIGKILL and started again at once. Retried: finished trials that are
+a second attempt or a later one. Lost: seen finished during the work, and at its end not there as
+seen. Doubled: finished trials of equal origin or equal parameters."""
+COLUMNS = (
+    "storage",
+    "asked",
+    "complete",
+    "pruned",
+    "failed",
+    "kills",
+    "retried",
+    "lost",
+    "doubled",
+)
 
 
 def work_and_kill(command, n_finished, *, n_workers, n_trials, n_kills, seed, seconds):
@@ -54,3 +94,95 @@ def work_and_kill(command, n_finished, *, n_workers, n_trials, n_kills, seed, se
         for worker in workers:
             worker.kill()
             worker.wait()
+
+
+class Observer:
+    """Looks into a study with Optuna alone, and remembers what was ever finished."""
+
+    def __init__(self, storage, study_name):
+        if "://" in storage:
+            self._storage = RDBStorage(storage)
+        else:
+            self._storage = JournalStorage(JournalFileBackend(storage))
+        self._study_name = study_name
+        self._seen = {}
+
+    def trials(self):
+        """All trials of the study; none before it is there."""
+        try:
+            return optuna.load_study(study_name=self._study_name, storage=self._storage).trials
+        except KeyError:
+            return []
+
+    def n_finished(self):
+        """How many trials are finished; those are remembered."""
+        finished = [t for t in self.trials() if is_finished(t)]
+        self._seen.update({t.number: (t.state, t.value) for t in finished})
+        return len(finished)
+
+    def count(self):
+        """Count the trials of a study that has ended, by state and by fault."""
+        trials = {t.number: t for t in self.trials()}
+        finished = [t for t in trials.values() if is_finished(t)]
+        states = collections.Counter(t.state for t in finished)
+        known, doubled = set(), 0
+        for trial in finished:
+            original = trial.user_attrs.get("retry_of", trial.number)
+            parameters = tuple(sorted(trial.params.items(), key=str))
+            doubled += original in known or parameters in known
+            known |= {original, parameters}
+        now = {number: (t.state, t.value) for number, t in trials.items()}
+        return {
+            "complete": states[TrialState.COMPLETE],
+            "pruned": states[TrialState.PRUNED],
+            "failed": states[TrialState.FAIL],
+            "retried": sum("retry_of" in t.user_attrs for t in finished),
+            "lost": sum(now.get(number) != seen for number, seen in self._seen.items()),
+            "doubled": doubled,
+        }
+
+
+def is_finished(trial):
+    """Whether a trial was evaluated to its end, or failed by an error."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or "error" in trial.user_attrs
+
+
+def main(argv):
+    """Work, kill, count, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--storage", nargs="+", required=True, help="journal files and URLs")
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=20)
+    arguments = parser.parse_args(argv)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
+    print("\n".join(lines), flush=True)
+    for seed, storage in enumerate(arguments.storage):
+        name = f"kills of {datetime.now():%Y-%m-%d %H:%M:%S}"
+        observer = Observer(storage, name)
+        work_and_kill(
+            [sys.executable, "-c", WORKER, storage, name, str(arguments.trials)],
+            observer.n_finished,
+            n_workers=arguments.workers,
+            n_trials=arguments.trials,
+            n_kills=arguments.kills,
+            seed=seed,
+            seconds=3600,
+        )
+        row = {
+            "storage": storage.split(":")[0] if "://" in storage else "journal file",
+            "asked": arguments.trials,
+            "kills": arguments.kills,
+            **observer.count(),
+        }
+        lines.append(f"| {' | '.join(str(row[column]) for column in COLUMNS)} |")
+        print(lines[-1], flush=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["python", "benchmarks/kills.py", *argv])
+    text = f"```\n{command}\n```\n\n" + "\n".join(lines) + f"\n\n{NOTE}\n"
+    (RESULTS / "results.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

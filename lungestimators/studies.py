@@ -176,9 +176,14 @@ def _run(study, trial, objective, on_trial_end):
 
 
 def _take_up(study, chains, n_trials):
-    """A trial for this process, or None: a queued one, a lost one again, or a new one."""
+    """A trial for this process, or None: a queued one, a new one, or a lost one again.
+
+    In this order: a trial that kills whoever runs it must not keep the others from being run.
+    """
     if any(chain[-1].state == TrialState.WAITING for chain in chains):
         return study.ask()
+    if len(chains) < n_trials:
+        return _begin(study, user_attrs={})
     for chain in chains:
         if _is_lost(chain):
             last = chain[-1]
@@ -189,7 +194,7 @@ def _take_up(study, chains, n_trials):
                 system_attrs=last.system_attrs,
                 user_attrs={RETRY_OF: chain[0].number, ATTEMPT: len(chain)},
             )
-    return _begin(study, user_attrs={}) if len(chains) < n_trials else None
+    return None
 
 
 def _begin(study, *, user_attrs, **options):

@@ -87,3 +87,15 @@ def test_sixty_trials_survive_twenty_kills_on_postgresql(kills, postgresql, tmp_
 def test_trials_survive_kills_on_sqlite(kills, tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     check(kills, storage, tmp_path / "log", n_trials=20, n_kills=6, seed=2)
+
+
+def test_what_is_lost_or_doubled_is_counted(kills, tmp_path):
+    observer = kills.Observer(str(tmp_path / "journal.log"), "study")
+    study = optuna.create_study(study_name="study", storage=observer._storage)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    assert observer.n_finished() == 3
+    study.add_trial(study.trials[0])
+    study.add_trial(optuna.create_trial(value=1.0, user_attrs={"retry_of": 1}))
+    observer._seen[2] = (optuna.trial.TrialState.COMPLETE, -1.0)
+    counts = observer.count()
+    assert (counts["complete"], counts["lost"], counts["doubled"]) == (5, 1, 2)

@@ -94,7 +94,7 @@ def test_a_trial_whose_process_died_is_tried_again_with_its_parameters(storage):
     assert worker.wait(60) == -signal.SIGKILL
     study = opened(storage)
     run_trials(study, suggest, 2)
-    dead, again, other = study.trials
+    dead, other, again = study.trials
     assert (dead.state, dead.user_attrs["lost"]) == (TrialState.FAIL, "killed")
     assert again.user_attrs["retry_of"] == dead.number
     assert again.params == dead.params
@@ -206,8 +206,8 @@ def test_an_interrupted_trial_is_tried_again_when_the_search_goes_on(storage):
         run_trials(study, interrupt, 2)
     study = opened(storage)
     run_trials(study, suggest, 2)
-    assert study.trials[1].params == study.trials[0].params
-    assert len(settled_trials(study)) == 2
+    assert study.trials[2].params == study.trials[0].params
+    assert [trial.number for trial in settled_trials(study)] == [2, 1]
 
 
 def test_interrupting_does_not_use_up_retries(monkeypatch):
