@@ -1,9 +1,10 @@
 """What runs often, compiled once: a forward pass, and the steps of an epoch.
 
-Keras compiles too, but a small head then spends most of its time between the steps. TensorFlow has
-functions of its own here; every other backend runs Keras' own.
+Keras compiles too, but a small head then spends most of its time between the steps. TensorFlow and
+JAX have functions of their own here; every other backend runs Keras' own.
 """
 
+import contextlib
 import itertools
 
 import keras
@@ -31,11 +32,7 @@ def forward(network, inputs):
     """
     batch_size = HEAD_BATCH_SIZE if network.name == "head" else FORWARD_BATCH_SIZE
     if not hasattr(network, "compiled_forward"):
-        network.compiled_forward = (
-            _tensorflow_function(network, batch_size, training=False)
-            if _on_tensorflow()
-            else network.predict_on_batch
-        )
+        network.compiled_forward = _function(network, batch_size, training=False)
     outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
     for start in range(0, len(inputs), batch_size):
         batch = inputs[start : start + batch_size]
@@ -49,33 +46,41 @@ def forward(network, inputs):
 def in_training_mode(network, batch):
     """Call ``network`` in training mode; ``batch`` always has the same number of rows."""
     if not hasattr(network, "compiled_training"):
-        network.compiled_training = (
-            _tensorflow_function(network, len(batch), training=True)
-            if _on_tensorflow()
-            else lambda batch: keras.ops.convert_to_numpy(network(batch, training=True))
-        )
+        network.compiled_training = _function(network, len(batch), training=True)
     return network.compiled_training(batch)
 
 
 def steps(network):
-    """Return what trains a compiled ``epochs.TrainingNetwork``: TensorFlow's loop, or Keras'."""
-    return _TensorFlowSteps(network) if _on_tensorflow() else _KerasSteps(network)
+    """Return what trains a compiled ``epochs.TrainingNetwork`` on this backend."""
+    return _STEPS.get(_backend(), _KerasSteps)(network)
 
 
 def optimizer(name):
     """Return a new Keras optimizer; TensorFlow's Adam in one pass over the weights."""
     new = keras.optimizers.get(name)
-    if _on_tensorflow() and type(new) is keras.optimizers.Adam:
+    if _backend() == "tensorflow" and type(new) is keras.optimizers.Adam:
         return _one_pass_adam().from_config(new.get_config())
     return new
 
 
-def _on_tensorflow():
-    return keras.backend.backend() == "tensorflow"
+def _backend():
+    return keras.backend.backend()
+
+
+def _function(network, n_rows, training):
+    """Return a function from ``n_rows`` inputs, as an array, to what ``network`` makes of them."""
+    make = _FUNCTIONS.get(_backend(), _keras_function)
+    return make(network, n_rows, training)
+
+
+def _keras_function(network, n_rows, training):
+    if not training:
+        return network.predict_on_batch
+    return lambda batch: keras.ops.convert_to_numpy(network(batch, training=True))
 
 
 class _KerasSteps:
-    """Steps on any backend."""
+    """Steps on any backend, by Keras' own ``train_on_batch``."""
 
     def __init__(self, network):
         self._network = network
@@ -93,7 +98,6 @@ class _KerasSteps:
             ``loss`` and ``accuracy``, means over the epoch so far.
         """
         for start, stop in itertools.pairwise(edges):
-            self._network.reset_metrics()
             logs = self._network.train_on_batch(
                 x[start:stop],
                 y[start:stop],
@@ -105,19 +109,119 @@ class _KerasSteps:
         self._n += len(y)
         return {name: total / self._n for name, total in self._sums.items()}
 
+    def end_epoch(self):
+        """Let the network's variables be what was learnt."""
+
     def average_statistics(self, x, edges, number):
         """Join the batches to the averages of batch normalisation, ``number`` batches old."""
-        layers = self._network.learning_batch_norms()
-        momenta = [layer.momentum for layer in layers]
-        try:
-            for start, stop in itertools.pairwise(edges):
-                for layer in layers:
-                    layer.momentum = number / (number + 1)
+        for start, stop in itertools.pairwise(edges):
+            with _averaging(self._network, number):
                 self._network.call_learnt(x[start:stop])
-                number += 1
-        finally:
-            for layer, momentum in zip(layers, momenta, strict=True):
-                layer.momentum = momentum
+            number += 1
+
+
+@contextlib.contextmanager
+def _averaging(network, number):
+    """Let batch normalisation take the mean of its statistics and of ``number`` batches before."""
+    layers = network.learning_batch_norms()
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+class _JaxSteps:
+    """The same without a look at the variables between two steps: JAX carries their values.
+
+    ``train_on_batch`` puts the values back into the variables after every step, and waits for it.
+    """
+
+    def __init__(self, network):
+        import jax
+
+        self._network = network
+        self._state = None
+        self._step = jax.jit(network.train_step, donate_argnums=0)
+        self._average = jax.jit(self._averaged)
+        # Keras makes the variables of a metric when it is first called.
+        nothing = np.zeros((1, network.output_shape[-1]))
+        network.compute_metrics(x=None, y=nothing[:, 0], y_pred=nothing)
+
+    def start_epoch(self):
+        """Forget the sums of the epoch before."""
+        self._network.reset_metrics()
+
+    def train(self, x, y, sample_weight, edges):
+        """Take one step for each batch, ``x[edges[i]:edges[i + 1]]``.
+
+        Returns
+        -------
+        dict
+            ``loss`` and ``accuracy``, means over the epoch so far: scalar arrays that may still be
+            being computed.
+        """
+        if self._state is None:
+            self._state = tuple([v.value for v in some] for some in self._variables())
+        for start, stop in itertools.pairwise(edges):
+            batch = x[start:stop], y[start:stop], sample_weight[start:stop]
+            logs, self._state = self._step(self._state, batch)
+        return logs
+
+    def end_epoch(self):
+        """Let the network's variables be what was learnt."""
+        if self._state is not None:
+            for variables, values in zip(self._variables(), self._state, strict=True):
+                _assign(variables, values)
+            self._state = None
+
+    def average_statistics(self, x, edges, number):
+        """Join the batches to the averages of batch normalisation, ``number`` batches old."""
+        variables = self._network.variables
+        values = [variable.value for variable in variables]
+        for start, stop in itertools.pairwise(edges):
+            values = self._average(values, np.float32(number), x[start:stop])
+            number += 1
+        _assign(variables, values)
+
+    def _variables(self):
+        """What a step takes and gives, in the order that Keras' ``train_step`` asks for."""
+        network = self._network
+        return (
+            network.trainable_variables,
+            network.non_trainable_variables,
+            network.optimizer.variables,
+            network.metrics_variables,
+        )
+
+    def _averaged(self, values, number, x):
+        variables = self._network.variables
+        state = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=state) as scope, _averaging(self._network, number):
+            self._network.call_learnt(x)
+            return [scope.get_current_value(variable) for variable in variables]
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _jax_function(network, n_rows, training):
+    import jax
+
+    @jax.jit
+    def run(trainable, fixed, batch):
+        return network.stateless_call(trainable, fixed, batch, training=training)[0]
+
+    def function(batch):
+        variables = network.trainable_variables, network.non_trainable_variables
+        return np.asarray(run(*([v.value for v in some] for some in variables), batch))
+
+    return function
 
 
 class _TensorFlowSteps:
@@ -146,6 +250,9 @@ class _TensorFlowSteps:
         self._correct += float(correct)
         self._n += len(y)
         return {"loss": self._loss / self._n, "accuracy": self._correct / self._n}
+
+    def end_epoch(self):
+        """Let the network's variables be what was learnt."""
 
     def average_statistics(self, x, edges, number):
         """Join the batches to the averages of batch normalisation, ``number`` batches old."""
@@ -257,3 +364,7 @@ def _one_pass_adam():
             self.iterations.assign_add(1)
 
     return Adam
+
+
+_STEPS = {"tensorflow": _TensorFlowSteps, "jax": _JaxSteps}
+_FUNCTIONS = {"tensorflow": _tensorflow_function, "jax": _jax_function}

@@ -153,6 +153,7 @@ class TrainingNetwork(keras.Model):
                 some = np.concatenate(batches)
                 logs = self.steps.train(taken, y[some], sample_weight[some], _edges(batches))
                 callbacks.on_train_batch_end(number + len(batches) - 1, logs)
+            self.steps.end_epoch()
             if validation_data is not None:
                 logs = {**logs, **self._validate(*validation_data)}
             callbacks.on_epoch_end(epoch, logs)

@@ -265,7 +265,9 @@ def build_head(n_features, n_classes, dense_units, dropout):
     x = keras.layers.Dense(dense_units, use_bias=False, name="dense")(x)
     x = _batch_norm("dense_bn")(x)
     x = keras.layers.ReLU(name="dense_relu")(x)
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    # Without a seed, Keras' dropout draws from PyTorch's global generator there. Which seed it is
+    # does not matter: every epoch sets its own.
+    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(x)
     x = keras.layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(
         x
     )
