@@ -174,6 +174,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     @with_callbacks
     def _fit(self, X, y, sample_weight, groups):
         checks.check_parameters(self)
+
+        from . import keras_callbacks, training
+
+        callbacks = keras_callbacks.copied(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
@@ -189,8 +193,6 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         split_seed = int(random_state.randint(2**31))
         training_rows, validation_rows = self._split(y, sample_weight, groups, split_seed)
 
-        from . import training
-
         stages = self._stages()
         task = FitTask(self, sum(stage.epochs for stage in stages), *given)
         self._start(X, random_state)
@@ -199,8 +201,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
         self._parts, self.history_ = training.fit(
-            self._parts, stages, train, validation, self._options(), task
+            self._parts, stages, train, validation, self._options(), callbacks, task
         )
+        keras_callbacks.release(callbacks)
+        self.callbacks_ = callbacks
         self.n_iter_ = len(self.history_["loss"])
         task.end()
         return self

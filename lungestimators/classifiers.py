@@ -49,6 +49,12 @@ _SHARED_PARAMETERS = """\
         before anything is trained and names every bad file in one error; ``"skip"`` reads every
         file once beforehand, leaves the bad ones out with one warning and records them in
         ``skipped_``. To predict an unreadable file is always an error.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Keras callbacks, of which ``fit`` takes copies; ``partial_fit`` takes none. Each stage is a
+        training to them, as each call of ``fit`` is in Keras: epochs count from 0, and
+        ``stop_training`` ends the stage. Their model is the part of the network that learns; they
+        may set its weights and its learning rate, but not change which layers learn. Callbacks of
+        scikit-learn are set by ``set_callbacks``.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the images, dropout, augmentation and validation split. The same
         int gives bitwise the same model.
@@ -71,6 +77,8 @@ _SHARED_PARAMETERS = """\
         ``val_accuracy`` of each epoch.
     n_iter_ : int
         Epochs that were run.
+    callbacks_ : list of keras.callbacks.Callback
+        The copies of ``callbacks`` that saw the training, without their model.
     model_ : keras.Model
         Pixels as ``fit`` saw them in, probabilities out; a copy, built when first asked for."""
 
@@ -143,6 +151,7 @@ class CNNClassifier(LungClassifier):
         dense_units=512,
         dropout=0.5,
         on_error="raise",
+        callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -166,6 +175,7 @@ class CNNClassifier(LungClassifier):
         self.dense_units = dense_units
         self.dropout = dropout
         self.on_error = on_error
+        self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 
@@ -233,6 +243,7 @@ class MobileNetClassifier(LungClassifier):
         dense_units=512,
         dropout=0.5,
         on_error="raise",
+        callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -256,6 +267,7 @@ class MobileNetClassifier(LungClassifier):
         self.dense_units = dense_units
         self.dropout = dropout
         self.on_error = on_error
+        self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 
@@ -323,6 +335,7 @@ class DenseNetClassifier(LungClassifier):
         dense_units=512,
         dropout=0.5,
         on_error="raise",
+        callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -346,6 +359,7 @@ class DenseNetClassifier(LungClassifier):
         self.dense_units = dense_units
         self.dropout = dropout
         self.on_error = on_error
+        self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 
@@ -406,6 +420,7 @@ class BackboneClassifier(LungClassifier):
         dense_units=512,
         dropout=0.5,
         on_error="raise",
+        callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -429,6 +444,7 @@ class BackboneClassifier(LungClassifier):
         self.dense_units = dense_units
         self.dropout = dropout
         self.on_error = on_error
+        self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 

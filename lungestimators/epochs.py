@@ -51,6 +51,16 @@ class TrainingNetwork(keras.Model):
             for variable, value in before:
                 variable.assign(value)
 
+    def go_back(self, callbacks):
+        """Take the weights that early stopping would go back to if the training ended now."""
+        for callback in callbacks:
+            if (
+                isinstance(callback, keras.callbacks.EarlyStopping)
+                and callback.restore_best_weights
+                and callback.best_weights is not None
+            ):
+                self.set_weights(callback.best_weights)
+
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
         return [keras.ops.convert_to_numpy(v).copy() for v in self.optimizer.variables]
@@ -118,6 +128,8 @@ class TrainingNetwork(keras.Model):
         batch_size, epochs, initial_epoch : int
         seed : int
         callbacks : list of keras.callbacks.Callback
+            Batches that are handed over at once begin and end as one, as with Keras'
+            ``steps_per_execution``.
         validation_data : tuple of (source, y, sample_weight), optional
         **unused
             What SciKeras passes on besides.
@@ -150,9 +162,12 @@ class TrainingNetwork(keras.Model):
             self.steps.start_epoch()
             calls = _calls(self._n_bytes(), rows, batch_size)
             for batches, number, taken in self._taken(source, calls, views):
+                callbacks.on_train_batch_begin(number)
                 some = np.concatenate(batches)
                 logs = self.steps.train(taken, y[some], sample_weight[some], _edges(batches))
                 callbacks.on_train_batch_end(number + len(batches) - 1, logs)
+                if self.stop_training:
+                    break
             self.steps.end_epoch()
             if validation_data is not None:
                 logs = {**logs, **self._validate(*validation_data)}

@@ -90,7 +90,7 @@ def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tu
     return stages
 
 
-def fit(parts, stages, train, validation, options, task=None):
+def fit(parts, stages, train, validation, options, callbacks=(), task=None):
     """Train ``parts`` through all stages; the learning rate of each falls along a cosine.
 
     Parameters
@@ -100,6 +100,8 @@ def fit(parts, stages, train, validation, options, task=None):
     train : Data
     validation : Data or None
     options : Options
+    callbacks : sequence of keras.callbacks.Callback
+        Each stage is a training to them, as each call of ``fit`` is in Keras.
     task : callbacks.FitTask, optional
         Is told of every epoch, and may end the training.
 
@@ -119,6 +121,7 @@ def fit(parts, stages, train, validation, options, task=None):
             frozen,
             options,
             learning_rate=stage.cosine,
+            callbacks=callbacks,
             task=task,
             earlier_history=history,
         )
@@ -237,6 +240,7 @@ def run_stage(
     learning_rate,
     first_epoch=0,
     optimizer_state=None,
+    callbacks=(),
     task=None,
     earlier_history=None,
 ):
@@ -251,6 +255,7 @@ def run_stage(
         The number of the first epoch.
     optimizer_state : list of ndarray, optional
         Where an earlier call stopped.
+    callbacks : sequence of keras.callbacks.Callback
     task : callbacks.FitTask, optional
         Is told of every epoch, and may end the training.
     earlier_history : dict of list, optional
@@ -276,17 +281,17 @@ def run_stage(
     )
     with reuse.borrow(key, lambda: _build(learning, stage, options)) as network:
         network.restore(learning, optimizer_state)
-        callbacks = [keras.callbacks.LearningRateScheduler(learning_rate)]
+        told = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:
-            callbacks.append(Progress(stage, first_epoch))
-        best = None
+            told.append(Progress(stage, first_epoch))
         if validation is not None:
-            best = keras.callbacks.EarlyStopping(
-                "val_loss", patience=options.n_iter_no_change, restore_best_weights=True
+            told.append(
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=options.n_iter_no_change, restore_best_weights=True
+                )
             )
-            callbacks.append(best)
         history = keras.callbacks.History()
-        callbacks.append(history)
+        told += [*callbacks, history]
 
         def learnt():
             network.settle_batch_norm(plain.images, options.batch_size, options.seed)
@@ -298,14 +303,13 @@ def run_stage(
 
         def learnt_so_far():
             with network.unchanged():
-                if best is not None and best.best_weights is not None:
-                    network.set_weights(best.best_weights)
+                network.go_back(told)
                 after, stage_history = learnt()
             return after, _joined(earlier_history, stage_history)
 
         if task is not None:
-            callbacks.append(Announcer(task, learnt_so_far))
-        engine = BaseWrapper(network, callbacks=callbacks, verbose=0)
+            told.append(Announcer(task, learnt_so_far))
+        engine = BaseWrapper(network, callbacks=told, verbose=0)
         engine.fit(
             np.arange(len(train.y))[:, None],
             train.y,

@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 import joblib
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,8 +34,6 @@ def _save_mobilenet():
     Keras' own initial values take a depthwise kernel for a dense one and fade to nothing in a
     frozen network.
     """
-    import keras
-
     network = keras.applications.MobileNet(
         include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)
     )
@@ -172,6 +171,7 @@ OTHER_VALUES = dict(
     dropout=0.1,
     random_state=1,
     on_error="skip",
+    callbacks=[keras.callbacks.EarlyStopping("loss", mode="max")],
     verbose=1,
     filters=(4, 4),
 )
@@ -197,6 +197,11 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
         with pytest.warns(UserWarning, match="Left out"):
             skipping = clone(base).set_params(on_error="skip").fit(paths, y)
         assert list(skipping.skipped_) == [paths[0]]
+        return
+    if name == "callbacks":  # a clone has copies of them
+        stopping = clone(clone(base).set_params(callbacks=OTHER_VALUES[name]))
+        assert stopping.callbacks[0].monitor == "loss"
+        assert stopping.fit(X, y).n_iter_ == 2
         return
     if name in ("validation_fraction", "n_iter_no_change"):
         # At this learning rate the validation loss does not fall in every epoch.
@@ -260,7 +265,6 @@ def test_the_same_seed_gives_the_same_model_in_a_new_process_and_in_workers(cnn,
 
 
 def test_fit_leaves_global_state_alone(cnn, squares):
-    import keras
     import tensorflow as tf
 
     def draw():
@@ -285,8 +289,6 @@ def test_fit_leaves_global_state_alone(cnn, squares):
 
 
 def test_a_hand_written_keras_loop_reaches_the_same_accuracy(cnn, squares):
-    import keras
-
     X, y = squares
     rng = np.random.default_rng(1)
     X = np.where(rng.random(X.shape) < 0.5, rng.integers(0, 255, X.shape), X).astype(np.uint8)
