@@ -161,16 +161,28 @@ def compare(problem, settings, arguments, out, argv):
         state["rows"].append(evaluate(name, settings[name], problem, arguments))
         if unfinished:
             report.save(unfinished, state)
+    finished = {row["model"]: row for row in state["rows"]}
+    finished = [finished[name] for name in arguments.models]
+    comparison = scores.compared(finished, problem, arguments)
     state["rows"] = rows = [
         scores.summarise(
-            name, settings[name], row["scores"], problem, arguments, state["audit"]["leaked"]
+            row["model"],
+            settings[row["model"]],
+            row["scores"],
+            found,
+            problem,
+            arguments,
+            state["audit"]["leaked"],
         )
-        for name in arguments.models
-        for row in state["rows"]
-        if row["model"] == name
+        for found, row in zip(comparison.models, finished, strict=True)
     ]
-    table = report.markdown_table(report.cells(rows, problem.names))
-    print(f"\n{report.audit_text(state['audit'])}\n\n{table}\n\n{report.notes(rows)}")
+    state["differences"] = dict(
+        conclusion=comparison.conclusion, pairs=comparison.pairs, notes=comparison.notes
+    )
+    table = report.markdown_table(report.cells(rows, problem))
+    differences = report.differences_text(state["differences"])
+    print(f"\n{report.audit_text(state['audit'])}\n\n{table}\n\n{differences}\n")
+    print(report.notes(rows))
     if committed is not None:
         return _compare_with(committed, rows)
     report.write(out, problem, rows, state, description)

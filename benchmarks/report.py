@@ -13,6 +13,7 @@ from lungestimators import ClassDistributionDisplay, SampleImagesDisplay, Traini
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
+from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
 SYNTHETIC = "Synthetic images: the scores say nothing about patients."
@@ -43,27 +44,35 @@ def describe(problem, arguments):
     )
 
 
-def cells(rows, names):
+def cells(rows, problem):
     """Header and lines of the table, as text."""
-    header = ["model", "accuracy", "95 % interval"]
+    unit = "image" if problem.groups is None else "patient"
+    header = ["model", "accuracy", "95 % interval", f"by {unit}"]
     leaks_known = rows[0]["without_leaks"] is not None
-    header += ["without leaks"] * leaks_known + ["balanced", "F1", "AUC"]
-    header += [f"sens. {name}" for name in names]
+    header += ["without leaks"] * leaks_known + ["balanced", "F1", "AUC", "log loss", "Brier"]
+    header += [f"sens. {name}" for name in problem.names]
     header += ["fit s", "ms/image", "parameters", "published"]
     lines = [header]
     for row in rows:
-        low, high = row["interval"]
-        line = [row["title"], f"{row['accuracy']:.3f}", f"{low:.3f} to {high:.3f}"]
+        line = [row["title"], f"{row['accuracy']:.3f}"]
+        line += [
+            f"{low:.3f} to {high:.3f}" for low, high in (row["interval"], row["bootstrap_interval"])
+        ]
         if leaks_known:
             accuracy = row["without_leaks"]["accuracy"]
             line += ["no image" if accuracy is None else f"{accuracy:.3f}"]
-        line += [f"{row[key]:.3f}" for key in ("balanced_accuracy", "f1", "auc")]
+        line += [f"{row[key]:.3f}" for key in ("balanced_accuracy", "f1")]
+        line += [_or_dash(row[key]) for key in ("auc", "log_loss", "brier")]
         line += [f"{value:.2f}" for value in row["sensitivity"]]
         line += [f"{row['fit_seconds']:.1f}", f"{row['predict_milliseconds']:.1f}"]
         line += [f"{row['parameters']:,}"]
         line += ["" if row["published"] is None else f"{row['published']:.3f}"]
         lines.append(line)
     return lines
+
+
+def _or_dash(value):
+    return "-" if value is None else f"{value:.3f}"
 
 
 def markdown_table(lines):
@@ -100,8 +109,16 @@ def _shortcut_cells(found):
     return lines
 
 
+def differences_text(found):
+    """Return which differences were shown, in Markdown, which reads well in a terminal too."""
+    lines = [f"**Differences.** {found['conclusion']}", ""]
+    lines += [f"- {pair['sentence']}" for pair in found["pairs"]]
+    return "\n".join([*lines, "", " ".join(found["notes"])]) if found["pairs"] else lines[0]
+
+
 NOTES = (
-    "balanced: mean of the sensitivities; F1 and AUC: macro (AUC one against the rest); sens.: "
+    "balanced: mean of the sensitivities; F1 and AUC: macro (AUC one against the rest); log loss, "
+    "Brier: of the probabilities, the lower the better; sens.: "
     "share of a class that was recognised; fit s, ms/image: medians over the fits, without the "
     "forward pass of a frozen backbone whose outputs an earlier fold has left in memory; "
     "published: on a test set of 66 images, at chance for reasons given in "
@@ -135,6 +152,9 @@ def figures(problem, rows):
         "Confusion matrices, by true class",
     )
     drawn["roc.png"] = (_roc(problem, rows), "ROC curves, predictions of all folds pooled")
+    if len(problem.names) == 2:
+        caption = "Calibration: how often images of a predicted probability are of the class"
+        drawn["calibration.png"] = (_calibration(problem, rows), caption)
     return drawn
 
 
@@ -213,15 +233,29 @@ def _roc(problem, rows):
     return figure
 
 
+def _calibration(problem, rows):
+    figure, ax = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+    for row in rows:
+        truth, probabilities = _out_of_fold(row, problem)
+        CalibrationDisplay.from_predictions(
+            truth, probabilities[:, 1], n_bins=5, name=row["title"], ax=ax
+        )
+    ax.set_xlabel(f"predicted probability of {problem.names[1]}")
+    ax.set_ylabel(f"share of {problem.names[1]}")
+    ax.legend(fontsize="x-small", loc="upper left")
+    return figure
+
+
 def write(out, problem, rows, state, description):
     """Write Markdown, figures and the HTML page."""
-    lines = cells(rows, problem.names)
+    lines = cells(rows, problem)
     table = markdown_table(lines)
     parts = [
         f"```\n{state['command']}\n```",
         description,
         audit_text(state["audit"]),
         table,
+        differences_text(state["differences"]),
         notes(rows),
     ]
     text = "\n\n".join(parts) + "\n"
@@ -257,6 +291,16 @@ def _audit(found):
     return (
         f"<h2>Audit</h2><p><b>{html.escape(found['conclusion'])}</b></p><ul>{checks}</ul>"
         f"{table}<h2>Comparison</h2>"
+    )
+
+
+def _differences(found):
+    """Which differences were shown, as HTML."""
+    sentences = "".join(f"<li>{html.escape(pair['sentence'])}</li>" for pair in found["pairs"])
+    notes = html.escape(" ".join(found["notes"]))
+    return (
+        f"<h2>Differences</h2><p><b>{html.escape(found['conclusion'])}</b></p>"
+        f'<ul>{sentences}</ul><p class="notes">{notes}</p>'
     )
 
 
@@ -303,6 +347,7 @@ def _page(problem, lines, notes, pictures, state, description):
 {_audit(state["audit"])}
 {_html_table(lines)}
 <p class="notes">{html.escape(notes)}</p>
+{_differences(state["differences"])}
 {shown}
 <h2>How it was made</h2>
 <pre>{html.escape(state["command"])}</pre>

@@ -1,13 +1,14 @@
-"""One fit on one fold, and what is said of a model over all of them."""
+"""One fit on one fold; all models compared by what they said."""
 
 import time
 from typing import NamedTuple
 
 import numpy as np
 from models import PUBLISHED, TITLES, build
-from scipy import stats
-from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
+from sklearn.metrics import f1_score, recall_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from lungestimators import compare_predictions
 
 
 class Fit(NamedTuple):
@@ -41,22 +42,21 @@ def splits_of(problem, folds, seed):
 
 
 def run(fit, X, y):
-    """Train and score; return plain data."""
+    """Train and predict; return plain data."""
     model = build(fit.model, fit.settings, fit.quick, fit.seed)
     start = time.perf_counter()
     model.fit(X[fit.train], y[fit.train])
     fitted = time.perf_counter()
     probabilities = model.predict_proba(X[fit.test])
     done = time.perf_counter()
+    probabilities = shortened(probabilities)
     truth, said = y[fit.test], probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
     return dict(
         seed=fit.seed,
         n_test=len(fit.test),
         accuracy=float((said == truth).mean()),
-        balanced_accuracy=float(balanced_accuracy_score(truth, said)),
         f1=float(f1_score(truth, said, average="macro", zero_division=0)),
-        auc=auc(truth, probabilities),
         sensitivity=recall_score(
             truth, said, labels=classes, average=None, zero_division=0
         ).tolist(),
@@ -65,15 +65,32 @@ def run(fit, X, y):
         parameters=n_parameters(model) if fit.count_parameters else None,
         history=getattr(model, "history_", None),
         rows=fit.test.tolist(),
-        probabilities=np.round(probabilities, 5).tolist(),
+        probabilities=probabilities.tolist(),
     )
 
 
-def auc(y, probabilities):
-    """Area under the ROC curve; macro one-vs-rest for more than two classes."""
-    if probabilities.shape[1] == 2:
-        return float(roc_auc_score(y, probabilities[:, 1]))
-    return float(roc_auc_score(y, probabilities, multi_class="ovr"))
+def shortened(probabilities):
+    """Five significant digits: small ones stay what they are, as a log loss needs."""
+    return np.array([[float(f"{p:.5g}") for p in row] for row in probabilities])
+
+
+def compared(finished, problem, arguments):
+    """Compare all models by what they said; return the library's ModelComparison.
+
+    ``finished`` holds the name and the scores of each model.
+    """
+    seeds = range(arguments.seed, arguments.seed + arguments.repeats)
+    splits = [split for seed in seeds for split in splits_of(problem, arguments.folds, seed)]
+    predictions = {}
+    for row in finished:
+        said = [np.array(score["probabilities"]) for score in row["scores"]]
+        seconds = [score["fit_seconds"] for score in row["scores"]]
+        labels = [probabilities.argmax(axis=1) for probabilities in said]
+        title = TITLES.get(row["model"], row["model"])
+        predictions[title] = list(zip(labels, said, seconds, strict=True))
+    return compare_predictions(
+        problem.y, predictions, splits, problem.groups, random_state=arguments.seed
+    )
 
 
 def n_parameters(model):
@@ -86,34 +103,34 @@ def n_parameters(model):
     return 0
 
 
-def summarise(name, settings, scores, problem, arguments, leaked):
-    """One row of the table: means over the fits, and the interval of the accuracy.
+def summarise(name, settings, scores, found, problem, arguments, leaked):
+    """One row of the table.
 
-    ``leaked`` are tested rows that repeat one that is learnt from; None without a given split.
+    ``found`` is the model's row in the comparison; ``leaked`` are tested rows that repeat one that
+    is learnt from, None without a given split.
     """
-    accuracy = np.array([score["accuracy"] for score in scores])
-    low, high = interval(accuracy, scores[0]["n_test"], len(problem.y), problem.split)
-
-    def mean(quantity):
-        return float(np.mean([score[quantity] for score in scores]))
-
     model = build(name, settings, arguments.quick, arguments.seed)
     return dict(
         model=name,
-        title=TITLES.get(name, name),
+        title=found["model"],
         parameters_set={k: str(v) for k, v in model.get_params(deep=False).items()},
-        accuracy=float(accuracy.mean()),
-        interval=[low, high],
+        accuracy=found["accuracy"],
+        interval=[found["low"], found["high"]],
+        bootstrap_interval=[found["bootstrap_low"], found["bootstrap_high"]],
         without_leaks=None if leaked is None else without(leaked, scores, problem.y),
         by_seed=[
             float(np.mean([s["accuracy"] for s in scores if s["seed"] == seed]))
             for seed in dict.fromkeys(s["seed"] for s in scores)
         ],
-        balanced_accuracy=mean("balanced_accuracy"),
-        f1=mean("f1"),
-        auc=mean("auc"),
+        balanced_accuracy=found["balanced_accuracy"],
+        f1=float(np.mean([s["f1"] for s in scores])),
+        auc=found["roc_auc"],
+        auc_interval=[found["roc_auc_low"], found["roc_auc_high"]],
+        log_loss=found["log_loss"],
+        brier=found["brier_score"],
+        calibration_error=found["calibration_error"],
         sensitivity=np.mean([s["sensitivity"] for s in scores], axis=0).tolist(),
-        fit_seconds=float(np.median([s["fit_seconds"] for s in scores])),
+        fit_seconds=found["fit_seconds"],
         predict_milliseconds=float(np.median([s["predict_milliseconds"] for s in scores])),
         parameters=scores[0]["parameters"],
         # Two classes are another problem than the published one.
@@ -129,23 +146,3 @@ def without(leaked, scores, y):
     said = np.array([np.argmax(score["probabilities"], axis=1) for score in scores])
     right = said[:, clean] == y[rows[clean]]
     return dict(accuracy=float(right.mean()) if clean.any() else None, n_test=int(clean.sum()))
-
-
-def interval(accuracy, n_test, n_images, split):
-    """95 % interval of the accuracy.
-
-    One split: Wilson's, on the mean over seeds. Cross-validation: Student's t with the variance
-    corrected for folds that share training images (Nadeau and Bengio, 2003), but not narrower than
-    Wilson's on all images: folds may agree by chance.
-    """
-    tested = n_images if split is None else n_test
-    right = round(float(accuracy.mean()) * tested)
-    wilson = stats.binomtest(right, tested).proportion_ci(method="wilson")
-    if split is not None:
-        return float(wilson.low), float(wilson.high)
-    n = len(accuracy)
-    variance = accuracy.var(ddof=1) * (1 / n + n_test / (n_images - n_test))
-    half = stats.t.ppf(0.975, n - 1) * np.sqrt(variance)
-    low = min(accuracy.mean() - half, wilson.low)
-    high = max(accuracy.mean() + half, wilson.high)
-    return max(0.0, float(low)), min(1.0, float(high))

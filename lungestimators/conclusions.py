@@ -51,6 +51,17 @@ def one_test_set(splits):
     return all(np.array_equal(test, splits[0][1]) for _, test in splits)
 
 
+def splits_that_share_patients(splits, groups):
+    """Numbers of the splits that train on a patient and test the same one."""
+    if groups is None:
+        return []
+    return [
+        number
+        for number, (train, test) in enumerate(splits)
+        if np.isin(groups[test], groups[train]).any()
+    ]
+
+
 def conclude(study, rng):
     """Return the ModelComparison of a study; ``rng`` is NumPy's Generator, for the bootstrap."""
     if study.test == "auto":
@@ -184,7 +195,7 @@ def _pair(study, first, second, drawn, rng):
         if np.isinf(found.statistic):  # no variance between folds, yet a difference
             pair["test"] = test = "bootstrap"
         else:
-            pair["low"], pair["high"] = float(found.low), float(found.high)
+            pair["low"], pair["high"] = max(-1.0, float(found.low)), min(1.0, float(found.high))
             pair["pvalue"] = float(found.pvalue)
     elif test == "wilcoxon":
         pair["pvalue"] = statistics.wilcoxon_test(differences)
@@ -254,6 +265,12 @@ def _notes(study, models, pairs):
         f"By {unit}: bootstrap of {n_units} {unit}s, of predictions as they are. It does not say "
         "what another training would change."
     )
+    shared = splits_that_share_patients(study.splits, study.groups)
+    if shared:
+        notes.append(
+            f"In {len(shared)} of {n_splits} splits patients are on both sides: all scores are "
+            "too good."
+        )
     if study.test == "mcnemar" and study.groups is not None:
         notes.append("Whole patients are exchanged between the models, in place of images.")
     if study.test in ("corrected_t", "wilcoxon") and n_splits < _FEW_FOLDS:

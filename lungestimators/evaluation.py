@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .comparison import NAMES
-from .conclusions import TESTS, Study, conclude, one_test_set
+from .conclusions import TESTS, Study, conclude, one_test_set, splits_that_share_patients
 from .quality import Fold
 
 
@@ -136,7 +136,13 @@ def compare_models(
     y, _ = _check_y(y)
     groups = _check_groups(y, groups)
     rng = check_random_state(random_state)
-    splits = _check_splits(_splits(cv, n_repeats, X, y, groups, rng), y, groups)
+    splits = _check_splits(_splits(cv, n_repeats, X, y, groups, rng), y)
+    shared = splits_that_share_patients(splits, groups)
+    if shared:
+        raise ValueError(
+            f"split {shared[0]} has images of one patient on both sides: let cv be an integer, or "
+            "a splitter that keeps groups together, as StratifiedGroupKFold does"
+        )
     _check_scoring(scoring, test, splits, y)
     lacking = [name for name, each in estimators.items() if not hasattr(each, "predict_proba")]
     if scoring == "roc_auc" and lacking:
@@ -184,7 +190,7 @@ def compare_predictions(
         Rows, the same for all models. Several splits with the same test rows are one set of test
         images that was predicted several times, by networks of several seeds for instance.
     groups : array-like of shape (n_samples,), default=None
-        Patient of each image.
+        Patient of each image. That a split has one on both sides is said in the notes.
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}, default="accuracy"
         As in :func:`compare_models`.
     test : {"auto", "corrected_t", "wilcoxon", "mcnemar"}, default="auto"
@@ -213,7 +219,7 @@ def compare_predictions(
     """
     y, classes = _check_y(y)
     groups = _check_groups(y, groups)
-    splits = _check_splits(splits, y, groups)
+    splits = _check_splits(splits, y)
     _check_scoring(scoring, test, splits, y)
     truth = np.searchsorted(classes, y)
     folds = {
@@ -295,7 +301,7 @@ def _splits(cv, n_repeats, X, y, groups, rng):
     ]
 
 
-def _check_splits(splits, y, groups):
+def _check_splits(splits, y):
     """Return the splits as arrays of rows."""
     checked = []
     for number, (train, test) in enumerate(splits):
@@ -305,11 +311,6 @@ def _check_splits(splits, y, groups):
                 raise ValueError(f"split {number} has no {part} images")
         if np.isin(test, train).any():
             raise ValueError(f"split {number} tests images that it trains on")
-        if groups is not None and np.isin(groups[test], groups[train]).any():
-            raise ValueError(
-                f"split {number} has images of one patient on both sides: let cv be an integer, or "
-                "a splitter that keeps groups together, as StratifiedGroupKFold does"
-            )
         if len(np.unique(y[train])) < 2:
             raise ValueError(f"the training images of split {number} are of one class only")
         checked.append((train, test))

@@ -1,5 +1,6 @@
 """The comparison script, as a user calls it."""
 
+import html
 import importlib
 import json
 import sys
@@ -115,7 +116,15 @@ def test_it_prints_a_table_and_writes_results_figures_and_a_page(compare, folder
     assert majority["balanced_accuracy"] == pytest.approx(1 / 3)
     assert thumbnails["accuracy"] == 1  # the classes differ by brightness
     assert thumbnails["parameters"] == 3 * 256 + 3
-    assert "compare.py --data" in (out / "results.md").read_text()
+    text = (out / "results.md").read_text()
+    assert "compare.py --data" in text
+    (pair,) = [p for p in state["differences"]["pairs"] if p["second"] == "majority class"][-1:]
+    assert pair["first"] == "logistic regression, 16x16"
+    for shown in (printed, text, (out / "report.html").read_text()):
+        for sentence in (state["differences"]["conclusion"], pair["sentence"]):
+            assert html.unescape(sentence) in html.unescape(shown)
+    assert 0 < thumbnails["log_loss"] < majority["log_loss"] == pytest.approx(np.log(3))
+    assert majority["brier"] == pytest.approx(2 / 3)
     page = (out / "report.html").read_text()
     drawn = {path.name for path in (out / "figures").iterdir()}
     assert drawn == {
@@ -196,7 +205,9 @@ def test_folds_keep_a_patient_together_where_names_say_who_it_is(compare, capsys
                 )
     argv = ["--data", tmp_path / "lungs", "--models", "Majority", "--folds", "2"]
     assert compare.main([str(argument) for argument in [*argv, "--out", tmp_path / "out"]]) == 0
-    assert "2-fold stratified cross-validation by patient (8)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2-fold stratified cross-validation by patient (8)" in printed
+    assert "by patient |" in printed
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     first, second = ({row // 3 for row in fold["rows"]} for fold in results["rows"][0]["scores"])
     assert not first & second
@@ -236,9 +247,12 @@ def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path
     X = (rng.integers(0, 100, (40, 28, 28)) + 100 * y[:, :, None]).astype(np.uint8)
     arrays = dict(train_images=X, train_labels=y, val_images=X[:10], val_labels=y[:10])
     np.savez(tmp_path / "m.npz", **arrays)
-    argv = ["--data", str(tmp_path / "m.npz"), "--models", "Thumbnails"]
+    argv = ["--data", str(tmp_path / "m.npz"), "--models", "Thumbnails", "Majority"]
     assert compare.main([*argv, "--out", str(tmp_path / "out")]) == 0
-    assert "trained on 40, scored on 10" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "trained on 40, scored on 10" in printed
+    assert "p: McNemar's exact test" in printed
+    assert (tmp_path / "out" / "figures" / "calibration.png").exists()
 
 
 def test_two_processes_score_as_one(compare, folder, tmp_path):
@@ -285,29 +299,6 @@ def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
     assert not models._reachable("example.invalid")
     assert time.perf_counter() - start < 5
     answered.set()
-
-
-def test_the_interval_of_one_split_is_wilsons(compare):
-    # Altman et al., Statistics with Confidence, 2000: 81 of 263, Wilson 0.255 to 0.366.
-    interval = sys.modules["scores"].interval
-    low, high = interval(np.array([81 / 263]), 263, 500, split=([], []))
-    assert (round(low, 3), round(high, 3)) == (0.255, 0.366)
-
-
-def test_the_interval_of_folds_is_wider_than_if_they_were_independent(compare):
-    accuracy = np.array([0.80, 0.84, 0.88, 0.92, 0.96])
-    low, high = sys.modules["scores"].interval(accuracy, 20, 100, split=None)
-    # t(0.975, 4 df) = 2.776; variance 0.004 times (1/5 + 20/80).
-    half = 2.7764 * np.sqrt(0.004 * 0.45)
-    assert low == pytest.approx(0.88 - half, rel=1e-4)
-    assert high == pytest.approx(0.88 + half, rel=1e-4)
-
-
-def test_the_interval_of_folds_that_agree_is_not_empty(compare):
-    low, high = sys.modules["scores"].interval(np.full(5, 1.0), 20, 100, split=None)
-    # Wilson's for 100 of 100: 1 / (1 + 1.96**2 / 100).
-    assert low == pytest.approx(1 / (1 + 1.959964**2 / 100), rel=1e-4)
-    assert high == pytest.approx(1)
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
