@@ -241,7 +241,7 @@ def _calibration(problem, rows):
             truth, probabilities[:, 1], n_bins=5, name=row["title"], ax=ax
         )
     ax.set_xlabel(f"predicted probability of {problem.names[1]}")
-    ax.set_ylabel(f"share of {problem.names[1]}")
+    ax.set_ylabel(f"share of images that are {problem.names[1]}")
     ax.legend(fontsize="x-small", loc="upper left")
     return figure
 
