@@ -3,7 +3,7 @@
     python benchmarks/contenders.py WORK CONTENDER FOLDER SETTINGS
 
 Prints one line of JSON: seconds, and what else was measured. Nothing is timed before the frameworks
-are imported and the images are in memory.
+are imported, unless a contender says otherwise, and the images are in memory.
 """
 
 import json
@@ -12,46 +12,31 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import searches
+from shared import (
+    BATCH_SIZE,
+    Clock,
+    compiled,
+    densenet,
+    head_layers,
+    head_of,
+    keras_classifier,
+    load_keras,
+    mend,
+    most_memory,
+    shrunk,
+)
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from lungestimators import (
     BackboneFeatures,
     CNNClassifier,
-    DenseNetClassifier,
     ImageReader,
     MobileNetClassifier,
     clear_feature_cache,
 )
 
-BATCH_SIZE = 16
-
-
-class Clock:
-    """Seconds spent in a ``with`` block."""
-
-    def __enter__(self):
-        self._start = time.perf_counter()
-        return self
-
-    def __exit__(self, *error):
-        self.seconds = time.perf_counter() - self._start
-
-
 # Cross-validation with a frozen DenseNet121
-
-
-def head_of(settings, **changes):
-    """Our classifier; random weights cost what ImageNet's do."""
-    return DenseNetClassifier(
-        weights=None,
-        trainable="head",
-        image_size=settings["size"],
-        blocks=settings["blocks"],
-        epochs=settings["epochs"],
-        random_state=0,
-        **changes,
-    )
 
 
 def forward_keras(X, y, settings):
@@ -166,27 +151,7 @@ def one_fold(clf, X, y, settings):
     return {"seconds": clock.seconds * settings["folds"], "measured": "one fold"}
 
 
-def search_ours(X, y, settings):
-    """An Optuna study over the head, the store being empty at first."""
-    import optuna
-
-    load_keras()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-    def objective(trial):
-        clf = head_of(
-            settings,
-            dense_units=trial.suggest_categorical("dense_units", [128, 256, 512]),
-            dropout=trial.suggest_float("dropout", 0.1, 0.7),
-            learning_rate=trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
-        )
-        return cross_val_score(clf, X, y, cv=3).mean()
-
-    clear_feature_cache()
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0), direction="maximize")
-    with Clock() as clock:
-        study.optimize(objective, n_trials=settings["trials"])
-    return {"seconds": clock.seconds}
+# A search; ours are in searches.py
 
 
 def search_scikeras(X, y, settings):
@@ -352,98 +317,8 @@ def reading_ours(X, y, settings):
     return {"seconds": reading.seconds, "network": network.seconds}
 
 
-# What several need
-
-
-def load_keras():
-    """Import the frameworks: that is not what is compared."""
-    import keras
-
-    keras.Sequential([keras.layers.Dense(1)]).predict(np.ones((1, 1)), verbose=0)
-
-
-def shrunk(X, size):
-    """Images of another size."""
-    return np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in X])
-
-
-def most_memory():
-    """Return the most bytes that were ever resident; Linux only.
-
-    getrusage would include what the process was before it started this program.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
-def densenet(settings):
-    """Keras' own DenseNet with an average at its end."""
-    import keras
-
-    if settings["blocks"] == [6, 12, 24, 16]:
-        build = keras.applications.DenseNet121
-    else:
-        general = sys.modules[keras.applications.DenseNet121.__module__].DenseNet
-
-        def build(**options):
-            return general(settings["blocks"], **options)
-
-    size = settings["size"]
-    return build(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
-
-
-def head_layers(n_classes):
-    """The head that all contenders train."""
-    from keras import layers
-
-    return [
-        layers.BatchNormalization(momentum=0.9, center=False, scale=False),
-        layers.Dense(512, use_bias=False),
-        layers.BatchNormalization(momentum=0.9),
-        layers.ReLU(),
-        layers.Dropout(0.5),
-        layers.Dense(n_classes, activation="softmax"),
-    ]
-
-
-def keras_classifier(settings, n_classes):
-    """A frozen DenseNet under that head, as one writes it by hand."""
-    import keras
-
-    backbone = densenet(settings)
-    backbone.trainable = False
-    inputs = keras.Input(backbone.input_shape[1:])
-    x = backbone(keras.layers.Rescaling(1 / 255)(inputs), training=False)
-    for layer in head_layers(n_classes):
-        x = layer(x)
-    return compiled(keras.Model(inputs, x))
-
-
-def compiled(model):
-    """Compile as all contenders do."""
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def mend(clf):
-    """Give SciKeras' classifier the tags that make cross-validation stratify."""
-    from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-    class Mended(type(clf)):
-        def __sklearn_tags__(self):
-            return Tags(
-                estimator_type="classifier",
-                target_tags=TargetTags(required=True),
-                classifier_tags=ClassifierTags(),
-                input_tags=InputTags(three_d_array=True),
-            )
-
-    clf.__class__ = Mended
-    return clf
-
-
 if __name__ == "__main__":
     work, contender, folder, settings = sys.argv[1:]
     images = np.load(Path(folder) / "images.npz")
-    function = globals()[f"{work}_{contender}"]
+    function = {**vars(searches), **globals()}[f"{work}_{contender}"]
     print(json.dumps(function(images["X"], images["y"], json.loads(settings))))

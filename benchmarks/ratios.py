@@ -9,10 +9,16 @@ WORKS = {
     "search": "20 Optuna trials x 3 folds over head parameters, nothing known at first",
     "top": "An epoch of fine-tuning the last stage of DenseNet121, after the first",
     "cnn": "Five-fold cross-validation, custom CNN, 48 px, 10 epochs",
+    "workers": "Six-fold cross-validation, custom CNN, 64 px, 10 epochs: two processes beside one",
     "predict": "predict_proba of 1000 images, beside model.predict with batches of 16",
     "paths": "Fit and predict on JPEG files of 512 px, MobileNet 0.25 at 128 px",
     "reading": "Reading JPEG files of 512 px at 224 px, beside MobileNet at 224 px",
     "growth": "The cross-validation of the first rows on more images, seconds an image",
+}
+SEARCHES = {
+    "ours": "objective by hand",
+    "searchcv": "OptunaSearchCV",
+    "pruning": "OptunaSearchCV, pruning",
 }
 PEERS = {"scikeras": "SciKeras", "keras": "Keras by hand", "skorch": "skorch"}
 
@@ -69,8 +75,8 @@ def rows(measured):
         spread = (max(runs) - min(runs)) / median(*key)
         found.append(Row(work, what, median(*key), against, theirs, value, asked, most, spread))
 
-    def peers(work, what, name, asked):
-        key = (name, "ours", "seconds")
+    def peers(work, what, name, asked, ours="ours"):
+        key = (name, ours, "seconds")
         for peer, title in PEERS.items():
             theirs = (name, peer, "seconds")
             if theirs in measured:
@@ -88,15 +94,24 @@ def rows(measured):
         for units in (512, 256):
             key = ("cv", "ours", f"warm, {units} units")
             add("cv", f"next trial, {units} units: seconds", key, "", None, median(*key), 1.5, True)
-    if ("search", "ours", "seconds") in measured:
-        forward = median("forward", "keras", "seconds")
-        key = ("search", "ours", "seconds")
-        passes = median(*key) / forward
-        add("search", "forward passes", key, "one bare forward pass", forward, passes, 3, True)
-        peers("search", "ratio", "search", {"scikeras": 150})
+    for contender, title in SEARCHES.items():
+        key = ("search", contender, "seconds")
+        if key in measured:
+            forward = median("forward", "keras", "seconds")
+            passes = median(*key) / forward
+            what = f"{title}: forward passes"
+            add("search", what, key, "one bare forward pass", forward, passes, 3, True)
+            peers("search", f"{title}: ratio", "search", {"scikeras": 150}, contender)
     for work, asked in (("top", {"keras": 5}), ("cnn", {"scikeras": 1.5})):
         if (work, "ours", "seconds") in measured:
             peers(work, "ratio", work, asked)
+    if ("workers", "two", "seconds") in measured:
+        for part, what, asked in (
+            ("seconds", "imports and tracing too: ratio", 1.2),
+            ("again", "called again: ratio", None),
+        ):
+            key, one = ("workers", "two", part), median("workers", "one", part)
+            add("workers", what, key, "one process", one, one / median(*key), asked)
     for name in dict.fromkeys(work for work, *_ in measured if work.startswith("predict ")):
         bare = median(name, "both", "bare")
         for part, what, asked in (("seconds", "cold", 0.97), ("warm", "warm", 50)):

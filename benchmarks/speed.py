@@ -33,7 +33,16 @@ RESULTS = Path(__file__).parent / "results" / "speed"
 DENSENET = dict(blocks=[6, 12, 24, 16], size=224, folds=5, epochs=10, trials=20)
 QUICK = dict(blocks=[1, 1, 1, 1], size=32, folds=2, epochs=1, trials=2, n_images=60)
 
-PACKAGES = ("tensorflow", "keras", "scikit-learn", "scikeras", "optuna", "skorch", "torch")
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "scikit-learn",
+    "scikeras",
+    "optuna",
+    "optuna-integration",
+    "skorch",
+    "torch",
+)
 
 
 def parse(argv):
@@ -83,12 +92,12 @@ class Bench:
         for number in range(runs):
             self.run_once(work, contender, name or work, number, runs, settings)
 
-    def in_turn(self, *pairs):
+    def in_turn(self, *pairs, **settings):
         """Run several contenders, each (work, contender), in turn: noise meets all alike."""
         runs = 1 if self.arguments.quick else self.arguments.runs
         for number in range(runs):
             for work, contender in pairs:
-                self.run_once(work, contender, work, number, runs, {})
+                self.run_once(work, contender, work, number, runs, settings)
 
     def run_once(self, work, contender, name, number, runs, settings):
         """Run a contender in a process of its own."""
@@ -123,13 +132,16 @@ def measure(bench):
         else:
             print("skorch and torchvision are not installed (pip install -e '.[bench]'): left out")
     if "search" in works:
-        bench.run("search", "ours")
+        bench.in_turn(*(("search", contender) for contender in ratios.SEARCHES))
         bench.run("search", "scikeras", runs=slow)
     if "top" in works:
         bench.run("top", "ours")
         bench.run("top", "keras")
     if "cnn" in works:
         bench.in_turn(("cnn", "ours"), ("cnn", "scikeras"))
+    if "workers" in works:
+        folds = 2 if bench.arguments.quick else 6
+        bench.in_turn(("workers", "one"), ("workers", "two"), folds=folds)
     if "predict" in works:
         n_images = 60 if bench.arguments.quick else 1000
         for network, size in (("DenseNet121", bench.settings["size"]), ("MobileNet 0.25", 128)):

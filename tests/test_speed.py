@@ -57,6 +57,34 @@ def test_medians_become_ratios_beside_what_was_asked(ratios, measured):
     assert rows["reading", "ratio"].value == 4
 
 
+def test_every_way_to_search_has_its_own_rows(ratios, measured):
+    for contender, seconds in (("ours", 30.0), ("searchcv", 34.0), ("pruning", 20.0)):
+        measured["search", contender, "seconds"] = [seconds]
+    measured["search", "scikeras", "seconds"] = [4800.0]
+    measured["search", "scikeras", "measured"] = ["one fold"]
+    rows = {row.what: row for row in ratios.rows(measured) if row.work == "search"}
+    assert len(rows) == 6
+    by_optuna = rows["OptunaSearchCV: forward passes"]
+    assert by_optuna.value == 34 / 11 and not by_optuna.reached()
+    assert rows["objective by hand: forward passes"].reached()
+    assert rows["OptunaSearchCV, pruning: ratio"].value == 240
+    assert rows["objective by hand: ratio"].reached()
+    assert not rows["OptunaSearchCV: ratio"].reached()
+
+
+def test_two_processes_are_compared_with_one(ratios):
+    measured = {
+        ("workers", "one", "seconds"): [60.0],
+        ("workers", "one", "again"): [56.0],
+        ("workers", "two", "seconds"): [40.0],
+        ("workers", "two", "again"): [32.0],
+    }
+    whole, again = ratios.rows(measured)
+    assert (whole.ours, whole.theirs, whole.value) == (40, 60, 1.5)
+    assert whole.reached() and again.asked is None
+    assert again.value == 1.75
+
+
 def test_the_table_marks_what_was_missed(ratios, measured):
     lines = ratios.table(ratios.rows(measured)).splitlines()
     assert len({line.count("|") for line in lines}) == 1
