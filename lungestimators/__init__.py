@@ -18,6 +18,8 @@ _MODULES = {
     "CLAHE": "transformers",
     "ImageReader": "transformers",
     "ImageReadError": "files",
+    "OptunaSearch": "tuning",
+    "search_space": "tuning",
     "audit_images": "audit",
     "compare_models": "evaluation",
     "compare_predictions": "evaluation",

@@ -124,8 +124,8 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
         pause = shortest
         if _chain_of(trial, _chains(study.get_trials(deepcopy=False))[:n_trials]) is None:
             _lose(study, trial, {SURPLUS: True})
-        else:
-            _run(study, trial, objective, on_trial_end)
+        elif _run(study, trial, objective, on_trial_end):
+            return
 
 
 def settled_trials(study):
@@ -146,8 +146,8 @@ def settled_trials(study):
 
 
 def _run(study, trial, objective, on_trial_end):
-    """Run one trial and tell the study."""
-    fault, value, state = None, None, TrialState.FAIL
+    """Run one trial and tell the study; return whether the sampler says it was the last."""
+    fault, value, state, is_last = None, None, TrialState.FAIL, False
     try:
         with heartbeat(trial):
             try:
@@ -163,9 +163,9 @@ def _run(study, trial, objective, on_trial_end):
                 value = None
                 trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}")
                 fault = error if isinstance(error, SearchError) else None
-            told = study.tell(trial, value, state, skip_if_finished=True)
+            told, is_last = _tell(study, trial, value, state)
     except UpdateFinishedTrialError:  # this process was taken for dead, and another has the trial
-        return
+        return False
     except (KeyboardInterrupt, SystemExit):
         _lose(study, trial, {LOST: INTERRUPTED})
         raise
@@ -173,6 +173,24 @@ def _run(study, trial, objective, on_trial_end):
         on_trial_end(study, told)
     if fault is not None:
         raise fault
+    return is_last
+
+
+def _tell(study, trial, value, state):
+    """Tell the study, and return the finished trial and whether the sampler says it was the last.
+
+    One that has tried everything, such as `optuna.samplers.GridSampler`, says so by `Study.stop`,
+    which Optuna allows in its own loop alone: it raises, and the trial is finished nevertheless.
+    """
+    try:
+        return study.tell(trial, value, state, skip_if_finished=True), False
+    except UpdateFinishedTrialError:
+        raise
+    except RuntimeError:
+        told = next(t for t in study.get_trials(deepcopy=False) if t.number == trial.number)
+        if not told.state.is_finished():
+            raise
+        return told, True
 
 
 def _take_up(study, chains, n_trials):

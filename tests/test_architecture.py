@@ -97,6 +97,23 @@ MAY_IMPORT = {
     "store": set(),
     "reuse": set(),
     "networks": set(),
+    "tuning": {
+        "delegation",
+        "identity",
+        "objective",
+        "results",
+        "sampling",
+        "spaces",
+        "studies",
+        "workers",
+    },
+    "workers": {"objective", "studies"},
+    "objective": {"base", "spaces", "studies"},
+    "results": {"objective", "spaces"},
+    "identity": {"spaces"},
+    "sampling": {"objective"},
+    "spaces": {"base"},
+    "delegation": set(),
 }
 
 

@@ -24,10 +24,12 @@ from lungestimators import (
     files,
     folders,
     plotting,
+    spaces,
     store,
     synthetic,
     tables,
     transformers,
+    tuning,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -72,10 +74,12 @@ def test_every_method_documents_its_arguments(method):
         files,
         folders,
         plotting,
+        spaces,
         store,
         synthetic,
         tables,
         transformers,
+        tuning,
     ],
     ids=lambda m: m.__name__,
 )

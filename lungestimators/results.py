@@ -1,0 +1,69 @@
+"""The trials of a search as scikit-learn's searches show theirs."""
+
+import numpy as np
+from optuna.trial import TrialState
+from scipy.stats import rankdata
+
+from . import spaces
+from .objective import FOLDS
+
+
+def tabulate(trials, space, n_splits):
+    """Return ``cv_results_``.
+
+    Parameters
+    ----------
+    trials : list of optuna.trial.FrozenTrial
+        Finished ones.
+    space : dict of str to optuna.distributions.BaseDistribution
+    n_splits : int
+
+    Returns
+    -------
+    dict of str to list, ndarray or numpy.ma.MaskedArray
+        A row a trial. Folds that were not run to their end are NaN, and so is every mean over the
+        folds of a trial that was pruned or failed.
+    """
+    folds = [trial.user_attrs.get(FOLDS, {}) for trial in trials]
+    complete = np.array([trial.state == TrialState.COMPLETE for trial in trials])
+    results = {
+        "number": np.array([trial.number for trial in trials]),
+        "state": np.array([trial.state.name.lower() for trial in trials], dtype=object),
+    }
+
+    def store(name, values, splits):
+        table = np.full((len(trials), n_splits), np.nan)
+        for row, some in zip(table, values, strict=True):
+            row[: len(some)] = some
+        for number in range(n_splits if splits else 0):
+            results[f"split{number}_{name}"] = table[:, number]
+        for statistic in (np.mean, np.std):
+            column = np.array([statistic(row) for row in table])
+            results[f"{statistic.__name__}_{name}"] = np.where(complete, column, np.nan)
+
+    for name in ("fit_time", "score_time"):
+        store(name, [some.get(name, []) for some in folds], splits=False)
+    params = [spaces.decode(trial.params, space) for trial in trials]
+    for name in space:
+        results[f"param_{name}"] = _column([some.get(name, np.ma.masked) for some in params])
+    results["params"] = params
+    results["best_epoch"] = _column([some.get("best_epoch", np.ma.masked) for some in folds])
+    metrics = dict.fromkeys(name for some in folds for name in some.get("test", {}))
+    for name in metrics:
+        store(f"test_{name}", [some.get("test", {}).get(name, []) for some in folds], splits=True)
+        means = results[f"mean_test_{name}"]
+        worst = np.nanmin(means, initial=0) - 1
+        ranks = rankdata(-np.where(np.isnan(means), worst, means), method="min")
+        results[f"rank_test_{name}"] = ranks.astype(np.int32)
+    return results
+
+
+def _column(values):
+    """A masked column: of numbers where all are, else of objects."""
+    kinds = {type(value) for value in values if value is not np.ma.masked}
+    dtype = kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
+    column = np.ma.MaskedArray(np.empty(len(values), dtype=dtype), mask=True)
+    for row, value in enumerate(values):
+        if value is not np.ma.masked:
+            column[row] = value
+    return column

@@ -1,0 +1,170 @@
+"""Search spaces: sensible distributions, and what a trial draws from them."""
+
+from sklearn.pipeline import Pipeline
+
+from .base import LungClassifier
+
+_PRIMITIVE = (type(None), bool, int, float, str)
+
+
+def search_space(estimator):
+    """Return sensible Optuna distributions for a classifier.
+
+    They lie around the estimator's own values. What would change the work done by frozen layers
+    (``image_size``, the backbone, its width, views of augmented images) is left as it is, so that
+    every image goes through them once for all trials; so is the cost of one epoch.
+
+    Parameters
+    ----------
+    estimator : LungClassifier or Pipeline
+        A classifier of this package, or a pipeline that ends with one.
+
+    Returns
+    -------
+    dict of str to optuna.distributions.BaseDistribution
+        A parameter and its values: ``epochs`` (half to twice), ``learning_rate`` (a tenth to ten
+        times), ``batch_size`` (half to twice), ``dense_units`` (a quarter to once), ``dropout`` (0
+        to 0.7), ``class_weight`` (none or balanced); ``augment`` where everything learns, and
+        ``fine_tune_epochs`` and ``fine_tune_learning_rate`` where pre-trained layers learn. Names
+        are prefixed by the step's name for a pipeline. Choices are such as every Optuna storage
+        can hold, hence no tuples (``filters``).
+
+    Raises
+    ------
+    TypeError
+        ``estimator`` is no classifier of this package.
+
+    See Also
+    --------
+    OptunaSearch : Takes it by default.
+
+    Examples
+    --------
+    >>> from lungestimators import CNNClassifier, search_space
+    >>> space = search_space(CNNClassifier(epochs=10))
+    >>> space["epochs"]
+    IntDistribution(high=20, log=False, low=5, step=1)
+    >>> sorted(space)
+    ['augment', 'batch_size', 'class_weight', 'dense_units', 'dropout', 'epochs', 'learning_rate']
+    """
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        return {f"{name}__{key}": value for key, value in search_space(last).items()}
+    if not isinstance(estimator, LungClassifier):
+        raise TypeError(
+            f"search_space knows the classifiers of lungestimators, not {estimator!r}: pass a "
+            "space of your own, a dict of parameter name to optuna distribution"
+        )
+
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    def around(value):
+        return IntDistribution(max(1, value // 2), 2 * value)
+
+    def rate(value):
+        return FloatDistribution(value / 10, value * 10, log=True)
+
+    def choices(*values):
+        return CategoricalDistribution(tuple(dict.fromkeys(values)))
+
+    pretrained = estimator.weights is not None
+    # The number of units, the rate of dropout and the size of batches are parts of what is
+    # compiled: few values, so that compiled networks are used again.
+    units, images = estimator.dense_units, estimator.batch_size
+    space = {
+        "learning_rate": rate(estimator.learning_rate),
+        "epochs": around(estimator.epochs),
+        "batch_size": choices(max(1, images // 2), images, 2 * images),
+        "dense_units": choices(max(1, units // 4), max(1, units // 2), units),
+        "dropout": FloatDistribution(0, 0.7, step=0.1),
+    }
+    if not isinstance(estimator.class_weight, dict):
+        space["class_weight"] = choices(None, "balanced")
+    everything = "all" if estimator.trainable == "auto" and not pretrained else estimator.trainable
+    if everything == "all" and isinstance(estimator.augment, bool):
+        space["augment"] = choices(False, True)
+    if pretrained and estimator.trainable in ("top", "all"):
+        space["fine_tune_epochs"] = around(max(1, estimator.fine_tune_epochs))
+        space["fine_tune_learning_rate"] = rate(estimator.fine_tune_learning_rate)
+    return space
+
+
+def check(estimator, space):
+    """Raise unless ``space`` maps parameters of ``estimator`` to Optuna distributions."""
+    from optuna.distributions import BaseDistribution
+
+    if not isinstance(space, dict) or not space:
+        raise TypeError(
+            f"space={space!r} must be a dict of parameter name to optuna distribution, or None"
+        )
+    valid = estimator.get_params()
+    unknown = sorted(map(str, set(space) - set(valid)))
+    if unknown:
+        raise ValueError(
+            f"space names {unknown}, which {type(estimator).__name__} does not have; its "
+            f"parameters are {sorted(valid)}"
+        )
+    for name, distribution in space.items():
+        if not isinstance(distribution, BaseDistribution):
+            raise TypeError(
+                f"space[{name!r}]={distribution!r} must be an optuna distribution, such as "
+                "optuna.distributions.FloatDistribution(0, 1)"
+            )
+
+
+def stored(distribution):
+    """Return the distribution as a storage holds it: choices of other types by their repr."""
+    from optuna.distributions import CategoricalDistribution
+
+    if not isinstance(distribution, CategoricalDistribution):
+        return distribution
+    return CategoricalDistribution([_stored(choice) for choice in distribution.choices])
+
+
+def suggest(trial, space):
+    """Draw a value for every parameter of ``space``.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+    space : dict of str to optuna.distributions.BaseDistribution
+
+    Returns
+    -------
+    dict of str to object
+    """
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    params = {}
+    for name, distribution in space.items():
+        if isinstance(distribution, FloatDistribution | IntDistribution):
+            floating = isinstance(distribution, FloatDistribution)
+            suggest_number = trial.suggest_float if floating else trial.suggest_int
+            params[name] = suggest_number(
+                name,
+                distribution.low,
+                distribution.high,
+                step=distribution.step,
+                log=distribution.log,
+            )
+        else:
+            params[name] = trial.suggest_categorical(name, stored(distribution).choices)
+    return decode(params, space)
+
+
+def decode(params, space):
+    """Return the parameters of a trial as the estimator takes them."""
+    from optuna.distributions import CategoricalDistribution
+
+    decoded = {}
+    for name, value in params.items():
+        distribution = space[name]
+        if isinstance(distribution, CategoricalDistribution):
+            choices = distribution.choices
+            value = choices[[_stored(choice) for choice in choices].index(value)]
+        decoded[name] = value
+    return decoded
+
+
+def _stored(choice):
+    return choice if isinstance(choice, _PRIMITIVE) else repr(choice)

@@ -1,0 +1,152 @@
+"""The trials of a study, in this process or in several."""
+
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import optuna
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+from optuna.trial import TrialState
+from sklearn.base import clone
+
+from . import objective, studies
+
+
+class Job(NamedTuple):
+    """What every worker is told.
+
+    Attributes
+    ----------
+    task : objective.Task
+    study : dict
+        Arguments of :func:`studies.open_study`.
+    n_trials : int
+    timeout : float or None
+    verbose : int
+    """
+
+    task: objective.Task
+    study: dict
+    n_trials: int
+    timeout: float | None
+    verbose: int
+
+
+def count(n_jobs):
+    """Return how many processes there will be.
+
+    One where joblib would start threads, as inside its own workers: trials in threads would wait
+    for each other.
+    """
+    backend, _ = get_active_backend(prefer="processes")
+    return 1 if getattr(backend, "uses_threads", False) else effective_n_jobs(n_jobs)
+
+
+@contextmanager
+def shared(estimator, storage, n_workers):
+    """Give workers a storage and a feature cache in common, where they have none.
+
+    Yields
+    ------
+    estimator : estimator
+        A clone whose ``feature_cache="memory"`` became a directory for the time being.
+    storage : object
+        As given, or a journal in that directory.
+    """
+    if n_workers == 1:
+        yield clone(estimator), storage
+        return
+    if isinstance(storage, optuna.storages.InMemoryStorage):
+        raise ValueError(
+            "storage is in the memory of this process: n_jobs worker processes need None, a path "
+            "or a URL"
+        )
+    with tempfile.TemporaryDirectory(prefix="lungestimators-") as folder:
+        in_memory = dict.fromkeys(feature_caches(estimator), f"{folder}/features")
+        journal = str(Path(folder, "journal.log"))
+        yield clone(estimator).set_params(**in_memory), journal if storage is None else storage
+
+
+def feature_caches(estimator):
+    """Return the names of the parameters that keep features in memory."""
+    return [
+        name
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "feature_cache" and isinstance(value, str) and value == "memory"
+    ]
+
+
+def run(study, job, n_workers):
+    """Run what the study lacks.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        Open in this process.
+    job : Job
+    n_workers : int
+
+    Raises
+    ------
+    studies.SearchError
+        The scorer raised, in whichever process.
+    """
+    if n_workers == 1 or len(studies.settled_trials(study)) >= job.n_trials:
+        _run(study, job)
+        return
+    faults = Parallel(n_jobs=n_workers)(delayed(_work)(job) for _ in range(n_workers))
+    for fault in filter(None, faults):
+        raise fault
+
+
+def _work(job):
+    """Join the study, and return the fault that ended the work, if any."""
+    study = studies.open_study(**job.study)
+    study.sampler.reseed_rng()  # a copy of it is in every worker
+    try:
+        _run(study, job)
+    except studies.SearchError as fault:
+        return fault
+
+
+def _run(study, job):
+    progress = _Progress(study, job.n_trials) if job.verbose else None
+    studies.run_trials(study, job.task, job.n_trials, timeout=job.timeout, on_trial_end=progress)
+
+
+class _Progress:
+    """Prints a line for each trial that this process finishes."""
+
+    def __init__(self, study, n_trials):
+        self._n_trials = n_trials
+        self._start = time.monotonic()
+        self._n_before = len(studies.settled_trials(study))
+
+    def __call__(self, study, trial):
+        trials = studies.settled_trials(study)
+        states = [settled.state for settled in trials]
+        line = f"Trial {trial.number}: {_outcome(trial)}; {len(trials)} of {self._n_trials} done"
+        for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
+            line += f", {states.count(state)} {word}"
+        complete = [settled for settled in trials if settled.state == TrialState.COMPLETE]
+        if complete:
+            best = max(complete, key=lambda settled: settled.value)
+            line += f"; best {best.value:.4f} in trial {best.number}"
+        seconds = (time.monotonic() - self._start) / (len(trials) - self._n_before)
+        print(f"{line}; {_duration(seconds * (self._n_trials - len(trials)))} left", flush=True)
+
+
+def _outcome(trial):
+    if trial.state == TrialState.COMPLETE:
+        return f"{trial.value:.4f}"
+    return trial.user_attrs.get(studies.ERROR, "pruned")
+
+
+def _duration(seconds):
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"

@@ -1,0 +1,357 @@
+"""OptunaSearch as an estimator of scikit-learn: results, resumption, workers, bad input."""
+
+import os
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import NopPruner
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lungestimators import OptunaSearch
+
+SPACE = {"var_smoothing": FloatDistribution(1e-3, 10, log=True)}
+VALUES = [0.01, 0.1, 1.0]
+GRID = {"var_smoothing": CategoricalDistribution(VALUES)}
+
+
+@pytest.fixture(scope="module")
+def iris():
+    """150 flowers in three classes; nobody writes to them."""
+    X, y = load_iris(return_X_y=True)
+    X.flags.writeable = False
+    return X, y
+
+
+def search(**options):
+    """A search of three trials."""
+    return OptunaSearch(
+        options.pop("estimator", GaussianNB()),
+        options.pop("space", SPACE),
+        **{"n_trials": 3, "cv": 3, "random_state": 0, "pruner": NopPruner(), **options},
+    )
+
+
+def grid(**options):
+    """A search of every value in the grid; there are fewer of them than trials asked for."""
+    return search(
+        space=GRID, sampler=optuna.samplers.GridSampler({"var_smoothing": VALUES}), **options
+    )
+
+
+def params_of(study):
+    return [trial.params for trial in study.trials]
+
+
+@parametrize_with_checks(
+    [OptunaSearch(LogisticRegression(), {"C": FloatDistribution(0.1, 1)}, cv=2, n_trials=2)]
+)
+def test_scikit_learn_accepts_the_search(estimator, check):
+    check(estimator)
+
+
+# Results
+
+
+@pytest.mark.parametrize(
+    ("scoring", "refit"),
+    [
+        (None, True),
+        ("neg_log_loss", True),
+        (["accuracy", "neg_log_loss"], "neg_log_loss"),
+        ({"a": "accuracy", "b": get_scorer("neg_brier_score")}, "a"),
+        (lambda clf, X, y: {"a": clf.score(X, y), "b": 1.0}, "a"),
+    ],
+    ids=["default", "name", "list", "dict", "function"],
+)
+def test_the_results_are_those_of_a_grid_search(iris, scoring, refit):
+    found = grid(scoring=scoring, refit=refit).fit(*iris)
+    expected = GridSearchCV(
+        GaussianNB(), {"var_smoothing": VALUES}, cv=3, scoring=scoring, refit=refit
+    )
+    expected.fit(*iris)
+    # The grid is visited in another order.
+    rows = [found.cv_results_["params"].index(params) for params in expected.cv_results_["params"]]
+    for name, column in expected.cv_results_.items():
+        ours = np.ma.asarray(found.cv_results_[name], dtype=object)[rows]
+        if "_time" not in name:
+            np.testing.assert_array_equal(ours, np.ma.asarray(column, dtype=object))
+    assert found.best_score_ == expected.best_score_
+    assert found.score(*iris) == pytest.approx(expected.score(*iris), abs=1e-6)
+    assert found.multimetric_ == expected.multimetric_
+    assert found.n_splits_ == expected.n_splits_
+
+
+def test_the_best_trial_is_fitted_to_all_rows(iris):
+    found = search().fit(*iris)
+    expected = GaussianNB().set_params(**found.best_params_).fit(*iris)
+    np.testing.assert_array_equal(found.predict_proba(iris[0]), expected.predict_proba(iris[0]))
+    assert found.best_score_ == found.study_.best_value
+    assert found.best_params_ == found.study_.best_params
+    assert found.refit_time_ > 0
+
+
+def test_without_refit_there_are_results_and_no_estimator(iris):
+    found = search(refit=False, scoring=["accuracy", "neg_log_loss"]).fit(*iris)
+    assert found.best_score_ == found.cv_results_["mean_test_accuracy"].max()
+    with pytest.raises(AttributeError) as error:
+        found.predict(iris[0])
+    assert "refit=False" in str(error.value.__cause__)
+
+
+def test_folds_that_were_not_run_are_nan(iris):
+    class Second(optuna.pruners.BasePruner):
+        """Prunes every other trial after its first fold."""
+
+        def prune(self, study, trial):
+            return trial.number % 2 == 1
+
+    found = search(pruner=Second(), n_trials=4).fit(*iris).cv_results_
+    assert found["state"].tolist() == ["complete", "pruned", "complete", "pruned"]
+    assert np.isfinite(found["split0_test_score"]).all()
+    np.testing.assert_array_equal(np.isnan(found["split1_test_score"]), [False, True] * 2)
+    np.testing.assert_array_equal(np.isnan(found["mean_test_score"]), [False, True] * 2)
+    assert set(found["rank_test_score"][1::2]) == {3}
+
+
+def test_nested_cross_validation_searches_in_each_fold(iris):
+    X, y = iris
+    folds = KFold(3, shuffle=True, random_state=0)
+    scores = cross_val_score(search(), X, y, cv=folds)
+    for score, (train, test) in zip(scores, folds.split(X), strict=True):
+        assert search().fit(X[train], y[train]).score(X[test], y[test]) == score
+
+
+def test_groups_and_weights_reach_folds_fits_and_scores(iris):
+    X, y = iris
+    groups, weight = np.arange(150) % 7, np.linspace(0.1, 3, 150)
+    expected = GridSearchCV(GaussianNB(), {"var_smoothing": VALUES}, cv=GroupKFold(3))
+    found = grid(cv=GroupKFold(3))
+    expected.fit(X, y, groups=groups, sample_weight=weight)
+    found.fit(X, y, groups=groups, sample_weight=weight)
+    assert found.best_score_ == expected.best_score_
+    with config_context(enable_metadata_routing=True):
+        for some in (found, expected):
+            some.estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+            some.fit(X, y, groups=groups, sample_weight=weight)
+    assert found.best_score_ == expected.best_score_
+    assert found.best_score_ != grid(cv=GroupKFold(3)).fit(X, y, groups=groups).best_score_
+
+
+# Randomness
+
+
+def test_the_same_seed_gives_the_same_study(iris):
+    first, second = (search(n_trials=12).fit(*iris) for _ in range(2))
+    assert params_of(first.study_) == params_of(second.study_)
+    assert first.best_score_ == second.best_score_
+    assert params_of(search(random_state=1).fit(*iris).study_) != params_of(first.study_)[:3]
+
+
+def test_a_study_taken_up_again_goes_on_as_if_it_had_not_been_left(iris, tmp_path):
+    options = dict(storage=tmp_path / "study.log", study_name="a")
+    for n_trials in (5, 12):
+        resumed = search(n_trials=n_trials, **options).fit(*iris)
+    assert params_of(resumed.study_) == params_of(search(n_trials=12).fit(*iris).study_)
+
+
+def test_the_users_sampler_pruner_and_generators_are_left_alone(iris):
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    np.random.seed(0)
+    expected = np.random.rand()
+    np.random.seed(0)
+    first, second = (search(sampler=sampler).fit(*iris).study_ for _ in range(2))
+    assert params_of(first) == params_of(second)
+    search(random_state=None).fit(*iris)
+    assert np.random.rand() == expected
+
+
+# Storages and workers
+
+
+def test_nothing_is_run_when_all_trials_are_there(iris, tmp_path):
+    calls = []
+
+    def count(clf, X, y):
+        calls.append(1)
+        return clf.score(X, y)
+
+    options = dict(storage=f"sqlite:///{tmp_path}/study.db", study_name="a", scoring=count)
+    first = search(**options).fit(*iris)
+    assert len(calls) == 9
+    again = search(**options).fit(*iris)
+    assert len(calls) == 9
+    assert again.best_params_ == first.best_params_
+    np.testing.assert_array_equal(again.predict(iris[0]), first.predict(iris[0]))
+
+
+def test_without_a_name_every_fit_is_a_study_of_its_own(iris, tmp_path):
+    one = search(storage=tmp_path / "study.log")
+    assert len({one.fit(*iris).study_.study_name for _ in range(2)}) == 2
+    assert len(one.study_.trials) == 3
+
+
+def test_two_worker_processes_find_what_one_finds(cnn, squares):
+    X, y = squares
+    options = dict(estimator=cnn, space=None, cv=2, n_trials=4)
+    one = search(**options).fit(X, y)
+    two = search(**options, n_jobs=2).fit(X, y)
+    assert params_of(two.study_) == params_of(one.study_)
+    for name in ("mean_test_score", "best_epoch", "split1_test_score"):
+        np.testing.assert_array_equal(two.cv_results_[name], one.cv_results_[name])
+    np.testing.assert_array_equal(two.predict_proba(X), one.predict_proba(X))
+    assert two.best_estimator_.feature_cache == "memory"
+    assert os.getpid() not in {trial.user_attrs["heartbeat"][1] for trial in two.study_.trials}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (dict(estimator=GaussianNB(priors=[0.2, 0.3, 0.5])), "parameter priors"),
+        (dict(space={"var_smoothing": FloatDistribution(1, 2)}), "space of var_smoothing"),
+        (dict(scoring="accuracy"), "scoring"),
+        (dict(cv=4), "folds"),
+    ],
+)
+def test_a_study_of_something_else_is_refused_and_left_alone(iris, tmp_path, change, named):
+    options = dict(storage=tmp_path / "study.log", study_name="a")
+    first = search(**options).fit(*iris)
+    with pytest.raises(ValueError, match=named):
+        search(**{**options, **change}).fit(*iris)
+    assert len(search(**options).fit(*iris).study_.trials) == len(first.study_.trials)
+
+
+def test_a_study_of_other_data_is_refused(iris, tmp_path):
+    X, y = iris
+    options = dict(storage=tmp_path / "study.log", study_name="a")
+    search(**options).fit(X, y)
+    with pytest.raises(ValueError, match="X is"):
+        search(**options).fit(X + 1, y)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(space={"var": FloatDistribution(0, 1)}), ValueError, r"\['var'\].*'var_smoothing'"),
+        (dict(space={"var_smoothing": [1, 2]}), TypeError, r"space\['var_smoothing'\]"),
+        (dict(space=None), TypeError, "pass a space of your own"),
+        (dict(n_trials=0), ValueError, "n_trials=0"),
+        (dict(n_trials=2.0), TypeError, "n_trials=2.0"),
+        (dict(timeout=0), ValueError, "timeout=0"),
+        (dict(refit=1), TypeError, "refit=1"),
+        (dict(scoring="nothing"), ValueError, "nothing"),
+        (dict(scoring=["accuracy"]), ValueError, r"refit=True must name .* \['accuracy'\]"),
+        (dict(storage="/nowhere/study.log"), OSError, "nowhere"),
+        (dict(storage=optuna.storages.InMemoryStorage(), n_jobs=2), ValueError, "in the memory"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_fitted(iris, options, error, message):
+    class Untouched(GaussianNB):
+        def fit(self, X, y):
+            raise AssertionError("fitted")
+
+    with pytest.raises(error, match=message):
+        search(**{"estimator": Untouched(), **options}).fit(*iris)
+
+
+def test_a_scorer_that_raises_ends_the_search_and_keeps_the_study(iris):
+    calls = []
+
+    def fragile(clf, X, y):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyError("spleen")
+        return clf.score(X, y)
+
+    failing = search(scoring=fragile)
+    with pytest.raises(RuntimeError, match=r"fragile raised KeyError: 'spleen'"):
+        failing.fit(*iris)
+    assert [trial.state.name for trial in failing.study_.trials] == ["COMPLETE", "FAIL"]
+
+
+@pytest.mark.parametrize("returned", [{"a": 1.0}, "high"], ids=["a dict", "a string"])
+def test_a_scorer_that_returns_something_else_is_named(iris, returned):
+    with pytest.raises(RuntimeError, match=r"The scorer .*odd raised"):
+
+        def odd(clf, X, y):
+            return returned
+
+        search(scoring=odd).fit(*iris)
+
+
+def test_some_failing_trials_are_a_warning(iris):
+    space = {"var_smoothing": FloatDistribution(-1, 1)}
+    with pytest.warns(UserWarning, match=r"[1-5] of 6 trials failed .* must be a float"):
+        found = search(space=space, n_trials=6).fit(*iris).cv_results_
+    failed = found["state"] == "fail"
+    assert 0 < failed.sum() < 6
+    np.testing.assert_array_equal(np.isnan(found["mean_test_score"]), failed)
+
+
+def test_all_failing_trials_are_an_error_that_says_why(iris):
+    failing = search(space={"var_smoothing": FloatDistribution(-2, -1)})
+    with pytest.raises(ValueError, match=r"3 of 3 trials failed.* must be a float"):
+        failing.fit(*iris)
+    assert len(failing.study_.trials) == 3
+
+
+def test_a_scorer_that_gives_no_number_fails_its_trials(iris):
+    with pytest.raises(ValueError, match="the scores are not numbers"):
+        search(scoring=make_scorer(lambda y, predicted: np.nan)).fit(*iris)
+
+
+def test_an_interrupted_search_keeps_what_was_finished(iris, tmp_path):
+    calls = []
+
+    def interrupted(clf, X, y):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return clf.score(X, y)
+
+    stopped = search(scoring=interrupted, storage=tmp_path / "study.log", study_name="a")
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(*iris)
+    values = [trial.value for trial in stopped.study_.trials if trial.value is not None]
+    assert len(values) == 2
+    assert stopped.fit(*iris).cv_results_["mean_test_score"].tolist()[:2] == values
+    assert len(calls) == 7 + 3
+
+
+# What is seen
+
+
+def test_progress_is_one_line_a_trial(iris, capsys):
+    search(verbose=1).fit(*iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("Trial 0: 0.")
+    assert "3 of 3 done, 0 pruned, 0 failed; best 0." in lines[2]
+    assert lines[2].endswith("left")
+
+
+def test_a_search_is_silent_and_leaves_optunas_verbosity(iris, capfd):
+    verbosity = optuna.logging.get_verbosity()
+    search().fit(*iris)
+    assert "".join(capfd.readouterr()) == ""
+    assert optuna.logging.get_verbosity() == verbosity
+
+
+def test_clone_keeps_every_parameter():
+    one = search(
+        space={"var_smoothing": IntDistribution(1, 3)}, timeout=5, study_name="a", verbose=1
+    )
+    for name, value in clone(one).get_params(deep=False).items():
+        if name != "estimator":
+            assert type(value) is type(getattr(one, name))
