@@ -259,11 +259,11 @@ def _bury(study, trial, chain):
 
 
 def _lose(study, trial, reason):
-    """Fail a trial for a reason, unless it is finished."""
+    """Fail a trial for a reason, unless it is finished; the sampler is to learn nothing from it."""
     try:
         for key, value in reason.items():
             study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     except UpdateFinishedTrialError:
         pass
 

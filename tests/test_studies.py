@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from lungestimators import heartbeats, studies
+from lungestimators import heartbeats, storages, studies
 from lungestimators.storages import open_storage
 from lungestimators.studies import SearchError, open_study, run_trials, settled_trials
 
@@ -210,6 +210,21 @@ def test_an_interrupted_trial_is_tried_again_when_the_search_goes_on(storage):
     assert [trial.number for trial in settled_trials(study)] == [2, 1]
 
 
+def test_the_last_point_of_a_grid_can_be_tried_again(tmp_path):
+    study = open_study(
+        tmp_path / "journal",
+        "study",
+        direction="maximize",
+        sampler=optuna.samplers.GridSampler({"x": [0.25]}),
+        pruner=optuna.pruners.NopPruner(),
+        description={},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(study, interrupt, 1)
+    run_trials(study, suggest, 1)
+    assert [trial.value for trial in settled_trials(study)] == [0.25]
+
+
 def test_interrupting_does_not_use_up_retries(monkeypatch):
     study = opened()
     for _ in range(studies.RETRIES + 2):
@@ -348,6 +363,16 @@ def test_a_server_that_cannot_be_reached_is_named_without_its_password():
     with pytest.raises(ConnectionError, match=f"me:.*127.0.0.1:{port}/db.*cannot be reached") as e:
         opened(f"postgresql+psycopg://me:secret@127.0.0.1:{port}/db")
     assert "secret" not in str(e.value)
+
+
+def test_a_server_that_does_not_answer_is_given_up(monkeypatch):
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(storages, "SECONDS_TO_CONNECT", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        start = time.monotonic()
+        with pytest.raises(ConnectionError, match=r"cannot be reached: .*timeout"):
+            opened(f"postgresql+psycopg://127.0.0.1:{server.getsockname()[1]}/db")
+    assert time.monotonic() - start < 10
 
 
 def test_a_place_that_does_not_exist_is_named(tmp_path):
