@@ -89,6 +89,41 @@ def test_trials_survive_kills_on_sqlite(kills, tmp_path):
     check(kills, storage, tmp_path / "log", n_trials=20, n_kills=6, seed=2)
 
 
+SEARCH = """
+import sys, time
+from optuna.distributions import FloatDistribution
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from lungestimators import OptunaSearch
+
+class Slow(LogisticRegression):
+    def fit(self, X, y):
+        time.sleep(0.1)
+        return super().fit(X, y)
+
+space = {"C": FloatDistribution(0.01, 1, log=True)}
+options = dict(cv=3, n_trials=12, storage=sys.argv[1], study_name="search", refit=False)
+OptunaSearch(Slow(), space, **options).fit(*load_iris(return_X_y=True))
+"""
+
+
+def test_a_search_survives_kills(kills, tmp_path):
+    storage = str(tmp_path / "journal.log")
+    observer = kills.Observer(storage, "search")
+    kills.work_and_kill(
+        [sys.executable, "-c", SEARCH, storage],
+        observer.n_finished,
+        n_workers=3,
+        n_trials=12,
+        n_kills=4,
+        seed=3,
+        seconds=240,
+    )
+    counts = observer.count()
+    assert counts["complete"] + counts["pruned"] == 12
+    assert (counts["failed"], counts["lost"], counts["doubled"]) == (0, 0, 0)
+
+
 def test_what_is_lost_or_doubled_is_counted(kills, tmp_path):
     observer = kills.Observer(str(tmp_path / "journal.log"), "study")
     study = optuna.create_study(study_name="study", storage=observer._storage)
