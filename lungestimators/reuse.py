@@ -12,6 +12,8 @@ import random
 import threading
 from collections import OrderedDict
 
+from . import devices
+
 MAX_IDLE = 8
 
 _idle = OrderedDict()
@@ -24,15 +26,19 @@ def seeded(seed):
     """Make the initial weights of what is built inside depend on ``seed`` alone.
 
     Keras draws the seed of every initializer and of every random layer that is given none from
-    Python's global generator, which is left as it was found.
+    Python's global generator. Other threads draw from it too, Dask's at every heartbeat: Keras is
+    given one of its own for the while.
     """
+    devices.prepare()
+    from keras.src.random import seed_generator
+
     with _seed_lock:
-        state = random.getstate()
-        random.seed(seed)
+        shared = seed_generator.python_random
+        seed_generator.python_random = random.Random(seed)
         try:
             yield
         finally:
-            random.setstate(state)
+            seed_generator.python_random = shared
 
 
 @contextlib.contextmanager

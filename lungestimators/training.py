@@ -13,7 +13,17 @@ import keras
 import numpy as np
 from scikeras.wrappers import BaseWrapper
 
-from . import augmentation, blueprints, compiled, dropout, extraction, networks, reuse, spill
+from . import (
+    augmentation,
+    blueprints,
+    compiled,
+    devices,
+    dropout,
+    extraction,
+    networks,
+    reuse,
+    spill,
+)
 from .epochs import Announcer, Progress, TrainingNetwork
 
 # Rows of vectors that go through the top of a network at once.
@@ -366,6 +376,7 @@ def check_optimizer(optimizer):
             f"optimizer={optimizer!r} must be the name of a Keras optimizer, such as 'adam'; its "
             "learning rate is the parameter learning_rate"
         )
+    devices.prepare()  # Keras is about to create the first variable
     try:
         _build_optimizer(optimizer)
     except ValueError:

@@ -77,6 +77,7 @@ MAY_IMPORT = {
         "augmentation",
         "blueprints",
         "compiled",
+        "devices",
         "dropout",
         "epochs",
         "extraction",
@@ -95,7 +96,8 @@ MAY_IMPORT = {
     "compiled": set(),
     "dropout": set(),
     "store": set(),
-    "reuse": set(),
+    "reuse": {"devices"},
+    "devices": set(),
     "networks": set(),
     "tuning": {
         "delegation",

@@ -1,0 +1,139 @@
+"""What a worker process of joblib or Dask may use of the machine: cores of its own, one GPU.
+
+A worker's framework starts with as many threads as the main process's, and is confined to its cores
+only then: the number of threads decides how sums are split, and so the last bits of a model.
+
+Frameworks are imported only inside functions.
+"""
+
+import contextlib
+import errno
+import itertools
+import multiprocessing
+import os
+import socket
+import sys
+import threading
+
+_lock = threading.Lock()
+_prepared = False
+_claims = []
+
+
+def prepare():
+    """Settle, once in the life of a process, what the framework may use; before its first use.
+
+    The main process keeps its threads and its cores. TensorFlow takes memory of GPUs as it needs
+    it, unless they are in use already.
+    """
+    global _prepared
+    with _lock:
+        if not _prepared:
+            import keras
+
+            start = {"tensorflow": _start_tensorflow, "jax": _start_jax, "torch": _start_torch}
+            start[keras.config.backend()](_is_worker())
+            _prepared = True
+
+
+def _is_worker():
+    """Whether this process was started by another's joblib, Dask or multiprocessing."""
+    return sys.platform == "linux" and multiprocessing.parent_process() is not None
+
+
+def _start_tensorflow(is_worker):
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    # Raised where the devices are in use: the user has had the choice.
+    with contextlib.suppress(RuntimeError):
+        if is_worker and len(gpus) > 1:
+            gpus = [gpus[_own_gpu(len(gpus))]]
+            tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if is_worker:
+        tf.config.list_logical_devices()  # starts the threads
+        _stay_on_own_cores()
+
+
+def _start_jax(is_worker):
+    if not is_worker:
+        return
+    import jax
+
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    devices = jax.local_devices()  # starts the threads
+    if len(devices) > 1 and devices[0].platform == "gpu":
+        jax.config.update("jax_default_device", devices[_own_gpu(len(devices))])
+    _stay_on_own_cores()
+
+
+def _start_torch(is_worker):
+    """Choose a GPU; PyTorch starts no more threads than OMP_NUM_THREADS says."""
+    import torch
+
+    n_gpus = torch.cuda.device_count()
+    if is_worker and n_gpus > 1:
+        torch.cuda.set_device(_own_gpu(n_gpus))
+
+
+def _own_gpu(n_gpus):
+    """Return the number of the GPU that the fewest workers of this machine have claimed."""
+    # Each worker of dask-cuda sees the GPUs in another order.
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:n_gpus]
+    if len(names) < n_gpus:
+        names = list(range(n_gpus))
+    [own] = _claim("gpu", names, 1)
+    return names.index(own)
+
+
+def _stay_on_own_cores():
+    """Confine this process to as many cores as it is meant to use, other workers to others."""
+    cores = sorted(os.sched_getaffinity(0))
+    n_meant = _cores_meant()
+    if n_meant is None or n_meant >= len(cores):
+        return
+    own = _claim("core", cores, n_meant)
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread), own)
+
+
+def _cores_meant():
+    """Return how many cores joblib or Dask gave this process, None where they said nothing."""
+    try:
+        n_threads = int(os.environ["OMP_NUM_THREADS"])
+    except (KeyError, ValueError):  # one number for each level of nesting is allowed as well
+        return None
+    n_tasks = 1
+    if "distributed" in sys.modules:
+        # Dask says one thread, and means each of the tasks that a worker runs at once.
+        with contextlib.suppress(ValueError):  # no worker of Dask
+            n_tasks = sys.modules["distributed"].get_worker().state.nthreads
+    return max(1, n_threads * n_tasks)
+
+
+def _claim(kind, names, number):
+    """Claim ``number`` of the names, those that the fewest processes hold, for as long as we live.
+
+    A claim is a bound socket, in Linux's name space that has no files: it is seen by the workers
+    of all users, and is gone with its process, however that ends.
+    """
+    # Other containers' claims cannot be seen: begin anywhere, so that not all take the first.
+    start = int.from_bytes(os.urandom(2)) % len(names)
+    own = []
+    for layer in itertools.count():
+        for name in names[start:] + names[:start]:
+            claim = socket.socket(socket.AF_UNIX)
+            try:
+                claim.bind(f"\0lungestimators {kind} {name} {layer}")
+            except OSError as error:
+                claim.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            _claims.append(claim)
+            own.append(name)
+            if len(own) == number:
+                return own
