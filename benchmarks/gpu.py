@@ -35,7 +35,13 @@ from lungestimators import (
 PACKAGES = ("keras", "jax", "torch", "tensorflow", "scikit-learn", "numpy")
 
 FULL = dict(
-    blocks=(6, 12, 24, 16), size=224, n_images=1024, n_small=4096, epochs=3, batches=(32, 64)
+    backbone="DenseNet121",
+    blocks=(6, 12, 24, 16),
+    size=224,
+    n_images=1024,
+    n_small=4096,
+    epochs=3,
+    batches=(32, 64),
 )
 QUICK = dict(
     backbone="MobileNetV3Small",
