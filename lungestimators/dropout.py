@@ -29,15 +29,15 @@ def forward_key(architecture):
 
 
 def training_key(architecture):
-    """Return what heads have in common that ``adjustable`` and ``adjust`` can turn into another.
+    """Return what heads have in common that ``adjust`` can turn into one another.
 
-    On TensorFlow alone. Whatever else runs Keras' own steps, which hold the rate as a constant.
+    On other backends than TensorFlow the rate is part of it: it stays a constant of the network.
     """
     return with_rate(architecture, ANY_RATE) if _on_tensorflow() else architecture
 
 
 def adjustable(head):
-    """Return a head, newly built, as one whose rate can be adjusted; on TensorFlow alone."""
+    """Return a head, newly built, as one whose rate can be adjusted on TensorFlow."""
     if not _on_tensorflow():
         return head
 
