@@ -100,7 +100,20 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
     ------
     SearchError
         As the objective raised it; its trial has failed.
+    ConnectionError
+        If the database fails in between; the trial that was running is tried again another time.
     """
+    try:
+        _run_trials(study, objective, n_trials, timeout, on_trial_end)
+    except StorageInternalError as error:
+        raise ConnectionError(
+            f"the storage of study {study.study_name!r} fails, what was finished before is kept: "
+            f"{error.__cause__ or error}"
+        ) from error
+
+
+def _run_trials(study, objective, n_trials, timeout, on_trial_end):
+    """Take up trials, and wait for those of others, until all are finished or time is up."""
     watch = Watch()
     stop = math.inf if timeout is None else time.monotonic() + timeout
     shortest, longest = SECONDS_BETWEEN_LOOKS

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState
 
 from lungestimators import heartbeats, storages, studies
@@ -282,6 +284,22 @@ def test_a_fault_of_the_search_ends_it_and_keeps_what_was_finished():
     assert states == [TrialState.COMPLETE, TrialState.FAIL]
 
 
+def test_a_database_that_fails_in_between_ends_the_search_and_keeps_the_rest(tmp_path):
+    study = opened(f"sqlite:///{tmp_path / 'study.db'}")
+
+    def break_second(trial):
+        if trial.number == 1:
+            with sqlite3.connect(tmp_path / "study.db") as database:
+                database.execute("ALTER TABLE trial_params RENAME TO away")
+        return suggest(trial)
+
+    with pytest.raises(ConnectionError, match=r"storage of study 'study' fails.*no such table"):
+        run_trials(study, break_second, 3)
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute("ALTER TABLE away RENAME TO trial_params")
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+
+
 def test_a_pruned_trial_counts():
     study = opened()
 
@@ -444,6 +462,15 @@ time.sleep(60)
     changed.join(5)
     assert not changed.is_alive()
     worker.communicate()
+
+
+def test_transactions_on_sqlite_exclude_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(storages, "SECONDS_TO_WAIT_FOR_SQLITE", 0.1)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    one, other = open_storage(url).engine, open_storage(url).engine
+    with one.begin(), pytest.raises(sqlalchemy.exc.OperationalError, match="locked"):
+        other.connect().begin()
+    other.connect().begin()
 
 
 def test_any_storage_of_optuna_is_used_as_it_is(tmp_path):
