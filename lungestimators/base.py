@@ -36,6 +36,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train on images.
 
+        Callbacks of scikit-learn (``set_callbacks``) see one task, and in it one task for each
+        epoch. Where one of them stops an epoch the fit ends, also in the first of two stages, and
+        the estimator is bitwise the ``fitted_estimator`` that it was shown.
+
         Parameters
         ----------
         X : array-like or list of paths
@@ -71,7 +75,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """Train for exactly one epoch, from where the last call stopped.
 
         The learning rate is constant. With ``trainable="top"`` or ``"all"`` and pre-trained
-        weights the first ``epochs`` calls train the head, later ones fine-tune.
+        weights the first ``epochs`` calls train the head, later ones fine-tune. Callbacks of
+        scikit-learn see one task; those of Keras are for ``fit`` only.
 
         Parameters
         ----------

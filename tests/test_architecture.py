@@ -23,7 +23,8 @@ FRAMEWORKS = {
 }
 MAY_IMPORT = {
     "__init__": set(),
-    "classifiers": {"base"},
+    "classifiers": {"base", "parameters"},
+    "parameters": set(),
     "base": {
         "augmentation",
         "blueprints",

@@ -117,7 +117,7 @@ def test_an_observed_fit_is_the_same_where_dropout_comes_before_batch_normalisat
     def build(image_size, channels, weights, filters):
         inputs = keras.Input((image_size, image_size, channels), name="image")
         x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
-        x = keras.layers.Dropout(0.5, name="noise")(x)
+        x = keras.layers.Dropout(0.5, seed=1, name="noise")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name="normalise")(x)
         x = keras.layers.GlobalAveragePooling2D(name="average")(x)
         return keras.Model(inputs, x, name="backbone")
@@ -327,6 +327,11 @@ class Failing(Observer):
         super().__init__()
         self.hook, self.error = hook, error
 
+    def setup(self, estimator, context):
+        super().setup(estimator, context)
+        if self.hook == "setup":
+            raise self.error
+
     def on_fit_task_begin(self, estimator, context):
         if self.hook == "begin":
             raise self.error
@@ -342,7 +347,7 @@ class Failing(Observer):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-@pytest.mark.parametrize("hook", ["begin", "end", "teardown"])
+@pytest.mark.parametrize("hook", ["setup", "begin", "end", "teardown"])
 def test_a_failing_callback_is_torn_down_and_the_estimator_is_as_before(cnn, squares, hook, error):
     X, y = squares
     expected = cnn.fit(X, y).predict_proba(X)
@@ -353,11 +358,8 @@ def test_a_failing_callback_is_torn_down_and_the_estimator_is_as_before(cnn, squ
     assert [event[0] for event in failing.events] == ["setup", "teardown"]
     assert cnn.__dict__ == {**before, "random_state": 1}
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
-    assert_same_model(
-        clone(cnn).set_params(random_state=0).set_callbacks().fit(X, y),
-        clone(cnn).set_params(random_state=0).set_callbacks().fit(X, y),
-        X,
-    )
+    again = clone(cnn).set_params(random_state=0).set_callbacks().fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
 
 
 def test_a_fit_that_fails_tears_its_callbacks_down(cnn, squares, tmp_path):
