@@ -242,12 +242,18 @@ def _conclusion(scoring, models, pairs):
     if all(pair["difference"] == 0 for pair in pairs):
         return f"All models have the same {name}, {score}."
     against = {pair["second"]: pair["shown"] for pair in pairs if pair["first"] == best["model"]}
-    shown = ", ".join(other for other, yes in against.items() if yes)
-    not_shown = ", ".join(other for other, yes in against.items() if not yes)
+    shown = [other for other, yes in against.items() if yes]
+    not_shown = [other for other, yes in against.items() if not yes]
     parts = [f"{best['model']} has the highest {name}, {score}"]
-    parts += [f"that it is better was shown for {shown}"] * bool(shown)
-    parts += [f"no difference was shown from {not_shown}"] * bool(not_shown)
+    if shown:
+        parts.append(f"it was shown to be better than {_listed(shown)}")
+    if not_shown:
+        parts.append(f"no difference was shown from {_listed(not_shown)}")
     return "; ".join(parts) + "."
+
+
+def _listed(names):
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _notes(study, models, pairs):
@@ -274,7 +280,10 @@ def _notes(study, models, pairs):
     if study.test == "mcnemar" and study.groups is not None:
         notes.append("Whole patients are exchanged between the models, in place of images.")
     if study.test in ("corrected_t", "wilcoxon") and n_splits < _FEW_FOLDS:
-        notes.append(f"{n_splits} folds are few: a difference must be large to be shown.")
+        notes.append(
+            f"{n_splits} folds are few: only a large and steady difference can be shown, and one "
+            "that was not shown may well be there."
+        )
     least = 2.0 ** (1 - n_splits) * len(pairs)
     if study.test == "wilcoxon" and least > _LEVEL:
         notes.append(

@@ -75,13 +75,15 @@ def compare_models(
         How often an integer ``cv`` is repeated, with other folds.
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}, default="accuracy"
         What is compared. The others are in the table nevertheless.
-    test : {"auto", "corrected_t", "wilcoxon", "mcnemar"}, default="auto"
+    test : {"auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap"}, default="auto"
         ``"corrected_t"`` is Student's t-test on the folds with the variance corrected for training
         images they share (Nadeau and Bengio, 2003; Bouckaert and Frank, 2004). ``"wilcoxon"`` is
         the signed-rank test on the folds, which takes them for independent: they are not, and its
         p is too small. ``"mcnemar"`` is McNemar's exact test, for one set of test images and
         accuracy; where a patient has several images, whole patients are exchanged between the
-        models. ``"auto"`` is McNemar's test on one set of test images, else the corrected t-test.
+        models. ``"bootstrap"`` asks how often drawing patients again turns a difference round.
+        ``"auto"`` is the corrected t-test on folds; on one set of test images it is McNemar's test,
+        or for another score than accuracy the bootstrap.
     n_jobs : int, default=None
         Fits at once, each in a process, as joblib has it.
     random_state : int, RandomState instance or None, default=None
@@ -193,7 +195,7 @@ def compare_predictions(
         Patient of each image. That a split has one on both sides is said in the notes.
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}, default="accuracy"
         As in :func:`compare_models`.
-    test : {"auto", "corrected_t", "wilcoxon", "mcnemar"}, default="auto"
+    test : {"auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap"}, default="auto"
         As in :func:`compare_models`.
     random_state : int, RandomState instance or None, default=None
         For the bootstrap.

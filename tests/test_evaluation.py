@@ -323,6 +323,25 @@ def test_several_predictions_of_one_test_set_are_one_test_set():
     assert "one set of 20 tested images" in str(found)
 
 
+def test_patients_on_both_sides_of_a_split_are_said_where_it_is_too_late_to_refuse():
+    y = np.tile([0, 1], 10)
+    splits = [(np.arange(10), np.arange(10, 20))]
+    apart, shared = np.arange(20), np.arange(20) % 10
+    said = {"a": [(y[10:],)]}
+    assert "both sides" not in str(compare_predictions(y, said, splits, apart))
+    assert "In 1 of 1 splits patients are on both sides" in str(
+        compare_predictions(y, said, splits, shared)
+    )
+
+
+def test_the_bootstrap_can_be_the_test_of_folds(table):
+    found = compare_models(MODELS, *table, cv=3, test="bootstrap", random_state=0)
+    (pair,) = found.pairs
+    assert (pair["low"], pair["high"]) == (pair["bootstrap_low"], pair["bootstrap_high"])
+    assert pair["low"] > 0
+    assert pair["shown"]
+
+
 def bad_calls(X, y):
     """Name -> (what differs from a good call, what the message says)."""
     groups = np.arange(len(y)) // 2
