@@ -17,6 +17,7 @@ WORKS = {
 }
 SEARCHES = {
     "ours": "objective by hand",
+    "optunasearch": "OptunaSearch",
     "searchcv": "OptunaSearchCV",
     "pruning": "OptunaSearchCV, pruning",
 }

@@ -7,7 +7,7 @@ store is empty at first.
 from shared import Clock, head_of, load_keras, shrunk
 from sklearn.model_selection import cross_val_score
 
-from lungestimators import CNNClassifier, clear_feature_cache
+from lungestimators import CNNClassifier, OptunaSearch, clear_feature_cache
 
 FOLDS = 3
 
@@ -43,6 +43,19 @@ def search_searchcv(X, y, settings):
 def search_pruning(X, y, settings):
     """The same, which runs all folds epoch by epoch and prunes."""
     search = optuna_search_cv(settings, enable_pruning=True, max_iter=settings["epochs"])
+    return searched(lambda: search.fit(X, y).study_)
+
+
+def search_optunasearch(X, y, settings):
+    """Ours, which scores every epoch and prunes."""
+    search = OptunaSearch(
+        head_of(settings),
+        space(),
+        cv=FOLDS,
+        n_trials=settings["trials"],
+        refit=False,
+        random_state=0,
+    )
     return searched(lambda: search.fit(X, y).study_)
 
 

@@ -58,12 +58,14 @@ def test_medians_become_ratios_beside_what_was_asked(ratios, measured):
 
 
 def test_every_way_to_search_has_its_own_rows(ratios, measured):
-    for contender, seconds in (("ours", 30.0), ("searchcv", 34.0), ("pruning", 20.0)):
-        measured["search", contender, "seconds"] = [seconds]
+    seconds = {"ours": 30.0, "optunasearch": 25.0, "searchcv": 34.0, "pruning": 20.0}
+    assert seconds.keys() == ratios.SEARCHES.keys()
+    for contender, taken in seconds.items():
+        measured["search", contender, "seconds"] = [taken]
     measured["search", "scikeras", "seconds"] = [4800.0]
     measured["search", "scikeras", "measured"] = ["one fold"]
     rows = {row.what: row for row in ratios.rows(measured) if row.work == "search"}
-    assert len(rows) == 6
+    assert len(rows) == 8
     by_optuna = rows["OptunaSearchCV: forward passes"]
     assert by_optuna.value == 34 / 11 and not by_optuna.reached()
     assert rows["objective by hand: forward passes"].reached()
