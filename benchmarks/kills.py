@@ -1,6 +1,7 @@
 """Workers of one search are killed at random moments: is every trial there, and once?
 
-python benchmarks/kills.py --storage journal.log postgresql+psycopg://user@host/database
+python benchmarks/kills.py --storage journal.log
+python benchmarks/kills.py --storage postgresql+psycopg://user@host/database
 
 Each worker is a process that runs the same few lines: `OptunaSearch` with a small `CNNClassifier`
 on synthetic images.
@@ -9,6 +10,7 @@ on synthetic images.
 import argparse
 import collections
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -36,17 +38,6 @@ OptunaSearch(
 NOTE = """Workers are killed by SIGKILL and started again at once. Retried: finished trials that are
 a second attempt or a later one. Lost: seen finished during the work, and at its end not there as
 seen. Doubled: finished trials of equal origin or equal parameters."""
-COLUMNS = (
-    "storage",
-    "asked",
-    "complete",
-    "pruned",
-    "failed",
-    "kills",
-    "retried",
-    "lost",
-    "doubled",
-)
 
 
 def work_and_kill(command, n_finished, *, n_workers, n_trials, n_kills, seed, seconds):
@@ -150,38 +141,38 @@ def is_finished(trial):
 def main(argv):
     """Work, kill, count, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--storage", nargs="+", required=True, help="journal files and URLs")
+    parser.add_argument("--storage", required=True, help="a journal file, or a database's URL")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--kills", type=int, default=20)
     arguments = parser.parse_args(argv)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lines = [f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
-    print("\n".join(lines), flush=True)
-    for seed, storage in enumerate(arguments.storage):
-        name = f"kills of {datetime.now():%Y-%m-%d %H:%M:%S}"
-        observer = Observer(storage, name)
-        work_and_kill(
-            [sys.executable, "-c", WORKER, storage, name, str(arguments.trials)],
-            observer.n_finished,
-            n_workers=arguments.workers,
-            n_trials=arguments.trials,
-            n_kills=arguments.kills,
-            seed=seed,
-            seconds=3600,
-        )
-        row = {
-            "storage": storage.split(":")[0] if "://" in storage else "journal file",
-            "asked": arguments.trials,
-            "kills": arguments.kills,
-            **observer.count(),
-        }
-        lines.append(f"| {' | '.join(str(row[column]) for column in COLUMNS)} |")
-        print(lines[-1], flush=True)
+    storage = arguments.storage
+    name = f"kills of {datetime.now():%Y-%m-%d %H:%M:%S}"
+    observer = Observer(storage, name)
+    work_and_kill(
+        [sys.executable, "-c", WORKER, storage, name, str(arguments.trials)],
+        observer.n_finished,
+        n_workers=arguments.workers,
+        n_trials=arguments.trials,
+        n_kills=arguments.kills,
+        seed=0,
+        seconds=3600,
+    )
+    row = {"asked": arguments.trials, "kills": arguments.kills, **observer.count()}
+    table = "\n".join(
+        [
+            f"| {' | '.join(row)} |",
+            "|" + " ---: |" * len(row),
+            f"| {' | '.join(str(count) for count in row.values())} |",
+        ]
+    )
+    print(table)
     RESULTS.mkdir(parents=True, exist_ok=True)
+    kind = re.split(r"\W", storage)[0] if "://" in storage else "journal"
     command = shlex.join(["python", "benchmarks/kills.py", *argv])
-    text = f"```\n{command}\n```\n\n" + "\n".join(lines) + f"\n\n{NOTE}\n"
-    (RESULTS / "results.md").write_text(text, encoding="utf-8")
+    text = f"```\n{command}\n```\n\n{table}\n\n{NOTE}\n"
+    (RESULTS / f"{kind}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
