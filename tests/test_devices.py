@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 from dask.distributed import Client, LocalCluster
 from joblib.externals.loky import get_reusable_executor
+from optuna.distributions import FloatDistribution
+from optuna.pruners import NopPruner
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict, cross_val_score
@@ -23,6 +25,7 @@ from lungestimators import (
     BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
+    OptunaSearch,
     blueprints,
     devices,
     make_chest_xrays,
@@ -122,6 +125,26 @@ def test_workers_share_a_directory_of_features_of_files(backend, chests, tmp_pat
         return cross_val_score(clf, paths, y[:24], cv=2, scoring="neg_log_loss", n_jobs=n_jobs)
 
     np.testing.assert_array_equal(scores(tmp_path / "features", 2), scores(None, None))
+
+
+def test_trials_of_a_search_in_workers_are_those_of_one_process_to_the_bit(backend, squares, cnn):
+    def trials(n_jobs):
+        search = OptunaSearch(
+            cnn,
+            {"learning_rate": FloatDistribution(1e-3, 1e-1, log=True)},
+            cv=2,
+            scoring="neg_log_loss",
+            n_trials=4,  # the default sampler begins with trials that do not depend on others
+            pruner=NopPruner(),
+            n_jobs=n_jobs,
+            random_state=0,
+        ).fit(*squares)
+        names = ["number", "param_learning_rate", "split0_test_score", "split1_test_score"]
+        rows = np.stack([np.asarray(search.cv_results_[name], float) for name in names])
+        return rows[:, rows[0].argsort()], search.predict_proba(squares[0])
+
+    for found, expected in zip(trials(2), trials(None), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_network_does_not_depend_on_what_other_threads_draw():
