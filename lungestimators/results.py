@@ -29,6 +29,7 @@ def tabulate(trials, space, n_splits):
     results = {
         "number": np.array([trial.number for trial in trials]),
         "state": np.array([trial.state.name.lower() for trial in trials], dtype=object),
+        "n_epochs": np.array([some.get("n_epochs", 0) for some in folds]),
     }
 
     def store(name, values, splits):

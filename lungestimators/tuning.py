@@ -81,8 +81,9 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         The epoch that counts; ``None`` where epochs are not looked at.
     cv_results_ : dict of arrays
         As in :class:`sklearn.model_selection.GridSearchCV`, a row a trial, and ``number``,
-        ``state`` ("complete", "pruned" or "fail") and ``best_epoch``. Folds that were not run are
-        NaN, and so are the means of trials that are not complete.
+        ``state`` ("complete", "pruned" or "fail"), ``best_epoch`` and ``n_epochs``, how many were
+        run in all folds. Folds that were not run are NaN, and so are the means of trials that are
+        not complete.
     study_ : optuna.Study
         With every trial, also after an error or an interruption.
     scorer_ : callable or dict of callables
