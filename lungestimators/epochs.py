@@ -41,26 +41,6 @@ class TrainingNetwork(keras.Model):
             }
         )
 
-    @contextlib.contextmanager
-    def unchanged(self):
-        """Put back weights, statistics and seeds when the block ends."""
-        before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in self.variables]
-        try:
-            yield
-        finally:
-            for variable, value in before:
-                variable.assign(value)
-
-    def go_back(self, callbacks):
-        """Take the weights that early stopping would go back to if the training ended now."""
-        for callback in callbacks:
-            if (
-                isinstance(callback, keras.callbacks.EarlyStopping)
-                and callback.restore_best_weights
-                and callback.best_weights is not None
-            ):
-                self.set_weights(callback.best_weights)
-
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
         return [keras.ops.convert_to_numpy(v).copy() for v in self.optimizer.variables]
@@ -208,6 +188,26 @@ class TrainingNetwork(keras.Model):
             "val_loss": float(np.mean(-np.log(right) * sample_weight)),
             "val_accuracy": float(np.mean(probabilities.argmax(axis=1) == y)),
         }
+
+
+@contextlib.contextmanager
+def put_back(variables):
+    """Give variables the values that they have now when the block ends."""
+    before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in variables]
+    try:
+        yield
+    finally:
+        for variable, value in before:
+            variable.assign(value)
+
+
+def best_weights(callbacks):
+    """Return the weights that early stopping would go back to now, or None."""
+    best = None
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights:
+            best = callback.best_weights or best  # the last one prevails
+    return best
 
 
 def _calls(n_bytes, rows, batch_size):

@@ -24,7 +24,7 @@ from . import (
     reuse,
     spill,
 )
-from .epochs import Announcer, Progress, TrainingNetwork
+from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
 
 # Rows of vectors that go through the top of a network at once.
 _RUN_ROWS = 1024
@@ -312,8 +312,12 @@ def run_stage(
             return after, _floats(history.history)
 
         def learnt_so_far():
-            with network.unchanged():
-                network.go_back(told)
+            best = best_weights(told)
+            # Settling moves statistics and draws from seeds, and leaves what is learnt alone.
+            moved = network.non_trainable_variables if best is None else network.variables
+            with put_back(moved):
+                if best is not None:
+                    network.set_weights(best)
                 after, stage_history = learnt()
             return after, _joined(earlier_history, stage_history)
 
