@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from joblib import parallel_config
+from PIL import Image
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibrationDisplay
@@ -17,6 +18,7 @@ from sklearn.model_selection import (
     LeaveOneOut,
     RepeatedStratifiedKFold,
     StratifiedKFold,
+    cross_val_predict,
     cross_validate,
 )
 from sklearn.naive_bayes import GaussianNB
@@ -193,6 +195,18 @@ def test_one_split_with_patients_is_judged_by_patient(table):
     low, high = statistics.wilson_interval(60 * by_image.models[0]["accuracy"], 60)
     assert by_patient.models[0]["low"] <= low
     assert by_patient.models[0]["high"] >= high
+
+
+def test_a_list_of_files_is_split_as_cross_validation_does(cnn, squares, tmp_path):
+    X, y = squares
+    paths = [str(tmp_path / f"{number}.png") for number in range(len(X))]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    cnn.set_params(epochs=1)
+    folds = KFold(2)
+    found = compare_models({"cnn": cnn}, paths, list(y), cv=folds, random_state=0)
+    expected = cross_val_predict(cnn, paths, y, cv=folds, method="predict_proba")
+    np.testing.assert_array_equal(found.out_of_fold("cnn")[1], expected)
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
