@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import dropout, reuse
+from . import distribution, dropout, reuse
 
 
 class Blueprint(NamedTuple):
@@ -133,7 +133,7 @@ def _blueprint(build, arguments, seed, file_state=None):
 
 @functools.lru_cache(maxsize=4)
 def _built(build, arguments, seed, file_state, policy):
-    with reuse.seeded(seed):
+    with distribution.use(None), reuse.seeded(seed):
         network = build(*arguments)
     architecture = with_fixed_names(network.to_json())
     blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
@@ -224,7 +224,7 @@ def _cut(architecture):
 
     from . import networks
 
-    with reuse.seeded(0):
+    with distribution.use(None), reuse.seeded(0):
         network = keras.models.model_from_json(architecture)
         parts = networks.cut(network)
     number = {id(weight): row for row, weight in enumerate(network.weights)}

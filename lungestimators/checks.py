@@ -103,8 +103,9 @@ def check_parameters(estimator):
             "label to weight"
         )
 
-    from . import augmentation, keras_callbacks, training
+    from . import augmentation, distribution, keras_callbacks, training
 
+    distribution.check(estimator.batch_size)
     keras_callbacks.check(estimator.callbacks)
     training.check_optimizer(estimator.optimizer)
     augmentation.check(estimator.augment)

@@ -10,6 +10,8 @@ import itertools
 import keras
 import numpy as np
 
+from . import distribution
+
 # Every forward pass has a fixed number of rows, the last batch being padded: a convolution may
 # round differently in a batch of another size, and an image's features must not depend on its
 # company. A head is so small that a call costs more than the rows.
@@ -145,11 +147,18 @@ class _JaxSteps:
 
         self._network = network
         self._state = None
-        self._step = jax.jit(network.train_step, donate_argnums=0)
-        self._average = jax.jit(self._averaged)
+        self._distribution = distribution.current()
         # Keras makes the variables of a metric when it is first called.
         nothing = np.zeros((1, network.output_shape[-1]))
         network.compute_metrics(x=None, y=nothing[:, 0], y_pred=nothing)
+        step, average = {}, {}
+        if self._distribution is not None:
+            # Where the variables lie, their new values are to lie.
+            state = tuple([v.value.sharding for v in some] for some in self._variables())
+            step["out_shardings"] = None, state
+            average["out_shardings"] = [v.value.sharding for v in network.variables]
+        self._step = jax.jit(network.train_step, donate_argnums=0, **step)
+        self._average = jax.jit(self._averaged, **average)
 
     def start_epoch(self):
         """Forget the sums of the epoch before."""
@@ -167,8 +176,8 @@ class _JaxSteps:
         if self._state is None:
             self._state = tuple([v.value for v in some] for some in self._variables())
         for start, stop in itertools.pairwise(edges):
-            batch = x[start:stop], y[start:stop], sample_weight[start:stop]
-            logs, self._state = self._step(self._state, batch)
+            batch = [self._spread(array[start:stop]) for array in (x, y, sample_weight)]
+            logs, self._state = self._step(self._state, tuple(batch))
         return logs
 
     def end_epoch(self):
@@ -183,9 +192,13 @@ class _JaxSteps:
         variables = self._network.variables
         values = [variable.value for variable in variables]
         for start, stop in itertools.pairwise(edges):
-            values = self._average(values, np.float32(number), x[start:stop])
+            batch = self._spread(x[start:stop])
+            values = self._average(values, np.float32(number), batch)
             number += 1
         _assign(variables, values)
+
+    def _spread(self, batch):
+        return distribution.spread(batch, self._distribution)
 
     def _variables(self):
         """What a step takes and gives, in the order that Keras' ``train_step`` asks for."""

@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from . import augmentation, compiled, dropout, extraction
+from . import augmentation, compiled, distribution, dropout, extraction
 from .blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
@@ -40,6 +40,11 @@ class TrainingNetwork(keras.Model):
                 for name in self._learnt()
             }
         )
+
+    def jax_state_sync(self):
+        """Let the variables be what was learnt: on JAX, callbacks ask for it in their ``model``."""
+        self.steps.end_epoch()
+        super().jax_state_sync()
 
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
@@ -213,15 +218,13 @@ def best_weights(callbacks):
 def _calls(n_bytes, rows, batch_size):
     """Deal rows into batches, as many to one call of compiled steps as are small together.
 
-    The batches are of nearly equal size: a last one of a single image would break normalisation.
-
     Yields
     ------
     batches : list of ndarray
     number : int
         How many batches came before.
     """
-    batches = np.array_split(rows, math.ceil(len(rows) / batch_size))
+    batches = distribution.deal(rows, batch_size)
     per_call = max(1, _CALL_BYTES // (n_bytes * batch_size))
     for number in range(0, len(batches), per_call):
         yield batches[number : number + per_call], number

@@ -12,7 +12,7 @@ import random
 import threading
 from collections import OrderedDict
 
-from . import devices
+from . import devices, distribution
 
 MAX_IDLE = 8
 
@@ -42,26 +42,34 @@ def seeded(seed):
 
 
 @contextlib.contextmanager
-def borrow(key, build):
+def borrow(key, build, spread_over=None):
     """Lend the network kept under ``key``, built by ``build()`` if none is idle.
 
-    A network whose borrower failed or was interrupted is thrown away.
+    It is built and used under the distribution ``spread_over``, whichever the user has set; by
+    default on this process's own device. A network whose borrower failed or was interrupted is
+    thrown away.
     """
+    key = (*key, distribution.key(spread_over))
     full_key = _full(key)
     with _lock:
         waiting = _idle.pop(full_key, [])
         network = waiting.pop() if waiting else None
         if waiting:
             _idle[full_key] = waiting
-    if network is None:
-        with seeded(0):
-            network = build()
-    yield network
+    with distribution.use(spread_over):
+        if network is None:
+            with seeded(0):
+                network = build()
+        yield network
     _give_back(key, network)
 
 
 def offer(key, network):
-    """Keep a network that was built for another purpose, unless one of its kind is idle."""
+    """Keep a network that was built for another purpose, unless one of its kind is idle.
+
+    It was built on this process's own device.
+    """
+    key = (*key, distribution.key(None))
     if _full(key) not in _idle:
         _give_back(key, network)
 

@@ -18,6 +18,7 @@ from . import (
     blueprints,
     compiled,
     devices,
+    distribution,
     dropout,
     extraction,
     networks,
@@ -289,7 +290,8 @@ def run_stage(
         options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
-    with reuse.borrow(key, lambda: _build(learning, stage, options)) as network:
+    spread_over = distribution.current()
+    with reuse.borrow(key, lambda: _build(learning, stage, options), spread_over) as network:
         network.restore(learning, optimizer_state)
         told = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:

@@ -48,6 +48,7 @@ def test_the_features_are_what_keras_computes(squares, features, real_weights):
     np.testing.assert_allclose(found[:, : finest.shape[1]], finest, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.core
 def test_a_search_computes_every_feature_once(squares, features, monkeypatch):
     X, y = squares
     clear_feature_cache()
@@ -62,6 +63,7 @@ def test_a_search_computes_every_feature_once(squares, features, monkeypatch):
     assert sum(passed) == 48
 
 
+@pytest.mark.core
 def test_the_classifier_of_the_same_seed_sees_the_same_features(squares, features):
     X, y = squares
     clf = BackboneClassifier(

@@ -53,6 +53,7 @@ def parts(squares):
     return blueprints.Parts(backbone, blueprints.initial_head(backbone.n_outputs, 2, 16, 0.0, 0))
 
 
+@pytest.mark.core
 def test_a_reused_network_gives_bitwise_the_model_of_a_new_one(cnn, squares, fresh):
     X, y = squares
     expected = clone(cnn).fit(X, y).predict_proba(X)
@@ -85,6 +86,7 @@ def test_every_fitted_classifier_owns_its_weights(squares, trainable):
     np.testing.assert_array_equal(first.predict_proba(X), expected)
 
 
+@pytest.mark.core
 def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypatch):
     X, y = squares
     cnn.fit(X, y).predict(X)
@@ -102,6 +104,7 @@ def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypat
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
+@pytest.mark.core
 def test_a_network_whose_borrower_failed_is_thrown_away(cnn, squares, fresh, monkeypatch):
     X, y = squares
     expected = clone(cnn).fit(X, y).predict_proba(X)
@@ -110,13 +113,14 @@ def test_a_network_whose_borrower_failed_is_thrown_away(cnn, squares, fresh, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(compiled._TensorFlowSteps, "train", fail)
-        patched.setattr(compiled._KerasSteps, "train", fail)
+        for steps in (compiled._TensorFlowSteps, compiled._JaxSteps, compiled._KerasSteps):
+            patched.setattr(steps, "train", fail)
         with pytest.raises(KeyboardInterrupt):
             clone(cnn).fit(X, y)
     np.testing.assert_array_equal(clone(cnn).fit(X, y).predict_proba(X), expected)
 
 
+@pytest.mark.core
 def test_threads_give_the_models_of_a_single_one(cnn, squares):
     X, y = squares
     expected = {seed: clone(cnn).set_params(random_state=seed).fit(X, y) for seed in range(4)}
@@ -182,6 +186,7 @@ def test_a_hundred_fits_do_not_grow_memory():
     assert after_100 < 1.1 * after_10
 
 
+@pytest.mark.core
 def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
     """The same weights, order and learning rate in Keras' own ``train_on_batch``."""
     X, labels = squares
@@ -236,6 +241,7 @@ def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypat
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_every_optimizer_learns(cnn, squares, name):
     X, y = squares

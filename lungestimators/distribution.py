@@ -1,0 +1,130 @@
+"""Training one network on several devices: ``keras.distribution.DataParallel``, on JAX.
+
+Only what learns is spread. Frozen layers and predictions run on this process's own device, so that
+an image's features do not depend on how many devices there are, and that processes need not agree
+on which of them are known.
+
+Keras is imported only inside functions: a classifier is unpickled without it.
+"""
+
+import contextlib
+import math
+
+import numpy as np
+
+
+def current():
+    """Return the distribution that the user has set, or None.
+
+    Raises
+    ------
+    ValueError
+        It is one under which nothing here can train.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    found = keras.distribution.distribution()
+    if found is not None and not (
+        backend == "jax" and isinstance(found, keras.distribution.DataParallel)
+    ):
+        raise ValueError(
+            f"{type(found).__name__} on {backend}: only keras.distribution.DataParallel on JAX "
+            "(KERAS_BACKEND=jax) trains here on several devices. Leave the scope, or call "
+            "keras.distribution.set_distribution(None)"
+        )
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if tf.distribute.has_strategy():
+            raise ValueError(
+                "tf.distribute strategies are not supported: leave the strategy's scope, or train "
+                "on several devices by keras.distribution.DataParallel and KERAS_BACKEND=jax"
+            )
+    return found
+
+
+def check(batch_size):
+    """Raise unless a network can be trained, in batches of that size, as the user has set."""
+    devices = n_devices(current())
+    if batch_size < devices:
+        raise ValueError(
+            f"batch_size={batch_size} is less than the {devices} devices that share a batch: each "
+            "needs an image at least"
+        )
+
+
+@contextlib.contextmanager
+def use(distribution):
+    """Build and train inside under ``distribution``; under none, on this process's own device."""
+    import keras
+
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(distribution)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def key(distribution):
+    """Return what tells a network built under one distribution from those of another."""
+    return distribution and tuple(map(str, distribution.device_mesh.devices.flat))
+
+
+def n_devices(distribution):
+    """Return on how many devices a network learns."""
+    return 1 if distribution is None else distribution.num_model_replicas
+
+
+def deal(rows, batch_size):
+    """Deal rows into batches of nearly equal size, which divide among the devices.
+
+    A last batch of a single image would break normalisation. What is left over when all rows are
+    divided goes into the last batch, which every device then computes whole.
+
+    Parameters
+    ----------
+    rows : ndarray
+    batch_size : int
+        Of all devices together, at most.
+
+    Returns
+    -------
+    list of ndarray
+    """
+    devices = n_devices(current())
+    n_shares = len(rows) // devices
+    shares, rest = np.split(rows, [n_shares * devices])
+    n_batches = min(math.ceil(len(rows) / batch_size), max(n_shares, 1))
+    batches = np.array_split(shares.reshape(n_shares, devices), n_batches)
+    batches = [batch.ravel() for batch in batches]
+    return [*batches[:-1], np.concatenate([batches[-1], rest])]
+
+
+def spread(batch, distribution):
+    """Hand each device its part of a batch, or all of it where it cannot be divided.
+
+    Parameters
+    ----------
+    batch : ndarray
+        All of it, in every process.
+    distribution : keras.distribution.DataParallel or None
+
+    Returns
+    -------
+    jax.Array or, without distribution, ``batch``
+    """
+    if distribution is None:
+        return batch
+
+    import jax
+    import keras
+
+    if len(batch) % n_devices(distribution) == 0:
+        layout = distribution.get_data_layout(batch.shape)
+    else:
+        layout = keras.distribution.TensorLayout([None] * batch.ndim, distribution.device_mesh)
+    return jax.make_array_from_callback(
+        batch.shape, layout.backend_layout, lambda part: batch[part]
+    )
