@@ -78,7 +78,21 @@ def _function(network, n_rows, training):
 def _keras_function(network, n_rows, training):
     if not training:
         return network.predict_on_batch
-    return lambda batch: keras.ops.convert_to_numpy(network(batch, training=True))
+
+    def run(batch):
+        with _without_gradients():
+            return keras.ops.convert_to_numpy(network(batch, training=True))
+
+    return run
+
+
+def _without_gradients():
+    """Keep PyTorch from storing every activation for a backward pass that does not come."""
+    if _backend() == "torch":
+        import torch
+
+        return torch.no_grad()
+    return contextlib.nullcontext()
 
 
 class _KerasSteps:
@@ -117,7 +131,7 @@ class _KerasSteps:
     def average_statistics(self, x, edges, number):
         """Join the batches to the averages of batch normalisation, ``number`` batches old."""
         for start, stop in itertools.pairwise(edges):
-            with _averaging(self._network, number):
+            with _averaging(self._network, number), _without_gradients():
                 self._network.call_learnt(x[start:stop])
             number += 1
 

@@ -58,6 +58,9 @@ such file)
         super().__init__(reasons)
         self.reasons = reasons
 
+    def __reduce__(self):  # without it Dask's workers cannot hand the error on
+        return type(self), (self.reasons,)
+
     def __str__(self):
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()

@@ -74,6 +74,25 @@ def test_the_last_stage_is_trained_on_kept_activations(squares):
 
 
 @pytest.mark.core
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch stores activations unasked")
+def test_nothing_is_stored_for_a_backward_pass_where_there_is_none(cnn, squares, monkeypatch):
+    import torch
+
+    from lungestimators.epochs import TrainingNetwork
+
+    call_learnt, outputs = TrainingNetwork.call_learnt, []
+
+    def watched(network, x):
+        outputs.append(call_learnt(network, x))
+        return outputs[-1]
+
+    monkeypatch.setattr(TrainingNetwork, "call_learnt", watched)
+    cnn.fit(*squares)
+    assert outputs and not any(output.requires_grad for output in outputs)
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.core
 def test_a_callback_sees_the_network_as_it_is_in_the_middle_of_an_epoch(cnn, squares):
     class Watch(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -85,7 +104,7 @@ def test_a_callback_sees_the_network_as_it_is_in_the_middle_of_an_epoch(cnn, squ
 
     X, y = squares
     watch = Watch()
-    clf = clone(cnn).set_params(image_size=128, epochs=2, batch_size=24, callbacks=[watch])
+    clf = clone(cnn).set_params(image_size=256, epochs=2, batch_size=24, callbacks=[watch])
     clf.fit(X, y)
     (seen,) = (callback.seen for callback in clf.callbacks_)
     assert len(set(seen)) == len(seen) > 2

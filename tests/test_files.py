@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from tblib import pickling_support
 
 from lungestimators import CNNClassifier, ImageReadError, files, images
 
@@ -272,6 +273,16 @@ def test_a_missing_file_is_both_errors_and_survives_pickling(tmp_path):
     assert isinstance(copy, FileNotFoundError)
     assert str(copy) == str(error.value)
     assert "there is no such file" in str(copy)
+
+
+def test_an_error_survives_the_pickling_of_dask(tmp_path):
+    with pytest.raises(ImageReadError) as error:
+        files.check([str(tmp_path / "nowhere.png")])
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream)
+    pickler.dispatch_table = {type(error.value): pickling_support.pickle_exception}
+    pickler.dump(error.value)
+    assert str(pickle.loads(stream.getvalue())) == str(error.value)
 
 
 def damage(path):
