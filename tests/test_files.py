@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from types import TracebackType
 
 import numpy as np
 import pytest
@@ -280,7 +281,10 @@ def test_an_error_survives_the_pickling_of_dask(tmp_path):
         files.check([str(tmp_path / "nowhere.png")])
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream)
-    pickler.dispatch_table = {type(error.value): pickling_support.pickle_exception}
+    pickler.dispatch_table = {
+        type(error.value): pickling_support.pickle_exception,
+        TracebackType: pickling_support.pickle_traceback,
+    }
     pickler.dump(error.value)
     assert str(pickle.loads(stream.getvalue())) == str(error.value)
 
