@@ -169,10 +169,10 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Four classifiers fitted on TensorFlow, of which one learns whole and three in part."""
+    """Four classifiers fitted on TensorFlow, of which two learn whole and two in part."""
     return [
         CNNClassifier(**{**SMALL, "image_size": 16}, filters=(4, 8), random_state=0),
-        MobileNetClassifier(**SMALL, alpha=0.25, trainable="head", random_state=0),
+        MobileNetClassifier(**SMALL, alpha=0.25, trainable="all", random_state=0),
         DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), trainable="top", random_state=0),
         BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head", random_state=0),
     ]
@@ -234,7 +234,7 @@ def test_the_same_weights_give_the_same_probabilities(other, expected, fitted):
         name = f"fitted-{type(clf).__name__}"
         ours, theirs = expected[2][name], other[0][name]
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=PROBABILITY, err_msg=name)
-        assert np.ptp(ours[:, 0]) > 0.01, "all images alike: nothing was compared"
+        assert np.ptp(ours[:, 0]) > 100 * PROBABILITY, "all images alike: nothing was compared"
 
 
 @reference
