@@ -32,7 +32,7 @@ BACKEND = keras.config.backend()
 
 # How far probabilities and features of the same weights may be apart, features in relation to the
 # largest.
-PROBABILITY = 1e-5
+PROBABILITY = 1e-4
 FEATURE = 1e-5
 
 SMALL = dict(weights=None, image_size=32, epochs=2, fine_tune_epochs=2, dense_units=16)
