@@ -46,7 +46,7 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     direction : {"minimize", "maximize"}
         Of the value of a trial.
     sampler : optuna.samplers.BaseSampler
-        Chooses parameters; not kept in the storage.
+        Chooses parameters; not kept in the storage. Seeded anew where the study goes on.
     pruner : optuna.pruners.BasePruner
         Ends trials early; not kept in the storage.
     description : dict of str to JSON
@@ -69,6 +69,10 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
             study = optuna.create_study(direction=direction, **options)
         except DuplicatedStudyError:
             study = optuna.load_study(**options)
+            there = ", ".join(way.name.lower() for way in study.directions)
+            if there != direction:
+                known, given = {"direction": there}, {"direction": direction}
+                raise ValueError(_differences(study_name, known, given)) from None
             known = _description(study)
         else:
             known = None
@@ -76,6 +80,8 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
         study.set_user_attr(DESCRIPTION, description)
     elif known != description:
         raise ValueError(_differences(study_name, known, description))
+    else:
+        study.sampler.reseed_rng()  # others had its first numbers, or are about to
     return study
 
 
@@ -285,7 +291,8 @@ def _description(study):
     """What a study that another process created is about; None when that died in creating it."""
     stop = time.monotonic() + SECONDS_TO_DESCRIBE
     while DESCRIPTION not in study.user_attrs:
-        if study.get_trials(deepcopy=False):
+        # Trials that wait in the queue may have been put there before the first search.
+        if any(t.state != TrialState.WAITING for t in study.get_trials(deepcopy=False)):
             raise ValueError(
                 f"study {study.study_name!r} says not what it is about; name a new one"
             )
@@ -302,7 +309,10 @@ def _differences(study_name, known, given):
         for key in {**known, **given}
         if known.get(key) != given.get(key)
     ]
-    return f"study {study_name!r} is about something else: {'; '.join(different)}; name a new one"
+    return (
+        f"study {study_name!r} is about something else: {'; '.join(different)}; name a new one, or "
+        "set study_name=None to cross-validate the search"
+    )
 
 
 @contextmanager

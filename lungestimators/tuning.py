@@ -54,7 +54,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         and scoring. ``None``: a new study each time.
     sampler : optuna.samplers.BaseSampler, default=None
         ``None``: TPE, with random numbers that follow from ``random_state`` and the number of the
-        trial. Others are copied, and seeded anew in each of several worker processes.
+        trial. Others are copied, and seeded anew in worker processes and where a study goes on.
     pruner : optuna.pruners.BasePruner, default=None
         ``None``: successive halving over folds and epochs. Steps count from 1, twenty a fold.
         ``optuna.pruners.NopPruner()`` prunes nothing.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import optuna
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from optuna.trial import TrialState
 from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
 from . import objective, studies
 
@@ -105,7 +106,6 @@ def run(study, job, n_workers):
 def _work(job):
     """Join the study, and return the fault that ended the work, if any."""
     study = studies.open_study(**job.study)
-    study.sampler.reseed_rng()  # a copy of it is in every worker
     try:
         _run(study, job)
     except studies.SearchError as fault:

@@ -356,7 +356,8 @@ def test_a_study_of_something_else_is_refused_and_left_alone(storage):
 
 def test_a_study_that_somebody_else_made_is_refused():
     storage = optuna.storages.InMemoryStorage()
-    optuna.create_study(storage=storage, study_name="study").optimize(suggest, 1)
+    study = optuna.create_study(storage=storage, study_name="study", direction="maximize")
+    study.optimize(suggest, 1)
     with pytest.raises(ValueError, match="says not what it is about"):
         opened(storage)
 
@@ -367,6 +368,36 @@ def test_a_study_whose_maker_died_at_once_is_taken_over(monkeypatch):
     optuna.create_study(storage=storage, study_name="study", direction="maximize")
     study = opened(storage)
     assert study.user_attrs["description"] == {"direction": "maximize", "of": "x"}
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "maximize"]])
+def test_a_study_that_somebody_else_made_for_another_direction_is_refused(directions):
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="study", directions=directions)
+    with pytest.raises(ValueError, match=f"direction is '{', '.join(directions)}' there, 'max"):
+        opened(storage)
+    assert study.user_attrs == {}
+
+
+def test_trials_may_be_put_in_the_queue_before_the_first_search(monkeypatch):
+    monkeypatch.setattr(studies, "SECONDS_TO_DESCRIBE", 0.1)
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="study", direction="maximize")
+    study.enqueue_trial({"x": 0.125})
+    run_trials(opened(storage), suggest, 2)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert study.trials[0].value == 0.125
+
+
+def test_a_study_that_goes_on_does_not_repeat_a_seeded_sampler(tmp_path):
+    for n_trials in (2, 4):
+        study = opened(tmp_path / "journal")
+        run_trials(study, suggest, n_trials)
+    values = [trial.value for trial in study.trials]
+    assert len(set(values)) == 4
+    fresh = opened()
+    run_trials(fresh, suggest, 2)
+    assert [trial.value for trial in fresh.trials] == values[:2]
 
 
 def closed_port():

@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lungestimators import OptunaSearch
@@ -210,6 +212,21 @@ def test_two_worker_processes_find_what_one_finds(cnn, squares):
     np.testing.assert_array_equal(two.predict_proba(X), one.predict_proba(X))
     assert two.best_estimator_.feature_cache == "memory"
     assert os.getpid() not in {trial.user_attrs["heartbeat"][1] for trial in two.study_.trials}
+
+
+def test_the_configuration_of_scikit_learn_reaches_workers(iris):
+    X, y = iris
+    weight = np.linspace(0.1, 3, 150)
+    with config_context(enable_metadata_routing=True):
+        weighted = GaussianNB().set_fit_request(sample_weight=True)
+        weighted.set_score_request(sample_weight=True)
+        options = dict(
+            estimator=make_pipeline(StandardScaler().set_fit_request(sample_weight=True), weighted),
+            space={f"gaussiannb__{name}": values for name, values in SPACE.items()},
+            n_trials=2,
+        )
+        one, two = (search(**options, n_jobs=n).fit(X, y, sample_weight=weight) for n in (1, 2))
+    assert two.study_.trials[0].value == one.study_.trials[0].value
 
 
 @pytest.mark.parametrize(
