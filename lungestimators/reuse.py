@@ -42,17 +42,18 @@ def seeded(seed):
 
 
 @contextlib.contextmanager
-def borrow(key, build, spread_over=None):
+def borrow(key, build, spread_over=None, alone=False):
     """Lend the network kept under ``key``, built by ``build()`` if none is idle.
 
     It is built and used under the distribution ``spread_over``, whichever the user has set; by
     default on this process's own device. A network whose borrower failed or was interrupted is
-    thrown away.
+    thrown away, and so is one that is to be used ``alone``, which is always new: its borrower may
+    change more of it than weights.
     """
     key = (*key, distribution.key(spread_over))
     full_key = _full(key)
     with _lock:
-        waiting = _idle.pop(full_key, [])
+        waiting = [] if alone else _idle.pop(full_key, [])
         network = waiting.pop() if waiting else None
         if waiting:
             _idle[full_key] = waiting
@@ -61,7 +62,8 @@ def borrow(key, build, spread_over=None):
             with seeded(0):
                 network = build()
         yield network
-    _give_back(key, network)
+    if not alone:
+        _give_back(key, network)
 
 
 def offer(key, network):

@@ -290,8 +290,9 @@ def run_stage(
         options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
-    spread_over = distribution.current()
-    with reuse.borrow(key, lambda: _build(learning, stage, options), spread_over) as network:
+    build = functools.partial(_build, learning, stage, options)
+    # Callbacks may set any attribute of a layer or of the optimizer.
+    with reuse.borrow(key, build, distribution.current(), alone=bool(callbacks)) as network:
         network.restore(learning, optimizer_state)
         told = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:

@@ -3,6 +3,7 @@
 import io
 import pickle
 import warnings
+from collections import OrderedDict
 
 import joblib
 import keras
@@ -22,6 +23,7 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
     networks,
+    reuse,
 )
 from lungestimators.epochs import TrainingNetwork
 
@@ -483,6 +485,40 @@ def test_fit_takes_copies_of_keras_callbacks(cnn, squares):
     assert first.calls == second.calls
     assert first is not second
     assert clone(cnn).fit(*squares).callbacks_ == []
+
+
+class Tampering(keras.callbacks.Callback):
+    """Change what is no weight: which layers learn, or how long a gradient may be."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def on_train_begin(self, logs=None):
+        self.change(self.model)
+
+
+def freeze_batch_norm(model):
+    for layer in model.learning_batch_norms():
+        layer.trainable = False
+
+
+def clip(model):
+    model.optimizer.clipnorm = 1e-6
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "change"), [("adam", freeze_batch_norm), ("sgd", clip)], ids=["freeze", "clip"]
+)
+def test_what_a_keras_callback_does_to_its_network_ends_with_its_fit(
+    cnn, squares, optimizer, change, monkeypatch
+):
+    X, y = squares
+    cnn.set_params(optimizer=optimizer)
+    expected = clone(cnn).fit(X, y)
+    monkeypatch.setattr(reuse, "_idle", OrderedDict())  # a network whose steps are not yet traced
+    clone(cnn).set_params(callbacks=[Tampering(change)]).fit(X, y)
+    assert_same_model(clone(cnn).fit(X, y), expected, X)
 
 
 def test_a_fitted_classifier_with_keras_callbacks_is_pickled_without_the_network(
