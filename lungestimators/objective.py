@@ -95,8 +95,9 @@ class Task(NamedTuple):
         fit_params = _check_method_params(self.X, self.fit_params, indices=train)
         with called(estimator, looks):
             fit(estimator, _rows(self.X, train), _rows(self.y, train), fit_params)
-        if looks is None:
-            scores.add(score(estimator, score.X), range(STEPS - 1, STEPS))
+        first = STEPS - 1 if looks is None else looks.n_steps
+        if first < STEPS and not scores.pruned:  # a callback of the user's may have ended the fit
+            scores.add(score(estimator, score.X), range(first, STEPS))
         scores.end_fold(time.perf_counter() - start - score.seconds, score.seconds)
 
 
@@ -167,13 +168,14 @@ class StopAfter(EpochCallback):
 
 
 class _Looks(EpochCallback):
-    """Scores a fold as it learns."""
+    """Scores a fold as it learns; ``n_steps`` are scored."""
 
     def __init__(self, estimator, scores, score):
         self._estimator = estimator
         self._scores = scores
         self._score = score
         self._X = None
+        self.n_steps = 0
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Score if it is time to, and say whether to stop."""
@@ -187,6 +189,7 @@ class _Looks(EpochCallback):
         if self._X is None:
             self._X = _before_learner(self._estimator, self._score.X)
         self._scores.add(self._score(fitted_estimator, self._X), steps)
+        self.n_steps = steps.stop
         return self._scores.pruned
 
 

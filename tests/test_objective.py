@@ -4,6 +4,7 @@ import math
 import shutil
 import warnings
 
+import keras
 import numpy as np
 import optuna
 import optuna_integration
@@ -149,6 +150,24 @@ def test_with_early_stopping_the_classifier_chooses_its_epoch(cnn, squares):
         for train, test in FOLDS.split(X, y)
     ]
     assert found.best_score_ == np.mean(scores)
+
+
+@pytest.mark.parametrize("epochs", [4, 100])
+def test_a_fold_that_a_callback_ends_counts_as_it_is_then(cnn, squares, epochs):
+    X, y = squares
+    early = keras.callbacks.EarlyStopping(monitor="loss", min_delta=1e9, patience=1)
+    cnn.set_params(epochs=epochs, callbacks=[early])
+    found = search(cnn, n_trials=1, scoring="neg_log_loss").fit(X, y)
+    assert found.cv_results_["n_epochs"] == [4]
+    assert list(found.study_.trials[0].intermediate_values)[-1] == 40
+    best = clone(cnn).set_params(**found.best_params_)
+    scores = [
+        get_scorer("neg_log_loss")(clone(best).fit(X[train], y[train]), X[test], y[test])
+        for train, test in FOLDS.split(X, y)
+    ]
+    if epochs == 100:  # neither fold came to its first look
+        assert found.best_score_ == np.mean(scores)
+    assert found.best_score_ >= np.mean(scores)
 
 
 def test_a_training_that_diverges_fails_its_trial_and_not_the_search(cnn, squares):
