@@ -4,6 +4,7 @@ import inspect
 import numbers
 import os
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -36,7 +37,7 @@ def describe(task, scoring):
     }
     return {
         "estimator": type(task.estimator).__name__,
-        **{f"parameter {name}": _plain(value) for name, value in sorted(params.items())},
+        **{f"parameter {name}": _plain(_outline(value)) for name, value in sorted(params.items())},
         **{
             f"space of {name}": distribution_to_json(spaces.stored(distribution))
             for name, distribution in sorted(task.space.items())
@@ -47,6 +48,7 @@ def describe(task, scoring):
         "y": f"digest {joblib.hash(task.y)}",
         "folds": f"{len(task.splits)} of digest {joblib.hash(task.splits)}",
         **{f"fit parameter {name}": _plain(value) for name, value in task.fit_params.items()},
+        **{f"score parameter {name}": _plain(value) for name, value in task.score_params.items()},
     }
 
 
@@ -58,6 +60,15 @@ def _without_folder(X):
     paths = list(map(os.fspath, values.tolist()))
     common = len(os.path.commonprefix(paths))  # noqa: RUF071 (any beginning will do)
     return [path[common:] for path in paths]
+
+
+def _outline(value):
+    """Return types in place of nested estimators, whose parameters have names of their own."""
+    if hasattr(value, "get_params") and not inspect.isclass(value):
+        return type(value).__name__
+    if isinstance(value, list) and all(isinstance(item, tuple) for item in value):
+        return [[_outline(part) for part in item] for item in value]
+    return value
 
 
 def _plain(value):
@@ -76,6 +87,11 @@ def _plain(value):
         return [_plain(item) for item in value]
     if inspect.isroutine(value) or inspect.isclass(value):
         return f"{value.__module__}.{value.__qualname__}"
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(value, keras.layers.Layer):
+        from . import augmentation  # which imports Keras
+
+        return augmentation.as_json(value)
     try:
         return f"{type(value).__name__} of digest {joblib.hash(value)}"
     except pickle.PicklingError:  # it holds a function that has no name in its module

@@ -87,6 +87,7 @@ class _JournalLock:
     def release(self):
         """Let the next one in."""
         self._file.close()
+        del self._file  # an open file cannot be pickled
 
 
 def _cut_half_line(file):

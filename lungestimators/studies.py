@@ -85,6 +85,28 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     return study
 
 
+def in_memory(study):
+    """Copy a study into the memory of this process.
+
+    Parameters
+    ----------
+    study : optuna.Study
+
+    Returns
+    -------
+    optuna.Study
+        With the same name, trials, sampler and pruner; itself where it is in memory already.
+    """
+    if isinstance(study._storage, optuna.storages.InMemoryStorage):
+        return study
+    name, storage = study.study_name, optuna.storages.InMemoryStorage()
+    with _quiet():
+        optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=storage)
+    return optuna.load_study(
+        study_name=name, storage=storage, sampler=study.sampler, pruner=study.pruner
+    )
+
+
 def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
     """Run trials beside other processes until `n_trials` of the study are finished.
 

@@ -187,7 +187,6 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         """
         from . import identity, objective, studies, workers
 
-        self._forget()
         space = search_space(self.estimator) if self.space is None else self.space
         self._check_parameters(space)
         scorer, metric = self._get_scorer()
@@ -208,16 +207,27 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
                 **self._sampler_and_pruner(),
                 description=identity.describe(task, self.scoring),
             )
-            self.study_ = studies.open_study(**study)
-            study["study_name"] = self.study_.study_name
+            opened = studies.open_study(**study)
+            self._forget()
+            self.study_ = opened
+            study["study_name"] = opened.study_name
             job = workers.Job(task, study, self.n_trials, self.timeout, self.verbose)
             try:
                 workers.run(self.study_, job, n_workers)
             finally:
                 if storage is not self.storage:
-                    self.study_ = _in_memory(self.study_, study)
+                    self.study_ = studies.in_memory(self.study_)
             self._conclude(task, scorer)
         return self
+
+    def __getstate__(self):
+        """Take a copy of the study along: its storage is not there wherever this is loaded."""
+        from . import studies
+
+        state = super().__getstate__()
+        if "study_" not in state:
+            return state
+        return {**state, "study_": studies.in_memory(self.study_)}
 
     def _forget(self):
         for name in [name for name in vars(self) if name.endswith("_") and name[0] != "_"]:
@@ -285,7 +295,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _conclude(self, task, scorer):
         """Make the results known, and fit with the best parameters."""
-        from . import objective, results, studies
+        from . import objective, results, studies, workers
 
         trials = studies.settled_trials(self.study_)
         _report_failures(trials)
@@ -309,10 +319,10 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         with objective.called(best, stop):
             objective.fit(best, task.X, task.y, task.fit_params)
         self.refit_time_ = time.perf_counter() - start
-        fixed = {k: v for k, v in self.estimator.get_params().items() if k not in task.space}
-        self.best_estimator_ = best.set_params(
-            **{k: v for k, v in fixed.items() if k.split("__")[-1] == "feature_cache"}
-        )
+        shared, own = task.estimator.get_params(), best.get_params()
+        caches = workers.feature_caches(self.estimator)  # unless the search chose another
+        in_memory = {name: "memory" for name in caches if own.get(name) == shared[name]}
+        self.best_estimator_ = best.set_params(**in_memory)
         if hasattr(best, "feature_names_in_"):
             self.feature_names_in_ = best.feature_names_in_
 
@@ -357,15 +367,6 @@ def _accepts_sample_weight(scorer):
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
     return "sample_weight" in inspect.signature(scorer).parameters
-
-
-def _in_memory(study, options):
-    """Copy a study that is about to be deleted."""
-    from . import studies
-
-    copied = studies.open_study(**{**options, "storage": None})
-    copied.add_trials(study.get_trials(deepcopy=False))
-    return copied
 
 
 def _report_failures(trials):

@@ -122,7 +122,7 @@ MAY_IMPORT = {
     "workers": {"objective", "studies"},
     "objective": {"base", "spaces", "studies"},
     "results": {"objective", "spaces"},
-    "identity": {"spaces"},
+    "identity": {"augmentation", "spaces"},
     "sampling": {"objective"},
     "spaces": {"base"},
     "delegation": set(),

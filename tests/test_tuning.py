@@ -1,7 +1,10 @@
 """OptunaSearch as an estimator of scikit-learn: results, resumption, workers, bad input."""
 
 import os
+import pickle
+import shutil
 
+import keras
 import numpy as np
 import optuna
 import pytest
@@ -10,15 +13,17 @@ from optuna.pruners import NopPruner
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lungestimators import OptunaSearch
+from lungestimators import CNNClassifier, OptunaSearch, identity
+from lungestimators.objective import Task
 
 SPACE = {"var_smoothing": FloatDistribution(1e-3, 10, log=True)}
 VALUES = [0.01, 0.1, 1.0]
@@ -193,6 +198,50 @@ def test_nothing_is_run_when_all_trials_are_there(iris, tmp_path):
     assert len(calls) == 9
     assert again.best_params_ == first.best_params_
     np.testing.assert_array_equal(again.predict(iris[0]), first.predict(iris[0]))
+
+
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+def test_a_fitted_search_is_loaded_where_its_storage_is_not(iris, tmp_path, kind):
+    path = tmp_path / "away" / "study"
+    path.parent.mkdir()
+    found = search(storage=path if kind == "journal" else f"sqlite:///{path}").fit(*iris)
+    pickled = pickle.dumps(found)
+    shutil.rmtree(path.parent)
+    loaded = pickle.loads(pickled)
+    np.testing.assert_array_equal(loaded.predict(iris[0]), found.predict(iris[0]))
+    assert params_of(loaded.study_) == list(found.cv_results_["params"])
+
+
+def test_a_pipeline_is_the_same_whatever_changes_no_result(iris, tmp_path):
+    def go_on(**params):
+        steps = make_pipeline(PCA(2, random_state=0), CNNClassifier()).set_params(**params)
+        task = Task(steps, {}, *iris, [], None, "score", {}, {})
+        return identity.describe(task, None)
+
+    one = go_on()
+    assert go_on(cnnclassifier__feature_cache="a", cnnclassifier__verbose=1, verbose=True) == one
+    assert go_on(pca__n_components=3) != one
+    assert go_on(pca="passthrough") != one
+    layer = keras.layers.RandomFlip
+    assert go_on(cnnclassifier__augment=layer()) == go_on(cnnclassifier__augment=layer())
+    assert go_on(cnnclassifier__augment=layer()) != go_on(cnnclassifier__augment=layer("vertical"))
+
+
+def test_a_search_may_replace_the_step_that_keeps_features(iris):
+    pipeline = Pipeline([("clf", CNNClassifier(feature_cache="memory"))])
+    found = search(
+        estimator=pipeline,
+        space={"clf": CategoricalDistribution([GaussianNB()])},
+        n_trials=1,
+    ).fit(*iris)
+    assert found.predict(iris[0]).shape == (150,)
+
+
+def test_a_bad_parameter_leaves_an_earlier_fit(iris):
+    found = search().fit(*iris)
+    with pytest.raises(ValueError, match="n_trials=0"):
+        found.set_params(n_trials=0).fit(*iris)
+    assert found.predict(iris[0]).shape == (150,)
 
 
 def test_without_a_name_every_fit_is_a_study_of_its_own(iris, tmp_path):
