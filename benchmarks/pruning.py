@@ -67,7 +67,7 @@ def as_markdown(command, results):
     return (
         f"```\n{command}\n```\n\n" + "\n".join(lines) + "\n\n"
         f"Epochs with pruning: {results['ratio']:.2f} of those without (asked: at most 0.5), at a "
-        f"best score that is higher by {results['gain']:.4f} (asked: at least 0).\n\n"
+        f"best score that differs by {results['gain']:+.4f} (asked: at least 0).\n\n"
         f"`CNNClassifier` at {SIZE} px, three folds, the same seed for the sampler. After the "
         "first pruned trial the searches draw other parameters.\n"
     )

@@ -100,25 +100,31 @@ def _cut_half_line(file):
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
+def without_password(url):
+    """Return a database's URL as messages may show it, without its password and its options."""
+    return re.sub(r"\?.*", "", re.sub(r"(://[^:]*):.*@", r"\1:***@", url))
+
+
 def _open_database(url):
     """A database's storage, whose transactions exclude each other on SQLite, too."""
     import sqlalchemy
     from sqlalchemy import exc
 
+    shown = without_password(url)
     try:
         parsed = sqlalchemy.make_url(url)
         dialect = parsed.get_backend_name()
-        shown = parsed.render_as_string(hide_password=True)
         options = {"connect_args": _connect_args(dialect), "pool_pre_ping": True}
         engine = sqlalchemy.create_engine(url, **options)
     except exc.ArgumentError as error:
-        shown = re.sub(r"//.*@", "//***@", url)
         raise ValueError(f"storage {shown!r} is not a URL that SQLAlchemy knows: {error}") from None
     except ImportError as error:
         raise ImportError(
             f"storage {shown!r} needs a driver that is not installed ({error}); for PostgreSQL: "
             "pip install 'lungestimators[postgresql]' and a URL 'postgresql+psycopg://...'"
         ) from error
+    if dialect == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError(f"storage {shown!r} keeps nothing: storage=None is in memory")
     try:
         engine.connect().close()
     except exc.SQLAlchemyError as error:

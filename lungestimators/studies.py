@@ -155,9 +155,10 @@ def _run_trials(study, objective, n_trials, timeout, on_trial_end):
         if dead:
             continue
         left = stop - time.monotonic()
-        if left <= 0 or (len(chains) == n_trials and all(map(_is_settled, chains))):
+        is_full = len(chains) == n_trials or _is_exhausted(study)
+        if left <= 0 or (is_full and all(map(_is_settled, chains))):
             return
-        trial = _take_up(study, chains, n_trials)
+        trial = _take_up(study, chains, is_full)
         if trial is None:  # the rest runs elsewhere, or waits for a process that may be dead
             time.sleep(min(pause, left))
             pause = min(2 * pause, longest)
@@ -234,23 +235,33 @@ def _tell(study, trial, value, state):
         return told, True
 
 
-def _take_up(study, chains, n_trials):
+def _is_exhausted(study):
+    """Whether the sampler has tried everything, maybe before this process."""
+    sampler = study.sampler
+    return isinstance(sampler, optuna.samplers.GridSampler) and sampler.is_exhausted(study)
+
+
+def _take_up(study, chains, is_full):
     """A trial for this process, or None: a queued one, a new one, or a lost one again.
 
     In this order: a trial that kills whoever runs it must not keep the others from being run.
     """
     if any(chain[-1].state == TrialState.WAITING for chain in chains):
-        return study.ask()
-    if len(chains) < n_trials:
+        trial = study.ask()
+        trial.set_user_attr(HEARTBEAT, first_beat())
+        return trial
+    if not is_full:
         return _begin(study, user_attrs={})
     for chain in chains:
         if _is_lost(chain):
             last = chain[-1]
+            attributes = last.system_attrs.items()  # without what a pruner made of its values
+            attributes = {k: v for k, v in attributes if not k.startswith("completed_rung_")}
             return _begin(
                 study,
                 params=last.params,
                 distributions=last.distributions,
-                system_attrs=last.system_attrs,
+                system_attrs=attributes,
                 user_attrs={RETRY_OF: chain[0].number, ATTEMPT: len(chain)},
             )
     return None

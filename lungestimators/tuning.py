@@ -48,10 +48,11 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         Seconds after which no trial begins.
     storage : str, path-like or optuna.storages.BaseStorage, default=None
         Where the study is kept: in memory, in a journal file (its path), a database (its URL), or
-        any storage of Optuna. Processes that share one share the work.
+        any storage of Optuna. Processes that share one share the work. The URL is shown with the
+        parameters: keep its password in PGPASSWORD or ``.pgpass``.
     study_name : str, default=None
         A study of that name is continued, if it is about the same estimator, space, data, folds
-        and scoring. ``None``: a new study each time.
+        and scoring. ``None``: a new study each time, as cross-validating the search needs it.
     sampler : optuna.samplers.BaseSampler, default=None
         ``None``: TPE, with random numbers that follow from ``random_state`` and the number of the
         trial. Others are copied, and seeded anew in worker processes and where a study goes on.

@@ -424,6 +424,53 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch):
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "a://me:p@ss@host/db",
+        "a://me:p:s/s?@host/db?password=pass",
+        "a://me@host/db?sslpassword=pass",
+    ],
+)
+def test_no_part_of_a_password_is_shown(url):
+    assert storages.without_password(url).replace(":***", "") == "a://me@host/db"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(url):
+    with pytest.raises(ValueError, match="keeps nothing: storage=None is in memory"):
+        opened(url)
+
+
+def test_a_grid_that_was_tried_is_not_tried_again(tmp_path):
+    for _ in range(2):
+        study = open_study(
+            tmp_path / "journal",
+            "study",
+            direction="maximize",
+            sampler=optuna.samplers.GridSampler({"x": [0.25, 0.5]}),
+            pruner=optuna.pruners.NopPruner(),
+            description={},
+        )
+        run_trials(study, suggest, 5)
+        assert sorted(trial.value for trial in study.trials) == [0.25, 0.5]
+
+
+def test_a_retry_is_judged_by_the_pruner_anew():
+    study = opened()
+
+    def interrupt_late(trial):
+        suggest(trial)
+        trial.storage.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(study, interrupt_late, 1)
+    run_trials(study, suggest, 1)
+    assert "completed_rung_0" in study.trials[0].system_attrs
+    assert "completed_rung_0" not in study.trials[1].system_attrs
+
+
 def test_a_place_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(ConnectionError, match=r"nowhere.*cannot be reached"):
         opened(f"sqlite:///{tmp_path / 'nowhere' / 'study.db'}")
