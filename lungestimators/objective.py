@@ -73,7 +73,7 @@ class Task(NamedTuple):
         optuna.TrialPruned
             The pruner said so.
         SearchError
-            The scorer raised.
+            The scorer raised; the search ends unless a trial is complete.
         """
         params = spaces.suggest(trial, self.space)
         estimator = clone(self.estimator).set_params(**clone(params, safe=False))

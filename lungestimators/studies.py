@@ -31,7 +31,7 @@ SECONDS_BETWEEN_LOOKS = (0.05, 2.0)
 
 
 class SearchError(RuntimeError):
-    """A fault that more trials would only repeat: its trial has failed, and it ends the search."""
+    """A fault that more trials would repeat unless one is complete: if none is, the search ends."""
 
 
 def open_study(storage, study_name, *, direction, sampler, pruner, description):
@@ -116,7 +116,8 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
         From :func:`open_study`.
     objective : callable
         Takes an optuna.Trial and returns a number. An error fails the trial, which then counts as
-        finished; `optuna.TrialPruned` prunes it; :class:`SearchError` also leaves this function.
+        finished; `optuna.TrialPruned` prunes it; :class:`SearchError` also leaves this function as
+        long as no trial is complete.
     n_trials : int
         How many, with those that the study has and those of other processes.
     timeout : float, optional
@@ -213,7 +214,7 @@ def _run(study, trial, objective, on_trial_end):
         raise
     if on_trial_end is not None and _is_settled([told]):
         on_trial_end(study, told)
-    if fault is not None:
+    if fault is not None and not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise fault
     return is_last
 

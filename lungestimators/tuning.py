@@ -184,7 +184,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         OSError
             The storage cannot be reached; nothing was run.
         RuntimeError
-            The scorer raised. The trials before that are in ``study_``.
+            The scorer raised before any trial was complete; later it fails the trial alone.
         """
         from . import identity, objective, studies, workers
 

@@ -270,18 +270,22 @@ def test_a_failed_trial_says_why_and_counts(storage):
     ]
 
 
-def test_a_fault_of_the_search_ends_it_and_keeps_what_was_finished():
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_fault_of_the_search_ends_it_unless_a_trial_is_complete(failing):
     study = opened()
 
-    def fail_second(trial):
-        if trial.number == 1:
+    def fail(trial):
+        if trial.number == failing:
             raise SearchError("no scorer")
         return suggest(trial)
 
-    with pytest.raises(SearchError, match="no scorer"):
-        run_trials(study, fail_second, 3)
-    states = [trial.state for trial in settled_trials(study)]
-    assert states == [TrialState.COMPLETE, TrialState.FAIL]
+    if failing == 0:
+        with pytest.raises(SearchError, match="no scorer"):
+            run_trials(study, fail, 3)
+    else:
+        run_trials(study, fail, 3)
+    states = [trial.state.name for trial in settled_trials(study)]
+    assert states == [["FAIL"], ["COMPLETE", "FAIL", "COMPLETE"]][failing]
 
 
 def test_a_database_that_fails_in_between_ends_the_search_and_keeps_the_rest(tmp_path):

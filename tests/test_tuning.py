@@ -331,19 +331,26 @@ def test_bad_input_is_named_before_anything_is_fitted(iris, options, error, mess
         search(**{"estimator": Untouched(), **options}).fit(*iris)
 
 
-def test_a_scorer_that_raises_ends_the_search_and_keeps_the_study(iris):
+@pytest.mark.parametrize("call", [2, 5])
+def test_a_scorer_that_raises_ends_the_search_unless_a_trial_is_complete(iris, call):
     calls = []
 
     def fragile(clf, X, y):
         calls.append(1)
-        if len(calls) == 5:
+        if len(calls) == call:
             raise KeyError("spleen")
         return clf.score(X, y)
 
     failing = search(scoring=fragile)
-    with pytest.raises(RuntimeError, match=r"fragile raised KeyError: 'spleen'"):
-        failing.fit(*iris)
-    assert [trial.state.name for trial in failing.study_.trials] == ["COMPLETE", "FAIL"]
+    raised = r"fragile raised KeyError: 'spleen'"
+    if call == 2:
+        with pytest.raises(RuntimeError, match=raised):
+            failing.fit(*iris)
+        assert [trial.state.name for trial in failing.study_.trials] == ["FAIL"]
+    else:
+        with pytest.warns(UserWarning, match=f"1 of 3 trials failed.*{raised}"):
+            failing.fit(*iris)
+        assert failing.cv_results_["state"].tolist() == ["complete", "fail", "complete"]
 
 
 @pytest.mark.parametrize("returned", [{"a": 1.0}, "high"], ids=["a dict", "a string"])
