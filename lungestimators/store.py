@@ -154,6 +154,19 @@ def open_store(cache):
         return _directories[path]
 
 
+def close_store(cache):
+    """Close and forget a directory's store in this process, where it is open.
+
+    Parameters
+    ----------
+    cache : str
+    """
+    with _directories_lock:
+        store = _directories.pop(Path(cache).expanduser().absolute(), None)
+    if store is not None:
+        store.close()
+
+
 def _existing(cache):
     if cache != "memory" and not (Path(cache).expanduser() / _FILE).is_file():
         raise ValueError(f"{os.fspath(cache)!r} holds no feature cache: it has no {_FILE}")
@@ -323,6 +336,13 @@ class DirectoryStore(_Counts):
         self._refuse_read_only()
         self._write("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
         self._give_back_space()
+
+    def close(self):
+        """Close this process's connection."""
+        with self._lock:
+            if self._process == os.getpid():
+                self._database.close()
+                self._database = self._process = None
 
     def _refuse_read_only(self):
         if not self._writable:

@@ -3,7 +3,6 @@
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import optuna
@@ -13,7 +12,7 @@ from optuna.trial import TrialState
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
-from . import objective, studies
+from . import objective, store, studies
 
 
 class Job(NamedTuple):
@@ -65,10 +64,16 @@ def shared(estimator, storage, n_workers):
             "storage is in the memory of this process: n_jobs worker processes need None, a path "
             "or a URL"
         )
-    with tempfile.TemporaryDirectory(prefix="lungestimators-") as folder:
-        in_memory = dict.fromkeys(feature_caches(estimator), f"{folder}/features")
-        journal = str(Path(folder, "journal.log"))
-        yield clone(estimator).set_params(**in_memory), journal if storage is None else storage
+    # Workers that are kept for later may hold files open, which some systems do not remove then.
+    with tempfile.TemporaryDirectory(
+        prefix="lungestimators-", ignore_cleanup_errors=True
+    ) as folder:
+        features, journal = f"{folder}/features", f"{folder}/journal.log"
+        in_memory = dict.fromkeys(feature_caches(estimator), features)
+        try:
+            yield clone(estimator).set_params(**in_memory), journal if storage is None else storage
+        finally:
+            store.close_store(features)
 
 
 def feature_caches(estimator):

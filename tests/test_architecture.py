@@ -119,7 +119,7 @@ MAY_IMPORT = {
         "studies",
         "workers",
     },
-    "workers": {"objective", "studies"},
+    "workers": {"objective", "store", "studies"},
     "objective": {"base", "spaces", "studies"},
     "results": {"objective", "spaces"},
     "identity": {"augmentation", "spaces"},

@@ -52,6 +52,17 @@ def file_of(directory):
     return directory / "features.sqlite"
 
 
+def test_a_store_that_was_closed_is_open_anew_when_it_is_named_again(tmp_path):
+    cache = str(tmp_path / "features")
+    first = store.open_store(cache)
+    first.put({b"key": b"value"})
+    store.close_store(cache)
+    store.close_store(cache)
+    again = store.open_store(cache)
+    assert again is not first
+    assert again.get([b"key"]) == {b"key": b"value"}
+
+
 def test_what_was_put_is_found_again_and_nothing_else(any_store):
     any_store.put({b"a": b"1" * 4096, b"b": b""})
     assert any_store.get([b"a", b"b", b"c"]) == {b"a": b"1" * 4096, b"b": b""}
