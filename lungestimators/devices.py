@@ -1,7 +1,9 @@
 """What a worker process of joblib or Dask may use of the machine: cores of its own, one GPU.
 
 A worker's framework starts with as many threads as the main process's, and is confined to its cores
-only then: the number of threads decides how sums are split, and so the last bits of a model.
+only then: the number of threads decides how sums are split, and so the last bits of a model. Where
+the system forbids it, the worker is confined to nothing. Processes that anybody else started, such
+as those of ``multiprocessing``, are left as they are.
 
 Frameworks are imported only inside functions.
 """
@@ -37,8 +39,11 @@ def prepare():
 
 
 def _is_worker():
-    """Whether this process was started by another's joblib, Dask or multiprocessing."""
-    return sys.platform == "linux" and multiprocessing.parent_process() is not None
+    """Whether this process was started by another's joblib (loky) or Dask."""
+    process = multiprocessing.current_process()
+    is_loky = any(cls.__name__ == "LokyProcess" for cls in type(process).__mro__)
+    is_dask = process.name.startswith("Dask Worker process")
+    return sys.platform == "linux" and (is_loky or is_dask)
 
 
 def _start_tensorflow(is_worker):
@@ -84,7 +89,10 @@ def _own_gpu(n_gpus):
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:n_gpus]
     if len(names) < n_gpus:
         names = list(range(n_gpus))
-    [own] = _claim("gpu", names, 1)
+    try:
+        [own] = _claim("gpu", names, 1)
+    except OSError:  # no such sockets here
+        return 0
     return names.index(own)
 
 
@@ -94,10 +102,11 @@ def _stay_on_own_cores():
     n_meant = _cores_meant()
     if n_meant is None or n_meant >= len(cores):
         return
-    own = _claim("core", cores, n_meant)
-    for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            os.sched_setaffinity(int(thread), own)
+    with contextlib.suppress(OSError):  # forbidden, as in some containers
+        own = _claim("core", cores, n_meant)
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread), own)
 
 
 def _cores_meant():

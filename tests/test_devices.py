@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from dask.distributed import Client, LocalCluster
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend.process import LokyProcess
 from optuna.distributions import FloatDistribution
 from optuna.pruners import NopPruner
 from PIL import Image
@@ -245,12 +246,37 @@ def test_a_task_of_dask_counts_for_as_many_threads_as_its_worker_has_tasks(clust
         assert client.submit(devices._cores_meant).result() == 3
 
 
-def test_only_workers_on_linux_are_confined(monkeypatch):
+def test_only_workers_of_joblib_and_dask_on_linux_are_confined(monkeypatch):
+    def is_worker(process):
+        monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
+        return devices._is_worker()
+
     assert not devices._is_worker()
-    monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
-    assert devices._is_worker()
+    assert not is_worker(multiprocessing.Process(name="a server's"))
+    loky = LokyProcess()
+    assert is_worker(loky)
+    assert is_worker(multiprocessing.Process(name="Dask Worker process (from Nanny)"))
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not devices._is_worker()
+    assert not is_worker(loky)
+
+
+def test_a_worker_that_may_not_be_confined_works_on(monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError("by the container")
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    monkeypatch.setattr(devices, "_claims", [])
+    devices._stay_on_own_cores()
+
+
+def test_a_worker_that_can_claim_no_gpu_takes_the_first(monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError("by the container")
+
+    monkeypatch.setattr(devices.socket, "socket", refuse)
+    assert devices._own_gpu(4) == 0
 
 
 @pytest.fixture
