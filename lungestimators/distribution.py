@@ -81,25 +81,27 @@ def deal(rows, batch_size):
     """Deal rows into batches of nearly equal size, which divide among the devices.
 
     A last batch of a single image would break normalisation. What is left over when all rows are
-    divided goes into the last batch, which every device then computes whole.
+    divided makes a small last batch with one row more for each device; every device computes it
+    whole.
 
     Parameters
     ----------
     rows : ndarray
     batch_size : int
-        Of all devices together, at most.
+        Of all devices together, at most; the last batch may be up to twice the devices less one.
 
     Returns
     -------
     list of ndarray
     """
     devices = n_devices(current())
-    n_shares = len(rows) // devices
-    shares, rest = np.split(rows, [n_shares * devices])
-    n_batches = min(math.ceil(len(rows) / batch_size), max(n_shares, 1))
-    batches = np.array_split(shares.reshape(n_shares, devices), n_batches)
-    batches = [batch.ravel() for batch in batches]
-    return [*batches[:-1], np.concatenate([batches[-1], rest])]
+    n_rest = len(rows) % devices
+    n_whole = max(len(rows) - n_rest - devices, 0) if n_rest else len(rows)
+    whole, last = np.split(rows, [n_whole])
+    shares = whole.reshape(-1, devices)
+    n_batches = math.ceil(len(shares) / max(batch_size // devices, 1))
+    batches = [batch.ravel() for batch in np.array_split(shares, n_batches)] if n_batches else []
+    return [*batches, last] if n_rest else batches
 
 
 def spread(batch, distribution):

@@ -128,7 +128,7 @@ class TrainingNetwork(keras.Model):
             add_history=True,
             model=self,
             epochs=epochs,
-            steps=math.ceil(len(y) / batch_size),
+            steps=len(distribution.deal(y, batch_size)),
             verbose=0,
         )
         self.stop_training = False

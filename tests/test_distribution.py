@@ -137,9 +137,10 @@ def test_a_batch_smaller_than_the_number_of_devices_is_refused(two_devices):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size", "n_devices"), [(48, 16, 2), (45, 16, 2), (7, 8, 8), (100, 8, 3)]
+    ("n_rows", "batch_size", "n_devices"),
+    [(48, 16, 2), (45, 16, 2), (7, 8, 8), (9, 8, 8), (100, 8, 3), (1027, 256, 4), (13, 4, 4)],
 )
-def test_every_row_is_dealt_once_and_all_batches_but_the_last_divide(
+def test_every_row_is_dealt_once_and_few_are_for_every_device(
     n_rows, batch_size, n_devices, monkeypatch
 ):
     monkeypatch.setattr(distribution, "n_devices", lambda found: n_devices)
@@ -147,7 +148,10 @@ def test_every_row_is_dealt_once_and_all_batches_but_the_last_divide(
     batches = distribution.deal(rows, batch_size)
     np.testing.assert_array_equal(np.concatenate(batches), rows)
     assert all(len(batch) % n_devices == 0 for batch in batches[:-1])
-    assert 0 < max(map(len, batches)) < batch_size + n_devices
+    assert all(0 < len(batch) <= batch_size for batch in batches[:-1])
+    assert 1 < len(batches[-1]) <= max(batch_size, 2 * n_devices - 1)
+    if n_rows % n_devices:
+        assert len(batches[-1]) < 2 * n_devices
 
 
 def test_one_device_deals_as_numpy_splits():
