@@ -38,7 +38,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         Callbacks of scikit-learn (``set_callbacks``) see one task, and in it one task for each
         epoch. Where one of them stops an epoch the fit ends, also in the first of two stages, and
-        the estimator is bitwise the ``fitted_estimator`` that it was shown.
+        the estimator is bitwise the ``fitted_estimator`` that it was shown, unless callbacks of
+        Keras change weights in ``on_train_end``.
 
         Parameters
         ----------

@@ -20,6 +20,9 @@ _REFUSED = {
         "reduction would be undone at once. A keras.callbacks.LearningRateScheduler replaces the "
         "cosine"
     ),
+    "SwapEMAWeights": (
+        "it swaps weights for a test or a prediction, whose hooks are not called here"
+    ),
 }
 
 
@@ -77,7 +80,7 @@ def copied(callbacks):
 def release(callbacks):
     """Let callbacks go of what ends with a training: the network, and files that they closed."""
     for callback in callbacks:
-        callback._model = None  # its set_model may do more than keep a model
-        for name, value in vars(callback).items():
-            if isinstance(value, io.IOBase) and value.closed:
-                setattr(callback, name, None)
+        network = callback._model
+        for name, value in vars(callback).items():  # its set_model may do more than keep a model
+            if value is network or (isinstance(value, io.IOBase) and value.closed):
+                vars(callback)[name] = None

@@ -51,8 +51,10 @@ _TEXT = """\
         Keras callbacks, of which ``fit`` takes copies; ``partial_fit`` takes none. Each stage is a
         training to them, as each call of ``fit`` is in Keras: epochs count from 0, and
         ``stop_training`` ends the stage. Their model is the part of the network that learns; they
-        may set its weights and its learning rate, but not change which layers learn. Callbacks of
-        scikit-learn are set by ``set_callbacks``.
+        may set its weights and its learning rate, but not change which layers learn. Hooks of a
+        test or a prediction are not called. On JAX, inside an epoch, a callback must ask for
+        ``self.model`` anew to see or set the weights of that moment. Callbacks of scikit-learn are
+        set by ``set_callbacks``.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the images, dropout, augmentation and validation split. The same
         int gives bitwise the same model.

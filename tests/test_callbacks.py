@@ -22,6 +22,7 @@ from lungestimators import (
     CNNClassifier,
     DenseNetClassifier,
     MobileNetClassifier,
+    keras_callbacks,
     networks,
     reuse,
 )
@@ -538,6 +539,15 @@ def test_a_fitted_classifier_with_keras_callbacks_is_pickled_without_the_network
     assert_same_model(copied.fit(X, y), clf, X)
 
 
+def test_callbacks_let_go_of_the_network_under_every_name():
+    callback = keras.callbacks.Callback()
+    callback.set_model(keras.Sequential())
+    callback.net, callback.rate = callback.model, 0.5
+    keras_callbacks.release([callback])
+    assert callback.model is None and callback.net is None
+    assert callback.rate == 0.5
+
+
 def test_a_csv_logger_writes_the_history(cnn, squares, tmp_path):
     clf = clone(cnn).set_params(callbacks=[keras.callbacks.CSVLogger(tmp_path / "log.csv")])
     clf.fit(*squares)
@@ -633,6 +643,7 @@ class NoCopy(keras.callbacks.Callback):
         ([NoCopy()], TypeError, "cannot be copied.* holds a lock"),
         ([keras.callbacks.ReduceLROnPlateau()], ValueError, "falls along a cosine"),
         ([keras.callbacks.ModelCheckpoint("a.keras")], ValueError, "the part of the network that"),
+        ([keras.callbacks.SwapEMAWeights()], ValueError, "hooks are not called"),
         ([keras.callbacks.BackupAndRestore("a")], ValueError, "the part of the network that"),
     ],
 )
