@@ -180,7 +180,10 @@ def table(rows):
 
 
 def fallen(rows, folder):
-    """Return a line for each ratio that is below the committed one by more than the noise."""
+    """Return a line for each ratio that is below the committed one by more than the noise.
+
+    A ratio that was never committed is a line too: nothing can be said about it.
+    """
     known = {
         (row["work"], row["what"], row["against"]): row
         for work in read(folder).values()
@@ -189,7 +192,13 @@ def fallen(rows, folder):
     problems = []
     for row in rows:
         before = known.get((row.work, row.what, row.against))
-        if before is None or row.most or row.theirs is None:
+        if row.most or row.theirs is None:
+            continue
+        if before is None:
+            problems.append(
+                f"{WORKS[row.work]}, {row.what} to {row.against}: {row.value:.3g}, not among the "
+                "committed results"
+            )
             continue
         noise = max(NOISE, row.spread, before["spread"])
         if row.value < before["value"] * (1 - noise):

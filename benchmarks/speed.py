@@ -64,7 +64,8 @@ def parse(argv):
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; fail where a ratio is below the committed one by more than the noise",
+        help="write nothing; fail where a ratio is below the committed one by more than the noise, "
+        "or where none was committed",
     )
     parser.add_argument(
         "--quick",

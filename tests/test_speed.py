@@ -104,6 +104,13 @@ def test_a_ratio_that_has_fallen_by_more_than_the_noise_is_named(ratios, measure
     assert "cold, ratio to SciKeras" in problem and "21" in problem and "was 30" in problem
 
 
+def test_a_ratio_that_was_never_committed_is_named(ratios, measured, tmp_path):
+    ratios.write(tmp_path, ratios.rows(measured), FACTS, measured)
+    measured["cv", "keras", "seconds"] = [100.0]
+    (problem,) = ratios.fallen(ratios.rows(measured), tmp_path)
+    assert "Keras by hand" in problem and "not among the committed results" in problem
+
+
 def test_a_later_run_of_one_work_leaves_the_others_and_their_commands(ratios, measured, tmp_path):
     ratios.write(tmp_path, ratios.rows(measured), FACTS, measured)
     again = {key: values for key, values in measured.items() if key[0].startswith("paths")}
