@@ -34,7 +34,8 @@ class ModelComparison:
         something does not exist, as a log loss without probabilities.
     pairs : list of dict
         For each pair ``first`` (the better) and ``second``, ``difference``, ``low``, ``high``
-        (95 % interval of this difference alone), ``bootstrap_low``, ``bootstrap_high``, ``test``,
+        (95 % interval of this difference alone), ``bootstrap_low``, ``bootstrap_high``, ``test``
+        (what was done: one of the tests, or ``"permutation"`` where it stands in for McNemar's),
         ``pvalue``, ``adjusted_pvalue`` (Holm), ``shown`` (whether that is below 0.05),
         ``roc_auc_difference``, ``roc_auc_low``, ``roc_auc_high``, and a ``sentence``.
     conclusion : str

@@ -12,12 +12,17 @@ TESTS = {
     "auto": None,
     "corrected_t": "Student's t-test with Nadeau and Bengio's correction for folds that share "
     "training images",
-    "wilcoxon": "Wilcoxon's signed-rank test, which takes folds for independent: p is too small",
+    "wilcoxon": "Wilcoxon's signed-rank test, which takes folds for independent: p is too small; "
+    "where mean and ranks favour different models, p is 1",
     "mcnemar": "McNemar's exact test",
-    "bootstrap": "the bootstrap",
+    "bootstrap": "the bootstrap, not below 2**(1 - n) where two models differ on n",
 }
+# What a pair's p may come from: also the one that stands in for McNemar's.
+_MADE = TESTS | {"permutation": "a permutation test that exchanges the models' predictions"}
 _LEVEL = 0.05
 _FEW_FOLDS = 5
+_FEW_UNITS = 20
+_ROUNDING = 1e-12  # differences of scores below it are none
 
 
 class Study(NamedTuple):
@@ -48,7 +53,8 @@ class Study(NamedTuple):
 
 def one_test_set(splits):
     """Whether all splits test the same images."""
-    return all(np.array_equal(test, splits[0][1]) for _, test in splits)
+    first = np.sort(splits[0][1])
+    return all(np.array_equal(np.sort(test), first) for _, test in splits)
 
 
 def splits_that_share_patients(splits, groups):
@@ -114,8 +120,14 @@ def _scores(study, name):
 
 
 def _draw(study, models, rng):
-    """Scores of all models when patients are drawn again: {model: {metric: values}}."""
+    """Scores of all models when patients are drawn again: {model: {metric: values}}.
+
+    Of a single patient there is nothing to draw: no values.
+    """
     tested = _tested(study)
+    groups = np.unique(_units(study)[tested], return_inverse=True)[1]
+    if groups.max() == 0:
+        return {row["model"]: {} for row in models}
     functions = {}
     for row in models:
         folds = [
@@ -127,8 +139,6 @@ def _draw(study, models, rng):
                 functions[row["model"], metric] = quality.resampled(
                     metric, study.y[tested], folds, len(study.classes)
                 )
-    groups = np.arange(len(study.y)) if study.groups is None else study.groups
-    groups = np.unique(groups[tested], return_inverse=True)[1]
     values = statistics.bootstrap(functions.values(), groups, rng)
     drawn = {row["model"]: {} for row in models}
     for (name, metric), found in zip(functions, values, strict=True):
@@ -141,9 +151,30 @@ def _tested(study):
     return np.unique(np.concatenate([test for _, test in study.splits]))
 
 
+def _units(study):
+    """What is drawn and exchanged: the patient of each image, or the image."""
+    return np.arange(len(study.y)) if study.groups is None else study.groups
+
+
+def _n_units_that_differ(study, names):
+    """Patients, or images, of whom two models do not say the same."""
+    first, second = (study.folds[name] for name in names)
+    if study.scoring == "roc_auc":
+        differ = [
+            one.rows[(one.probabilities != other.probabilities).any(axis=1)]
+            for one, other in zip(first, second, strict=True)
+        ]
+    else:
+        differ = [
+            one.rows[(one.predicted == study.y[one.rows]) != (other.predicted == study.y[one.rows])]
+            for one, other in zip(first, second, strict=True)
+        ]
+    return len(np.unique(_units(study)[np.concatenate(differ)]))
+
+
 def _add_intervals(study, row, drawn):
     """Add intervals of the compared score and of the AUC to a row."""
-    row |= _interval("bootstrap_", drawn[study.scoring])
+    row |= _interval("bootstrap_", drawn.get(study.scoring))
     row |= _interval("roc_auc_", drawn.get("roc_auc"))
     row["low"], row["high"] = _score_interval(study, row)
 
@@ -160,7 +191,7 @@ def _score_interval(study, row):
     if not one:
         found = statistics.corrected_t_test(np.array(row["fold_scores"]), _ratio(study))
         low, high = max(0.0, float(found.low)), min(1.0, float(found.high))
-    if study.scoring != "accuracy":
+    if study.scoring != "accuracy" or low is None:
         return low, high
     n_tested = len(_tested(study))
     wilson = statistics.wilson_interval(row["accuracy"] * n_tested, n_tested)
@@ -180,13 +211,12 @@ def _pair(study, first, second, drawn, rng):
     names = first["model"], second["model"]
     pair = dict(first=names[0], second=names[1])
     pair["difference"] = first[study.scoring] - second[study.scoring]
-    values = drawn[names[0]][study.scoring] - drawn[names[1]][study.scoring]
+    values = _drawn_difference(drawn, names, study.scoring)
     pair |= _interval("bootstrap_", values)
-    pair["roc_auc_difference"], auc = None, None
+    pair["roc_auc_difference"] = None
     if first["roc_auc"] is not None and second["roc_auc"] is not None:
         pair["roc_auc_difference"] = first["roc_auc"] - second["roc_auc"]
-        auc = drawn[names[0]]["roc_auc"] - drawn[names[1]]["roc_auc"]
-    pair |= _interval("roc_auc_", auc)
+    pair |= _interval("roc_auc_", _drawn_difference(drawn, names, "roc_auc"))
     pair["low"], pair["high"] = pair["bootstrap_low"], pair["bootstrap_high"]
     differences = np.array(first["fold_scores"]) - np.array(second["fold_scores"])
     pair["test"] = test = study.test
@@ -200,12 +230,22 @@ def _pair(study, first, second, drawn, rng):
     elif test == "wilcoxon":
         pair["pvalue"] = statistics.wilcoxon_test(differences)
     elif test == "mcnemar":
-        groups = np.arange(len(study.y)) if study.groups is None else study.groups
-        right = [quality.counts(study.y, study.folds[name])[1] for name in names]
-        pair["pvalue"] = statistics.mcnemar_test(*right, groups, rng)
+        right = [quality.times_right(study.y, study.folds[name]) for name in names]
+        pair["pvalue"], pair["test"] = statistics.mcnemar_test(*right, _units(study), rng)
     if test == "bootstrap":
-        pair["pvalue"] = statistics.percentile_interval(values)[2]
+        # Few patients are drawn alike again and again. However they fall, exchanging the models on
+        # each of n leaves 2**n ways, of which two are the most extreme.
+        pair["pvalue"] = min(1.0, 2.0 ** (1 - _n_units_that_differ(study, names)))
+        if values is not None:
+            drawn_p = statistics.percentile_interval(values)[2]
+            pair["pvalue"] = max(pair["pvalue"], drawn_p)
     return pair
+
+
+def _drawn_difference(drawn, names, metric):
+    """Difference of two models' resampled scores, None where one has none."""
+    first, second = (drawn[name].get(metric) for name in names)
+    return None if first is None or second is None else first - second
 
 
 def _interval(prefix, values):
@@ -219,10 +259,10 @@ def _interval(prefix, values):
 def _sentence(scoring, pair, n_pairs):
     """Whether a difference was shown, in words."""
     correction = f" after Holm's correction over {n_pairs} comparisons" if n_pairs > 1 else ""
-    found = (
-        f"95 % interval {pair['low']:.3f} to {pair['high']:.3f}, "
-        f"{p_text(pair['adjusted_pvalue'])}{correction}."
-    )
+    interval = "no interval"
+    if pair["low"] is not None:
+        interval = f"95 % interval {pair['low']:.3f} to {pair['high']:.3f}"
+    found = f"{interval}, {p_text(pair['adjusted_pvalue'])}{correction}."
     first, second, name = pair["first"], pair["second"], NAMES[scoring]
     if pair["shown"]:
         return f"{first} is better than {second}: {name} {pair['difference']:+.3f}, {found}"
@@ -235,21 +275,32 @@ def _sentence(scoring, pair, n_pairs):
 def _conclusion(scoring, models, pairs):
     """Which model is best, and than which it was shown to be better."""
     name = NAMES[scoring]
-    best = max(models, key=lambda row: row[scoring])
-    score = f"{best[scoring]:.3f}"
+    highest = max(row[scoring] for row in models)
+    score = f"{highest:.3f}"
     if not pairs:
-        return f"{best['model']} has the {name} {score}."
-    if all(pair["difference"] == 0 for pair in pairs):
+        return f"{models[0]['model']} has the {name} {score}."
+    best = [row["model"] for row in models if highest - row[scoring] < _ROUNDING]
+    others = [row["model"] for row in models if row["model"] not in best]
+    if not others:
         return f"All models have the same {name}, {score}."
-    against = {pair["second"]: pair["shown"] for pair in pairs if pair["first"] == best["model"]}
-    shown = [other for other, yes in against.items() if yes]
-    not_shown = [other for other, yes in against.items() if not yes]
-    parts = [f"{best['model']} has the highest {name}, {score}"]
-    if shown:
-        parts.append(f"it was shown to be better than {_listed(shown)}")
-    if not_shown:
+    shown = {(pair["first"], pair["second"]) for pair in pairs if pair["shown"]}
+    beaten = [other for other in others if all((one, other) in shown for one in best)]
+    not_shown = [other for other in others if other not in beaten]
+    several = len(best) > 1
+    parts = [f"{_listed(best)} {'have' if several else 'has'} the highest {name}, {score}"]
+    if beaten:
+        was = "each was" if several else "it was"
+        parts.append(f"{was} shown to be better than {_listed(beaten)}")
+    if not_shown and several:
+        parts.append(f"not each was shown to be better than {_listed(not_shown)}")
+    elif not_shown:
         parts.append(f"no difference was shown from {_listed(not_shown)}")
     return "; ".join(parts) + "."
+
+
+def _pairs_text(pairs, test):
+    """The pairs whose p is of one test."""
+    return _listed([f"{p['first']} - {p['second']}" for p in pairs if p["test"] == test])
 
 
 def _listed(names):
@@ -265,12 +316,26 @@ def _notes(study, models, pairs):
         unit, n_units = "patient", len(np.unique(study.groups[tested]))
     folds = "one set of" if one_test_set(study.splits) else f"{n_splits} folds of"
     notes = [f"Scores are means over {folds} {len(tested)} tested images."]
+    made = list(dict.fromkeys(pair["test"] for pair in pairs))
+    for test in made:
+        which = "" if len(made) == 1 else f" of {_pairs_text(pairs, test)}"
+        notes.append(f"p{which}: {_MADE[test]}.")
     if pairs:
-        notes.append(f"p: {TESTS[study.test]}. Intervals are of one score or difference alone.")
-    notes.append(
-        f"By {unit}: bootstrap of {n_units} {unit}s, of predictions as they are. It does not say "
-        "what another training would change."
-    )
+        beside = "the corrected t-test's" if made == ["corrected_t"] else "the bootstrap's"
+        notes.append(
+            f"Intervals beside p are {beside}, and of one score or difference alone."
+            if len(made) == 1
+            else "Intervals are of one score or difference alone."
+        )
+    if n_units == 1:
+        notes.append(f"There is one {unit} only: no interval by {unit}, and nothing is shown.")
+    else:
+        notes.append(
+            f"By {unit}: bootstrap of {n_units} {unit}s, of predictions as they are. It does not "
+            "say what another training would change."
+        )
+    if 1 < n_units < _FEW_UNITS:
+        notes.append(f"{n_units} {unit}s are few: intervals by {unit} are too narrow.")
     shared = splits_that_share_patients(study.splits, study.groups)
     if shared:
         notes.append(
@@ -290,12 +355,11 @@ def _notes(study, models, pairs):
             f"With {n_splits} folds and {len(pairs)} comparisons Wilcoxon's p cannot be below "
             f"{min(1, least):.3f}: no difference can be shown."
         )
-    notes += [
-        f"{pair['first']} and {pair['second']} differ by the same in each fold, which leaves the "
-        f"t-test no variance: p is of {TESTS[pair['test']]}."
-        for pair in pairs
-        if pair["test"] != study.test
-    ]
+    if study.test == "corrected_t" and "bootstrap" in made:
+        notes.append(
+            f"{_pairs_text(pairs, 'bootstrap')} differ by the same in each fold, which leaves the "
+            "t-test no variance: their p is the bootstrap's."
+        )
     for side, part, meaning in (
         (0, "training", "it is never predicted there"),
         (1, "test", "they have no AUC, and its mean is over the others"),

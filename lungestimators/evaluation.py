@@ -12,8 +12,9 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
+from .checks import check_groups
 from .comparison import NAMES
 from .conclusions import TESTS, Study, conclude, one_test_set, splits_that_share_patients
 from .quality import Fold
@@ -100,8 +101,12 @@ def compare_models(
     Raises
     ------
     ValueError
-        An argument is not what it should be, a patient is on both sides of a split, or a split
-        lacks what ``scoring`` or ``test`` needs. Nothing has been trained then.
+        An argument is not what it should be, an image has no patient, a patient is on both sides
+        of a split, or a split lacks what ``scoring`` or ``test`` needs. Nothing has been trained
+        then. Or a fitted model predicts what is no label or no probability, as a network that
+        diverged does: it is raised after that fit, and names the model and the split.
+    TypeError
+        ``groups`` mixes types, as numbers and strings. Nothing has been trained then.
 
     See Also
     --------
@@ -135,8 +140,8 @@ def compare_models(
     """
     estimators = _named(estimators)
     X, y, groups = indexable(X, y, groups)
-    y, _ = _check_y(y)
-    groups = _check_groups(y, groups)
+    y, classes = _check_y(y)
+    groups = check_groups(y, groups)
     rng = check_random_state(random_state)
     splits = _check_splits(_splits(cv, n_repeats, X, y, groups, rng), y)
     shared = splits_that_share_patients(splits, groups)
@@ -152,7 +157,9 @@ def compare_models(
     # Fold by fold, so that a model that cannot be trained shows before much work is lost.
     fits = [(name, number) for number in range(len(splits)) for name in estimators]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_fit_and_predict)(name, estimators[name], X, y, *splits[number], groups)
+        delayed(_fit_and_predict)(
+            name, number, estimators[name], X, y, classes, splits[number], groups
+        )
         for name, number in fits
     )
     predictions = {name: [] for name in estimators}
@@ -220,7 +227,7 @@ def compare_predictions(
     All models have the same accuracy, 0.500.
     """
     y, classes = _check_y(y)
-    groups = _check_groups(y, groups)
+    groups = check_groups(y, groups)
     splits = _check_splits(splits, y)
     _check_scoring(scoring, test, splits, y)
     truth = np.searchsorted(classes, y)
@@ -234,8 +241,9 @@ def compare_predictions(
     return conclude(study, np.random.default_rng(seed))
 
 
-def _fit_and_predict(name, estimator, X, y, train, test, groups):
+def _fit_and_predict(name, number, estimator, X, y, classes, split, groups):
     """Train a clone on one split, and return its predictions."""
+    train, test = split
     estimator = clone(estimator)
     given = {}
     if groups is not None and get_routing_for_object(estimator).consumes("fit", ["groups"]):
@@ -251,11 +259,12 @@ def _fit_and_predict(name, estimator, X, y, train, test, groups):
     labels, probabilities = estimator.predict(tested), None
     if hasattr(estimator, "predict_proba"):
         # A class that the training images lack has no column, and the probability 0.
-        classes = np.unique(y)
         probabilities = np.zeros((len(test), len(classes)))
         columns = np.searchsorted(classes, estimator.classes_)
         probabilities[:, columns] = estimator.predict_proba(tested)
-    return Predictions(labels, probabilities, seconds)
+    predictions = Predictions(labels, probabilities, seconds)
+    _check_split(name, number, predictions, test, classes)  # before other models are trained
+    return predictions
 
 
 def _named(estimators):
@@ -276,15 +285,6 @@ def _check_y(y):
     if type_of_target(y) not in ("binary", "multiclass") or len(classes) < 2:
         raise ValueError(f"y must hold labels of two classes or more, got {classes[:5]}")
     return y, classes
-
-
-def _check_groups(y, groups):
-    """Return each image's patient, or None."""
-    if groups is None:
-        return None
-    groups = column_or_1d(groups)
-    check_consistent_length(y, groups)
-    return groups
 
 
 def _splits(cv, n_repeats, X, y, groups, rng):
@@ -341,27 +341,35 @@ def _check_predictions(name, found, splits, classes, scoring):
     """Return what one model said of each split, with numbers for labels."""
     if len(found) != len(splits):
         raise ValueError(f"predictions of {name!r}: {len(found)} for {len(splits)} splits")
-    folds = []
-    for (_, rows), given in zip(splits, found, strict=True):
-        labels, probabilities, seconds = Predictions(*given)
-        labels = column_or_1d(labels)
-        if len(labels) != len(rows):
-            raise ValueError(f"{name!r} predicts {len(labels)} labels for {len(rows)} images")
-        unknown = np.setdiff1d(labels, classes)
-        if len(unknown):
-            raise ValueError(f"{name!r} predicts {unknown[:5]}, but the classes are {classes}")
-        if probabilities is not None:
-            probabilities = np.asarray(probabilities, float)
-            if probabilities.shape != (len(rows), len(classes)):
-                raise ValueError(
-                    f"probabilities of {name!r} have the shape {probabilities.shape} where "
-                    f"{(len(rows), len(classes))} is right"
-                )
-            total = probabilities.sum(axis=1, keepdims=True)
-            if not (np.abs(total - 1) < 1e-3).all() or (probabilities < 0).any():
-                raise ValueError(f"probabilities of {name!r} do not sum to 1, or are not in 0 to 1")
-            probabilities = probabilities / total
-        elif scoring == "roc_auc":
-            raise ValueError(f"scoring='roc_auc' needs the probabilities of {name!r}")
-        folds.append(Fold(rows, np.searchsorted(classes, labels), probabilities, seconds))
+    folds = [
+        _check_split(name, number, Predictions(*given), rows, classes)
+        for number, ((_, rows), given) in enumerate(zip(splits, found, strict=True))
+    ]
+    if scoring == "roc_auc" and any(fold.probabilities is None for fold in folds):
+        raise ValueError(f"scoring='roc_auc' needs the probabilities of {name!r}")
     return folds
+
+
+def _check_split(name, number, given, rows, classes):
+    """Return what one model said of one split, with numbers for labels."""
+    which = f"{name!r} in split {number}"
+    labels, probabilities = column_or_1d(given.labels), given.probabilities
+    if len(labels) != len(rows):
+        raise ValueError(f"{which} predicts {len(labels)} labels for {len(rows)} images")
+    unknown = np.setdiff1d(labels, classes)
+    if len(unknown):
+        raise ValueError(f"{which} predicts {unknown[:5]}, but the classes are {classes}")
+    if probabilities is not None:
+        probabilities = np.asarray(probabilities, float)
+        if probabilities.shape != (len(rows), len(classes)):
+            raise ValueError(
+                f"probabilities of {which} have the shape {probabilities.shape} where "
+                f"{(len(rows), len(classes))} is right"
+            )
+        if np.isnan(probabilities).any():
+            raise ValueError(f"probabilities of {which} are NaN: has its training diverged?")
+        total = probabilities.sum(axis=1, keepdims=True)
+        if not (np.abs(total - 1) < 1e-3).all() or (probabilities < 0).any():
+            raise ValueError(f"probabilities of {which} do not sum to 1, or are not in 0 to 1")
+        probabilities = probabilities / total
+    return Fold(rows, np.searchsorted(classes, labels), probabilities, given.fit_seconds)

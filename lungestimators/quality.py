@@ -91,8 +91,8 @@ def resampled(metric, y, folds, n_classes):
     Parameters
     ----------
     metric : {"accuracy", "balanced_accuracy", "roc_auc"}
-        The AUC is the mean over the folds that have all classes, as probabilities of different
-        folds do not compare; the others are over all folds' predictions at once.
+        Of images of equal weight it is the mean over the folds, whatever their sizes. The AUC is of
+        each fold that has all classes, as probabilities of different folds do not compare.
     y : ndarray of shape (n_images,), int
         Numbers of classes.
     folds : list of Fold
@@ -111,26 +111,40 @@ def resampled(metric, y, folds, n_classes):
                 for fold in folds
             ]
         )
-    tested, right = counts(y, folds)
-    parts = [np.full(len(y), True)]
-    if metric == "balanced_accuracy":
-        parts = [y == number for number in range(n_classes)]
+    # Sums over all folds, in which a prediction counts as in the mean over folds: shares of single
+    # folds would not do, as folds of one image are drawn right, wrong or not at all.
+    said, right = np.zeros(len(y)), np.zeros(len(y))
+    for fold in folds:
+        parts = _parts(metric, y[fold.rows])
+        _, part, sizes = np.unique(parts, return_inverse=True, return_counts=True)
+        share = 1 / (len(folds) * len(sizes) * sizes[part])
+        said[fold.rows] += share
+        right[fold.rows] += share * (fold.predicted == y[fold.rows])
+    parts = _parts(metric, y)
+    masks = [parts == part for part in np.unique(parts)]
 
     def mean_share(weights):
         with np.errstate(invalid="ignore"):
-            shares = [(weights @ (right * part)) / (weights @ (tested * part)) for part in parts]
-        return np.mean(shares, axis=0)
+            shares = [
+                said[mask].sum() * (weights @ (right * mask)) / (weights @ (said * mask))
+                for mask in masks
+            ]
+        return np.sum(shares, axis=0)
 
     return mean_share
 
 
-def counts(y, folds):
-    """How often each image was tested, and how often it was classified rightly."""
-    tested, right = np.zeros(len(y)), np.zeros(len(y))
+def _parts(metric, y):
+    """What is averaged over: the classes, or nothing."""
+    return y if metric == "balanced_accuracy" else np.zeros_like(y)
+
+
+def times_right(y, folds):
+    """How often each image was classified rightly."""
+    right = np.zeros(len(y))
     for fold in folds:
-        tested[fold.rows] += 1
         right[fold.rows] += fold.predicted == y[fold.rows]
-    return tested, right
+    return right
 
 
 def _auc(truth, probabilities, weights, n_classes):

@@ -64,17 +64,21 @@ def corrected_t_test(differences, ratio):
 
 
 def wilcoxon_test(differences):
-    """Return the p of Wilcoxon's signed-rank test; 1 where all differences are 0.
+    """Return the p of Wilcoxon's signed-rank test of what the mean says; 1 if all are 0.
 
-    It takes folds for independent, which they are not: p is too small.
+    It takes folds for independent, which they are not: p is too small. Ranks may favour one model
+    and the mean, by which models are ordered, the other: then p is 1.
     """
     # Differences that are equal but for rounding must have equal ranks.
     differences = np.round(differences, 12)
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+    ranks = np.sign(differences) * stats.rankdata(np.abs(differences))
+    if ranks.sum() * differences.mean() <= 0:
+        return 1.0
+    return float(stats.wilcoxon(differences).pvalue)
 
 
 def mcnemar_test(first, second, groups, random_state):
-    """Return the p of McNemar's exact test on one set of test images.
+    """McNemar's exact test on one set of test images.
 
     Where a patient has several images, or images were scored several times, patients and not
     images are exchanged between the models (a permutation test); with one image each that is
@@ -91,18 +95,21 @@ def mcnemar_test(first, second, groups, random_state):
 
     Returns
     -------
-    float
-        Two-sided p.
+    pvalue : float
+        Two-sided.
+    test : {"mcnemar", "permutation"}
+        Which it was: McNemar's where all patients that differ do so by the same.
     """
     differences = np.bincount(groups, weights=first - second)
     differences = differences[np.abs(differences) > _ROUNDING]
     if not len(differences):
-        return 1.0
+        return 1.0, "mcnemar"
     if np.ptp(np.abs(differences)) < _ROUNDING:
         from statsmodels.stats.contingency_tables import mcnemar
 
         wins = np.count_nonzero(differences > 0)
-        return float(mcnemar([[0, wins], [len(differences) - wins, 0]], exact=True).pvalue)
+        table = [[0, wins], [len(differences) - wins, 0]]
+        return float(mcnemar(table, exact=True).pvalue), "mcnemar"
     found = stats.permutation_test(
         (differences,),
         lambda x, axis: x.sum(axis=axis),
@@ -112,7 +119,7 @@ def mcnemar_test(first, second, groups, random_state):
         batch=max(1, _BATCH // len(differences)),
         rng=random_state,
     )
-    return float(found.pvalue)
+    return float(found.pvalue), "permutation"
 
 
 def holm(pvalues):

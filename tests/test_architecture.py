@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "duplicates": set(),
     "thumbnails": {"files", "images"},
     "thorax": set(),
-    "evaluation": {"comparison", "conclusions", "quality"},
+    "evaluation": {"checks", "comparison", "conclusions", "quality"},
     "conclusions": {"comparison", "quality", "statistics"},
     "quality": {"statistics"},
     "comparison": set(),

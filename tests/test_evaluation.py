@@ -173,7 +173,7 @@ def test_one_split_is_judged_by_mcnemars_test(table):
     models = {"regression": LogisticRegression(), "tree": DecisionTreeClassifier(random_state=0)}
     right = [m.fit(X[:60], y[:60]).predict(X[60:]) == y[60:] for m in models.values()]
     found = compare_models(models, X, y, cv=split, random_state=0)
-    expected = statistics.mcnemar_test(*np.array(right, float), np.arange(60), 0)
+    expected, _ = statistics.mcnemar_test(*np.array(right, float), np.arange(60), 0)
     assert found.pairs[0]["test"] == "mcnemar"
     assert found.pairs[0]["pvalue"] == expected
     row = found.models[0]
@@ -333,7 +333,7 @@ def test_several_predictions_of_one_test_set_are_one_test_set():
         for share in (0.9, 0.6)
     ]
     found = compare_predictions(y, dict(zip("ab", seeds, strict=True)), [split] * 3)
-    assert found.pairs[0]["test"] == "mcnemar"
+    assert found.pairs[0]["test"] == "permutation"
     assert "one set of 20 tested images" in str(found)
 
 
@@ -354,6 +354,102 @@ def test_the_bootstrap_can_be_the_test_of_folds(table):
     assert (pair["low"], pair["high"]) == (pair["bootstrap_low"], pair["bootstrap_high"])
     assert pair["low"] > 0
     assert pair["shown"]
+
+
+def folds_of(y, n_splits):
+    """Splits that test the images in their order, and train on all others."""
+    rows = np.arange(len(y))
+    return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, n_splits)]
+
+
+def said_with(y, splits, shares):
+    """Predictions of a model that is right on a given share of the images of each split."""
+    return [
+        (np.where(np.arange(len(test)) < round(share * len(test)), y[test], 1 - y[test]),)
+        for (_, test), share in zip(splits, shares, strict=True)
+    ]
+
+
+def test_a_model_that_wins_by_the_mean_and_loses_by_ranks_is_not_called_better():
+    y = np.tile([0, 1], 200)
+    splits = folds_of(y, 20)
+    first, second = [1.0] + [0.7] * 19, [0.0] + [0.75] * 19
+    said = {"a": said_with(y, splits, first), "b": said_with(y, splits, second)}
+    found = compare_predictions(y, said, splits, test="wilcoxon", random_state=0)
+    (pair,) = found.pairs
+    assert (pair["first"], pair["pvalue"], pair["shown"]) == ("a", 1, False)
+    assert "Intervals beside p are the bootstrap's" in str(found)
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", "roc_auc"])
+def test_a_handful_of_images_shows_nothing_by_the_bootstrap(scoring):
+    y = np.tile([0, 1], 10)
+    splits = [(np.arange(16), np.arange(16, 20))]
+    right = np.eye(2)[y[16:]]
+    said = {"a": [(y[16:], right)], "b": [(1 - y[16:], 1 - right)]}
+    found = compare_predictions(y, said, splits, scoring=scoring, random_state=0)
+    assert found.pairs[0]["pvalue"] == 2 / 2**4  # of all ways to exchange four images, two
+    assert not found.pairs[0]["shown"]
+    assert "4 images are few" in " ".join(found.notes)
+
+
+def test_folds_of_few_images_that_differ_by_the_same_show_nothing():
+    y = np.tile([0, 1], 2)
+    splits = folds_of(y, 2)
+    said = {"a": said_with(y, splits, [1, 1]), "b": said_with(y, splits, [0, 0])}
+    (pair,) = compare_predictions(y, said, splits, random_state=0).pairs
+    assert (pair["test"], pair["pvalue"], pair["shown"]) == ("bootstrap", 2 / 2**4, False)
+
+
+def test_one_patient_has_no_interval_and_shows_nothing():
+    y = np.tile([0, 1], 20)
+    splits, groups = [(np.arange(20), np.arange(20, 40))], np.repeat([0, 1], 20)
+    said = {"a": said_with(y, splits, [1]), "b": said_with(y, splits, [0])}
+    for test in ("auto", "bootstrap"):
+        found = compare_predictions(y, said, splits, groups, test=test, random_state=0)
+        (pair,) = found.pairs
+        assert (pair["pvalue"], pair["low"], pair["bootstrap_high"]) == (1, None, None)
+        assert found.models[0]["low"] is None
+        assert "no interval, p = 1.000" in found.sentences[0]
+        assert "There is one patient only" in str(found)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "balanced_accuracy"])
+def test_the_bootstrap_resamples_the_mean_over_folds_of_different_sizes(scoring):
+    y = np.tile([0, 1], 60)
+    splits = [(np.arange(100, 120), np.arange(100)), (np.arange(100), np.arange(100, 120))]
+    said = {"a": said_with(y, splits, [1, 0])}
+    (row,) = compare_predictions(y, said, splits, scoring=scoring, random_state=0).models
+    assert row[scoring] == 0.5
+    assert row["bootstrap_low"] < 0.5 < row["bootstrap_high"]
+    # Folds of one image: as if there were none.
+    one_each = folds_of(y, 120)
+    said = {"a": [(y[test] if test[0] % 3 else 1 - y[test],) for _, test in one_each]}
+    (row,) = compare_predictions(y, said, one_each, random_state=0).models
+    low, high = statistics.wilson_interval(80, 120)
+    assert (row["bootstrap_low"], row["bootstrap_high"]) == pytest.approx((low, high), abs=0.02)
+
+
+def test_the_order_of_test_images_does_not_matter_and_the_test_made_is_named():
+    y = np.tile([0, 1], 20)
+    rows = np.arange(20, 40)
+    splits = [(np.arange(20), rows), (np.arange(20), rows[::-1])]
+    said = {"a": said_with(y, splits, [1, 0.9]), "b": said_with(y, splits, [0.5, 0.2])}
+    found = compare_predictions(y, said, splits, random_state=0)
+    assert found.pairs[0]["test"] == "permutation"
+    assert "p: a permutation test" in str(found)
+    assert "McNemar" not in str(found)
+
+
+def test_models_that_share_the_highest_score_are_all_named():
+    y = np.tile([0, 1], 20)
+    splits = [(np.arange(20), np.arange(20, 40))]
+    shares = {"a": [0.9], "b": [0.9], "c": [0.0]}
+    said = {name: said_with(y, splits, share) for name, share in shares.items()}
+    found = compare_predictions(y, said, splits, random_state=0)
+    assert found.conclusion == (
+        "a and b have the highest accuracy, 0.900; each was shown to be better than c."
+    )
 
 
 def bad_calls(X, y):
@@ -384,6 +480,31 @@ def bad_calls(X, y):
         "AUC of labels": (dict(estimators=[LinearSVC()], scoring="roc_auc"), "needs predict_proba"),
         "AUC of a class": (dict(cv=LeaveOneOut(), scoring="roc_auc"), "split 0 lack a class"),
     }
+
+
+class Diverged(Recorder):
+    """Its probabilities are NaN, as those of a network whose loss is."""
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), np.nan)
+
+
+def test_a_network_that_diverged_is_named_at_its_first_fit(table):
+    Recorder.seen.clear()
+    with pytest.raises(ValueError, match="'diverged' in split 0 are NaN"):
+        compare_models({"diverged": Diverged(), "other": Recorder()}, *table, cv=3)
+    assert len(Recorder.seen) == 1
+
+
+def test_missing_patients_are_not_one_patient_more(table):
+    groups = np.arange(120).astype(float) // 2
+    groups[:3] = np.nan
+    Recorder.seen.clear()
+    with pytest.raises(ValueError, match="no patient for 3 of 120"):
+        compare_models([Recorder()], *table, cv=3, groups=groups)
+    with pytest.raises(ValueError, match="no patient for 1 of 120"):
+        compare_models([Recorder()], *table, cv=3, groups=[None, *["p"] * 119])
+    assert not Recorder.seen
 
 
 def test_bad_arguments_are_refused_before_anything_is_trained(table):

@@ -61,7 +61,8 @@ def test_mcnemars_p_is_that_of_the_published_table():
     # 570; exact p = 3.716e-05, as in the manual of R's package exact2x2.
     first = np.repeat([1.0, 1, 0, 0], [794, 150, 86, 570])
     second = np.repeat([1.0, 0, 1, 0], [794, 150, 86, 570])
-    p = statistics.mcnemar_test(first, second, np.arange(1600), 0)
+    p, test = statistics.mcnemar_test(first, second, np.arange(1600), 0)
+    assert test == "mcnemar"
     assert p == pytest.approx(3.716e-05, rel=1e-4)
     assert p == pytest.approx(stats.binomtest(86, 236).pvalue)
 
@@ -70,8 +71,8 @@ def test_mcnemar_takes_patients_and_not_images_for_independent():
     # Ten patients of eight images; the first model wins on seven whole patients, loses on three.
     first = np.repeat([1.0] * 7 + [0.0] * 3, 8)
     groups = np.repeat(np.arange(10), 8)
-    assert statistics.mcnemar_test(first, 1 - first, np.arange(80), 0) < 0.001
-    by_patient = statistics.mcnemar_test(first, 1 - first, groups, 0)
+    assert statistics.mcnemar_test(first, 1 - first, np.arange(80), 0)[0] < 0.001
+    by_patient, _ = statistics.mcnemar_test(first, 1 - first, groups, 0)
     assert by_patient == pytest.approx(stats.binomtest(3, 10).pvalue)
 
 
@@ -79,8 +80,9 @@ def test_patients_of_different_weight_are_exchanged_in_all_ways():
     first, second = np.array([1.0, 1, 1, 0, 1]), np.zeros(5)
     groups = np.array([0, 0, 1, 2, 3])  # differences 2, 1, 0, 1
     # Of 8 ways to set signs, 2 have a sum as far from 0 as 4.
-    assert statistics.mcnemar_test(first, second, groups, 0) == pytest.approx(2 / 8)
-    assert statistics.mcnemar_test(first, first, groups, 0) == 1
+    p, test = statistics.mcnemar_test(first, second, groups, 0)
+    assert (p, test) == (pytest.approx(2 / 8), "permutation")
+    assert statistics.mcnemar_test(first, first, groups, 0)[0] == 1
 
 
 def test_holms_correction_is_the_published_one():
