@@ -101,6 +101,8 @@ def best_threshold(y, probability):
     Balanced, since the proportion of the classes elsewhere is not that of the training images.
     """
     edges = np.unique(probability)
+    if len(edges) == 1:  # nothing can be told apart
+        return 0.5
     thresholds = (edges[1:] + edges[:-1]) / 2
     scores = [balanced_accuracy_score(y, probability >= threshold) for threshold in thresholds]
     best = thresholds[np.isclose(scores, max(scores))]
@@ -128,9 +130,12 @@ def main(argv):
     parser.add_argument("--data", help="pneumoniamnist.npz; fetched without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--test", action="store_true", help="score the test images at the very end")
-    parser.add_argument("--quick", action="store_true", help="one epoch on few images: a trial")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true", help="only try that it runs; needs --out")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args(argv)
+    if arguments.quick and not arguments.out:
+        parser.error("--quick needs --out: its figures mean nothing and must not replace the real")
+    arguments.out = arguments.out or RESULTS
     start = time.perf_counter()
     parts = parts_of(arguments.data)
     if arguments.test and "test" not in parts:
@@ -164,13 +169,14 @@ def main(argv):
     scored = ["val", "test"] if arguments.test else ["val"]
     found = {part: scores_of(model, *parts[part]) for part in scored}
     seconds = time.perf_counter() - start
-    write(arguments.out, argv, rows, kept.tolist(), threshold, found, seconds)
+    write(arguments, argv, rows, kept.tolist(), threshold, found, seconds)
 
 
-def write(folder, argv, rows, kept, threshold, found, seconds):
+def write(arguments, argv, rows, kept, threshold, found, seconds):
     """Print the result, and write it as Markdown and JSON."""
     command = shlex.join(["python", "benchmarks/pneumoniamnist.py", *argv])
-    lines = [
+    lines = ["**`--quick`: these figures mean nothing.**", ""] if arguments.quick else []
+    lines += [
         f"Mean of {len(kept)} of {len(rows)} networks; pneumonia from a probability of "
         f"{threshold:.3f} on. {seconds / 60:.1f} minutes.",
         "",
@@ -192,10 +198,10 @@ def write(folder, argv, rows, kept, threshold, found, seconds):
         "scores are therefore somewhat optimistic.",
     ]
     text = f"```\n{command}\n```\n\n" + "\n".join(lines) + "\n"
-    (folder / "results.md").write_text(text, encoding="utf-8")
+    (arguments.out / "results.md").write_text(text, encoding="utf-8")
     plain = {"candidates": rows, "used": kept, "threshold": threshold, "scores": found}
-    plain["seconds"] = round(seconds, 1)
-    (folder / "results.json").write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    plain |= {"seconds": round(seconds, 1), "quick": arguments.quick}
+    (arguments.out / "results.json").write_text(json.dumps(plain, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def test_the_saved_model_is_the_one_whose_scores_are_written(
     assert "2 of 2 trained" in capsys.readouterr().out
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert set(written["scores"]) == {"val"}
+    assert "figures mean nothing" in (tmp_path / "out" / "results.md").read_text()
     model = joblib.load(tmp_path / "out" / "model.joblib")
     with np.load(file) as arrays:
         X, y = arrays["val_images"], arrays["val_labels"].ravel()
@@ -67,6 +68,16 @@ def test_the_threshold_is_the_middle_of_the_best_ones(pneumoniamnist):
     assert pneumoniamnist.best_threshold(y, np.array([0.1, 0.2, 0.8, 0.9])) == pytest.approx(0.5)
     # Three of four right above and below: the ones in between are worse.
     assert pneumoniamnist.best_threshold(y, np.array([0.1, 0.6, 0.4, 0.9])) in (0.25, 0.75)
+
+
+def test_networks_that_tell_nothing_apart_have_a_threshold_too(pneumoniamnist):
+    assert pneumoniamnist.best_threshold(np.array([0, 1, 1]), np.full(3, 0.7)) == 0.5
+
+
+def test_a_trial_run_does_not_replace_the_results(pneumoniamnist, file, capsys):
+    with pytest.raises(SystemExit):
+        pneumoniamnist.main(["--data", str(file), "--quick"])
+    assert "--quick needs --out" in capsys.readouterr().err
 
 
 def test_test_images_that_are_not_there_are_missed_before_anything_is_trained(
