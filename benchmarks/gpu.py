@@ -6,13 +6,15 @@
 
 Each piece of work runs in a process of its own. Networks start from random weights, which cost
 what ImageNet's do. Images a second leave compilation out. ``results.md`` shows every
-``results-<backend>.json`` that lies in the folder: run the command once for each backend.
+``results-<backend>.json`` that lies in the folder: run the command once for each backend. Both are
+written after each piece of work, so that what a run had measured when it was ended is kept.
 """
 
 import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -40,8 +42,8 @@ FULL = dict(
     size=224,
     n_images=1024,
     n_small=4096,
-    epochs=3,
-    batches=(32, 64),
+    epochs=2,  # of a DenseNet121, minutes: each is compiled anew
+    batches=(32,),
 )
 QUICK = dict(
     backbone="MobileNetV3Small",
@@ -194,7 +196,11 @@ def predict(X, y, settings, folder):
     return {}
 
 
-WORKS = {f.__name__: f for f in (forward, train_densenet, train_cnn, fit, predict)}
+def name(X, y, settings, folder):
+    """Nothing but the name of what computes, which is said of each piece of work."""
+
+
+WORKS = {f.__name__: f for f in (name, forward, train_densenet, train_cnn, fit, predict)}
 
 
 def device():
@@ -250,6 +256,13 @@ def versions():
     return found
 
 
+def write(out, found):
+    """Write what has been measured so far."""
+    path = out / f"results-{found['backend']}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    markdown(out)
+
+
 def markdown(out):
     """Write ``results.md`` from the results of every backend."""
     lines = ["# On a GPU", "", "Written by `benchmarks/gpu.py`; the same for each backend.", ""]
@@ -265,6 +278,9 @@ def markdown(out):
         ]
         lines += ["| work | | | peak memory of the process, MB |", "| --- | --- | --- | --- |"]
         for work, title in ROWS.items():
+            if work not in found["speeds"]:
+                lines.append(f"| {title} | | not measured | |")
+                continue
             peak = found["peak_mb"][work]
             for how, speed in found["speeds"][work].items():
                 peak_text = "not told" if peak is None else f"{peak:.0f}"
@@ -274,17 +290,24 @@ def markdown(out):
             "Largest difference from the same fitted model on the CPU, and of two fits:",
             "",
         ]
-        lines += ["| model | default | full precision | largest value | two fits of one seed |"]
-        lines += ["| --- | --- | --- | --- | --- |"]
-        agreed = found["agreement"]
-        for name, largest in agreed["largest value"].items():
-            twice = found["two_fits"].get(name)
-            lines.append(
-                f"| {name} | {agreed['default'][name]:.1e} | {agreed['full precision'][name]:.1e} "
-                f"| {largest:.3g} | {'' if twice is None else f'{twice:.1e}'} |"
-            )
+        lines += agreement_lines(found)
         lines.append("")
     (out / "results.md").write_text("\n".join(lines))
+
+
+def agreement_lines(found):
+    """The table of differences."""
+    lines = ["| model | default | full precision | largest value | two fits of one seed |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    agreed, twice = found["agreement"], found["two_fits"]
+    for name in agreed["largest value"] if agreed else twice:
+        cells = ["not measured"] * 3
+        if agreed:
+            cells = [f"{agreed[place][name]:.1e}" for place in ("default", "full precision")]
+            cells.append(f"{agreed['largest value'][name]:.3g}")
+        cells.append(f"{twice[name]:.1e}" if name in twice else "")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines if len(lines) > 2 else ["Not measured."]
 
 
 def main(argv=None):
@@ -294,34 +317,39 @@ def main(argv=None):
     if arguments.work:
         work, folder = arguments.work
         result = WORKS[work](*images(arguments.data, settings), settings, folder)
-        name, peak = device()
-        print(json.dumps({"result": result, "device": name, "peak_mb": peak}))
+        computer, peak = device()
+        print(json.dumps({"result": result, "device": computer, "peak_mb": peak}))
         return
     backend = os.environ.get("KERAS_BACKEND")
     if backend not in ("jax", "torch"):
         sys.exit("gpu.py: set KERAS_BACKEND to jax or torch")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        done = {work: run(work, arguments, folder, {}) for work in (*ROWS, "fit")}
-        for place, environment in PLACES.items():
-            run("predict", arguments, folder, {**environment, "PLACE": place})
-        agreed = agreement(folder)
+    command = shlex.join(["python", "benchmarks/gpu.py", *(sys.argv[1:] if argv is None else argv)])
     found = dict(
         backend=backend,
-        device=done["fit"]["device"],
-        command=f"KERAS_BACKEND={backend} python benchmarks/gpu.py "
-        + ("--quick" if arguments.quick else "")
-        + ("--data FILE" if arguments.data else ""),
+        device=None,
+        command=f"KERAS_BACKEND={backend} {command}",
         quick=arguments.quick,
         versions=versions(),
-        speeds={work: done[work]["result"] for work in ROWS},
-        peak_mb={work: done[work]["peak_mb"] for work in ROWS},
-        two_fits=done["fit"]["result"],
-        agreement=agreed,
+        speeds={},
+        peak_mb={},
+        two_fits={},
+        agreement=None,
     )
-    path = arguments.out / f"results-{backend}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n")
-    markdown(arguments.out)
+    with tempfile.TemporaryDirectory() as folder:
+        found["device"] = run("name", arguments, folder, {})["device"]
+        if found["device"].lower() == "cpu" and not arguments.quick:
+            sys.exit(f"gpu.py: {backend} finds no GPU here; --quick runs without one")
+        for work in ROWS:
+            done = run(work, arguments, folder, {})
+            found["speeds"][work], found["peak_mb"][work] = done["result"], done["peak_mb"]
+            write(arguments.out, found)
+        found["two_fits"] = run("fit", arguments, folder, {})["result"]
+        write(arguments.out, found)
+        for place, environment in PLACES.items():
+            run("predict", arguments, folder, {**environment, "PLACE": place})
+        found["agreement"] = agreement(folder)
+        write(arguments.out, found)
     print((arguments.out / "results.md").read_text())
 
 
