@@ -33,9 +33,9 @@ from sklearn.model_selection import FixedThresholdClassifier, ParameterSampler
 from lungestimators import CNNClassifier, fetch_pneumoniamnist
 
 RESULTS = Path(__file__).parent / "results" / "pneumoniamnist-search"
-CANDIDATES = 10
+CANDIDATES = 8
 SPACE = {
-    "filters": [(32, 64, 128), (48, 96, 192), (64, 128, 256)],
+    "filters": [(32, 64, 128), (48, 96, 192)],
     "dense_units": [256, 512],
     "dropout": [0.3, 0.5, 0.7],
     "learning_rate": [5e-4, 1e-3, 2e-3],
