@@ -272,8 +272,10 @@ def test_the_same_seed_gives_the_same_model_in_a_new_process_and_in_workers(cnn,
 
     splits = [(np.arange(48), np.arange(48))] * 2
     both = cross_validate(clone(cnn), X, y, cv=splits, n_jobs=2, return_estimator=True)
+    # Workers of PyTorch have fewer threads than this process, which moves the last bits.
+    tolerance = 1e-5 if keras.config.backend() == "torch" else 0
     for fitted in both["estimator"]:
-        np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+        np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=0, atol=tolerance)
 
 
 def test_fit_leaves_global_state_alone(cnn, squares):
