@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -256,6 +257,7 @@ def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path
 
 
 def test_two_processes_score_as_one(compare, folder, tmp_path):
+    get_reusable_executor().shutdown(wait=True)  # other tests' workers do not find benchmarks/
     argv = ["--data", str(folder), "--models", "CNN", "--folds", "2", *SMALL]
     found = []
     for n_jobs in ("1", "2"):
