@@ -112,16 +112,21 @@ def seconds_an_epoch(classifier, X, y, epochs):
     return (fit(1 + epochs) - fit(1)) / epochs
 
 
-def forward(X, y, settings, folder):
-    """The frozen network through ``BackboneFeatures``, nothing kept."""
-    X = large(X, settings)
-    features = BackboneFeatures(
+def frozen(settings):
+    """A frozen network with random weights, nothing kept."""
+    return BackboneFeatures(
         settings["backbone"],
         weights=None,
         image_size=settings["size"],
         feature_cache=None,
         random_state=0,
-    ).fit(X)
+    )
+
+
+def forward(X, y, settings, folder):
+    """The frozen network through ``BackboneFeatures``."""
+    X = large(X, settings)
+    features = frozen(settings).fit(X)
     features.transform(X[:32])
     start = time.perf_counter()
     features.transform(X)
@@ -174,13 +179,7 @@ def fit(X, y, settings, folder):
         joblib.dump((classifier, pixels), Path(folder, f"{name}.joblib"))
         second = clone(classifier).fit(pixels, y).predict_proba(pixels)
         apart[name] = float(np.abs(first - second).max())
-    features = BackboneFeatures(
-        settings["backbone"],
-        weights=None,
-        image_size=settings["size"],
-        feature_cache=None,
-        random_state=0,
-    ).fit(big)
+    features = frozen(settings).fit(big)
     joblib.dump((features, big[:64]), Path(folder, "features.joblib"))
     return apart
 

@@ -1,6 +1,6 @@
 """PneumoniaMNIST: CNNs trained on its training images, everything chosen on its validation images.
 
-python benchmarks/pneumoniamnist.py                 fetches the set; two cores, quarter of an hour
+python benchmarks/pneumoniamnist.py                 fetches the set
 python benchmarks/pneumoniamnist.py --data FILE     a pneumoniamnist.npz that is there already
 
 Candidates with settings drawn at random are trained on the training images. The validation images
@@ -183,7 +183,7 @@ def write(arguments, argv, rows, kept, threshold, found, seconds):
         lines.append(f"| {' | '.join(cells)} | {'yes' if number in kept else ''} |")
     lines += [
         "",
-        "Candidates, their number and the threshold were chosen on the validation images, whose "
+        "The half that is used and the threshold were chosen on the validation images, whose "
         "scores are therefore somewhat optimistic.",
     ]
     text = f"```\n{command}\n```\n\n" + "\n".join(lines) + "\n"
