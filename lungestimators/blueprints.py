@@ -53,7 +53,7 @@ class Blueprint(NamedTuple):
         with reuse.borrow(key, self.build) as network:
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_blueprint", _Last(None)).weights is not self.weights:
-                network.set_weights(self.weights)
+                compiled.write(network.weights, self.weights)
                 network.last_blueprint = _Last(self.weights)
             return compiled.forward(network, inputs)
 

@@ -57,6 +57,30 @@ def steps(network):
     return _STEPS.get(_backend(), _KerasSteps)(network)
 
 
+def read(variables):
+    """Return copies of the values of Keras variables, a list of ndarray."""
+    if _backend() == "tensorflow":  # Keras' way copies three times
+        return [np.asarray(variable.value.numpy()) for variable in variables]
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+def write(variables, values):
+    """Give Keras variables the values of arrays, which are copied.
+
+    Raises
+    ------
+    ValueError
+        There are more of one than of the other, or a shape is another.
+    """
+    if _backend() == "tensorflow":
+        import tensorflow as tf
+
+        for variable, value in zip(variables, values, strict=True):
+            variable.value.assign(tf.constant(value, variable.dtype), read_value=False)
+    else:
+        _assign(variables, values)
+
+
 def optimizer(name):
     """Return a new Keras optimizer; TensorFlow's Adam in one pass over the weights."""
     new = keras.optimizers.get(name)

@@ -49,8 +49,13 @@ def adjustable(head):
 def adjust(head, architecture):
     """Give what ``adjustable`` returned the rate of an architecture that has the same key."""
     if _on_tensorflow():
-        (dropout,) = _dropouts(json.loads(architecture))
-        head.get_layer("dropout").variable_rate.assign(dropout["rate"])
+        head.get_layer("dropout").variable_rate.assign(_rate(architecture))
+
+
+@functools.lru_cache(maxsize=32)
+def _rate(architecture):
+    (dropout,) = _dropouts(json.loads(architecture))
+    return dropout["rate"]
 
 
 def _dropouts(config):

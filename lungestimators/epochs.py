@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import types
 
 import keras
 import numpy as np
@@ -17,17 +18,22 @@ _SETTLE_IMAGES = 1024
 _CALL_BYTES = 4 * 2**20
 
 
+class Unrecorded:
+    """A history without entries."""
+
+    history = types.MappingProxyType({})
+
+
 class TrainingNetwork(keras.Model):
     """A network that can be put back to any state and whose epochs follow from a seed."""
 
     def restore(self, parts, optimizer_state):
         """Take the weights of ``parts`` and the given, or a fresh, state of the optimizer."""
         for name in self._learnt():
-            self.get_layer(name).set_weights(getattr(parts, name).weights)
+            compiled.write(self.get_layer(name).weights, getattr(parts, name).weights)
         dropout.adjust(self.get_layer("head"), parts.head.architecture)
         state = self.fresh_optimizer_state if optimizer_state is None else optimizer_state
-        for variable, value in zip(self.optimizer.variables, state, strict=True):
-            variable.assign(value)
+        compiled.write(self.optimizer.variables, state)
         self.stop_training = False
 
     def parts(self, before):
@@ -35,7 +41,7 @@ class TrainingNetwork(keras.Model):
         return before._replace(
             **{
                 name: getattr(before, name)._replace(
-                    weights=tuple(self.get_layer(name).get_weights())
+                    weights=tuple(compiled.read(self.get_layer(name).weights))
                 )
                 for name in self._learnt()
             }
@@ -48,7 +54,7 @@ class TrainingNetwork(keras.Model):
 
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
-        return [keras.ops.convert_to_numpy(v).copy() for v in self.optimizer.variables]
+        return compiled.read(self.optimizer.variables)
 
     def _learnt(self):
         return [layer.name for layer in self.layers if layer.name in Parts._fields]
@@ -121,7 +127,8 @@ class TrainingNetwork(keras.Model):
 
         Returns
         -------
-        keras.callbacks.History
+        Unrecorded
+            SciKeras looks up every name in a history anew; ours is taken by a callback.
         """
         callbacks = keras.callbacks.CallbackList(
             callbacks,
@@ -160,7 +167,7 @@ class TrainingNetwork(keras.Model):
             if self.stop_training:
                 break
         callbacks.on_train_end(logs)
-        return self.history
+        return Unrecorded()
 
     def _has_views(self, source):
         return len(source.shape) > len(self.input_shape)
@@ -198,12 +205,11 @@ class TrainingNetwork(keras.Model):
 @contextlib.contextmanager
 def put_back(variables):
     """Give variables the values that they have now when the block ends."""
-    before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in variables]
+    before = compiled.read(variables)
     try:
         yield
     finally:
-        for variable, value in before:
-            variable.assign(value)
+        compiled.write(variables, before)
 
 
 def best_weights(callbacks):

@@ -87,20 +87,37 @@ def test_every_fitted_classifier_owns_its_weights(squares, trainable):
 
 
 @pytest.mark.core
+def test_values_are_written_and_read_as_copies():
+    variables = [keras.Variable(np.zeros(shape, "float32")) for shape in ((3, 2), ())]
+    values = [np.arange(6, dtype="float32").reshape(3, 2), np.float32(7)]
+    compiled.write(variables, values)
+    read = compiled.read(variables)
+    values[0][:] = -1
+    variables[0].assign(np.ones((3, 2)))
+    np.testing.assert_array_equal(read[0], [[0, 1], [2, 3], [4, 5]])
+    assert read[1] == 7
+    assert all(isinstance(value, np.ndarray) for value in read)
+    read[0][:] = -2
+    np.testing.assert_array_equal(compiled.read(variables)[0], np.ones((3, 2)))
+    with pytest.raises(ValueError):
+        compiled.write(variables, values[:1])
+
+
+@pytest.mark.core
 def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypatch):
     X, y = squares
     cnn.fit(X, y).predict(X)
     calls = []
-    set_weights = keras.Model.set_weights
+    write = compiled.write
     monkeypatch.setattr(
-        keras.Model, "set_weights", lambda self, w: calls.append(self) or set_weights(self, w)
+        compiled, "write", lambda into, values: calls.append(id(into[0])) or write(into, values)
     )
     cnn.predict(np.concatenate([X] * 4))
     assert not calls
     clone(cnn).set_params(random_state=1).fit(X, y).predict(X)
     calls.clear()
     expected = cnn.predict_proba(X)
-    assert len({id(network) for network in calls}) == len(calls) == 2
+    assert len(set(calls)) == len(calls) == 2
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
