@@ -12,6 +12,8 @@ import warnings
 import pytest
 
 from lungestimators import clear_feature_cache, feature_cache_info, limit_feature_cache, store
+from lungestimators.directory_store import DirectoryStore
+from lungestimators.memory_store import MemoryStore
 
 # A writer of entries whose values follow from their keys, so that a wrong one is recognised.
 WRITER = """
@@ -44,8 +46,8 @@ def value_of(key):
 @pytest.fixture(params=["memory", "directory"])
 def any_store(request, tmp_path):
     if request.param == "memory":
-        return store.MemoryStore(2**20)
-    return store.DirectoryStore(tmp_path / "cache")
+        return MemoryStore(2**20)
+    return DirectoryStore(tmp_path / "cache")
 
 
 def file_of(directory):
@@ -106,7 +108,7 @@ def test_a_directory_is_one_store_and_remembers_its_limit(tmp_path):
     cache = tmp_path / "cache"
     limit_feature_cache(12345678, cache)
     assert store.open_store(str(cache)) is store.open_store(str(cache))
-    assert store.DirectoryStore(cache).info().max_bytes == 12345678
+    assert DirectoryStore(cache).info().max_bytes == 12345678
     assert feature_cache_info(cache).max_bytes == 12345678
 
 
@@ -117,7 +119,7 @@ def test_a_directory_that_was_deleted_is_made_anew(tmp_path):
     store.open_store(str(cache)).put({b"a": b"1"})
     shutil.rmtree(cache)
     store.open_store(str(cache)).put({b"b": b"2"})
-    assert store.DirectoryStore(cache).get([b"a", b"b"]) == {b"b": b"2"}
+    assert DirectoryStore(cache).get([b"a", b"b"]) == {b"b": b"2"}
 
 
 def test_asking_about_no_cache_is_an_error(tmp_path):
@@ -151,11 +153,11 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path):
 
 
 def test_another_version_is_refused_by_name(tmp_path):
-    store.DirectoryStore(tmp_path)
+    DirectoryStore(tmp_path)
     with sqlite3.connect(file_of(tmp_path)) as database:
         database.execute("PRAGMA user_version = 7")
     with pytest.raises(ValueError, match="it has version 7, not 1"):
-        store.DirectoryStore(tmp_path)
+        DirectoryStore(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_another_version_is_refused_by_name(tmp_path):
     ["value = zeroblob(4096)", "value = x'00'", "value = NULL", "checksum = x'00'", "used = 'a'"],
 )
 def test_a_damaged_entry_is_dropped(tmp_path, damage):
-    cache = store.DirectoryStore(tmp_path)
+    cache = DirectoryStore(tmp_path)
     cache.put({b"a": b"1" * 4096, b"b": b"2" * 4096})
     with sqlite3.connect(file_of(tmp_path)) as database:
         database.execute(f"UPDATE entry SET {damage} WHERE key = ?", (b"a",))
@@ -177,19 +179,19 @@ def test_a_file_damaged_anywhere_never_gives_a_wrong_value(tmp_path):
     rng = random.Random(0)
     for attempt in range(20):
         folder = tmp_path / str(attempt)
-        store.DirectoryStore(folder).put({key: value_of(key) for key in keys})
+        DirectoryStore(folder).put({key: value_of(key) for key in keys})
         content = bytearray(file_of(folder).read_bytes())
         for _ in range(50):
             content[rng.randrange(4096, len(content))] = rng.randrange(256)
         file_of(folder).write_bytes(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a malformed file
-            found = store.DirectoryStore(folder).get(keys)
+            found = DirectoryStore(folder).get(keys)
         assert all(value == value_of(key) for key, value in found.items())
 
 
 def test_a_full_disk_is_warned_of_and_what_was_there_stays(tmp_path):
-    cache = store.DirectoryStore(tmp_path)
+    cache = DirectoryStore(tmp_path)
     cache.put({b"a": b"1" * 4096})
     pages = cache._connection().execute("PRAGMA page_count").fetchone()[0]
     cache._connection().execute(f"PRAGMA max_page_count = {pages}")
@@ -199,22 +201,22 @@ def test_a_full_disk_is_warned_of_and_what_was_there_stays(tmp_path):
 
 
 def test_a_read_only_cache_is_warned_of_and_still_read(tmp_path, monkeypatch):
-    store.DirectoryStore(tmp_path).put({b"a": b"1"})
+    DirectoryStore(tmp_path).put({b"a": b"1"})
     # Permissions do not bind an administrator, so the answer is replaced.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.warns(UserWarning, match="may not be written to"):
-        cache = store.DirectoryStore(tmp_path)
+        cache = DirectoryStore(tmp_path)
     cache.put({b"b": b"2"})
     assert cache.get([b"a", b"b"]) == {b"a": b"1"}
     for change in (cache.clear, lambda: cache.limit(5)):
         with pytest.raises(ValueError, match="may not be written to"):
             change()
     with pytest.raises(ValueError, match="may not be written to"):
-        store.DirectoryStore(tmp_path / "new")
+        DirectoryStore(tmp_path / "new")
 
 
 def test_a_forked_process_has_a_connection_of_its_own(tmp_path):
-    cache = store.DirectoryStore(tmp_path)
+    cache = DirectoryStore(tmp_path)
     cache.put({b"a": b"1"})
     child = os.fork()
     if not child:
@@ -236,7 +238,7 @@ def test_a_process_that_was_forked_in_the_middle_of_a_write_does_not_wait_for_ev
 
 
 def test_a_write_that_was_interrupted_leaves_no_transaction_open(tmp_path):
-    cache = store.DirectoryStore(tmp_path)
+    cache = DirectoryStore(tmp_path)
 
     class Interrupted:
         def __iter__(self):
@@ -250,7 +252,7 @@ def test_a_write_that_was_interrupted_leaves_no_transaction_open(tmp_path):
 
 
 def test_a_lower_limit_gives_the_space_back(tmp_path):
-    cache = store.DirectoryStore(tmp_path)
+    cache = DirectoryStore(tmp_path)
     cache.put({b"%d" % number: bytes(8192) for number in range(200)})
     cache.limit(200_000)
     assert file_of(tmp_path).stat().st_size < 300_000
@@ -284,7 +286,7 @@ def test_eight_processes_write_and_some_are_killed_at_any_moment(tmp_path):
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors.decode()
 
-    after = store.DirectoryStore(cache)
+    after = DirectoryStore(cache)
     keys = [b"%d" % number for number in range(4096)]
     found = after.get(keys)
     assert len(found) >= 512

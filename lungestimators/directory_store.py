@@ -1,0 +1,270 @@
+"""The feature store of a directory, which several processes may share: a SQLite file."""
+
+import os
+import sqlite3
+import time
+import warnings
+
+import xxhash
+
+from .memory_store import Counts, FeatureCacheInfo
+
+MAX_BYTES = 10 * 2**30
+FILE = "features.sqlite"
+_APPLICATION_ID = 0x4C554E47  # "LUNG"
+_VERSION = 1
+# An entry's time of last use is written at most this often, so that reading seldom writes.
+_USED_SECONDS = 600
+
+# Connections of the process that this one was forked from.
+_inherited = []
+
+
+class DirectoryStore(Counts):
+    """A SQLite file in a directory; processes may share it, and be killed at any moment.
+
+    SQLite keeps what was committed whole. Every entry has a checksum besides: one that does not
+    fit is dropped, as if it had never been there. The rollback journal is used rather than the
+    write-ahead log, which a read-only directory or a network file system does not allow.
+
+    What goes wrong once the store is open, a full disk say, is warned of; the entry is then not
+    kept, and no work is lost.
+
+    Parameters
+    ----------
+    path : Path
+        Created where it does not exist. Otherwise empty, or a feature cache of this version.
+
+    Raises
+    ------
+    ValueError
+        The directory cannot be used, or holds something else.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self._path = path
+        self._database = None
+        self._process = None
+        self._writable = True
+        self._refuse_foreign()
+        try:
+            self._connection()
+        except sqlite3.DatabaseError as error:
+            raise ValueError(
+                f"feature_cache={str(path)!r}: {FILE} in it cannot be used ({error}). Name "
+                "another directory; delete that file only if nobody needs it"
+            ) from error
+
+    def get(self, keys):
+        """Return a dictionary of those keys that are known, and their values."""
+        keys = list(keys)
+        rows = []
+        with self._lock, self._warning("read from"):
+            for start in range(0, len(keys), 500):
+                some = keys[start : start + 500]
+                rows += self._connection().execute(
+                    "SELECT key, value, checksum, used FROM entry "
+                    f"WHERE key IN ({','.join('?' * len(some))})",
+                    some,
+                )
+        found = {
+            key: value
+            for key, value, checksum, used in rows
+            if isinstance(value, bytes) and isinstance(used, int) and checksum == _sum(key, value)
+        }
+        damaged = [row[0] for row in rows if row[0] not in found]
+        if damaged:
+            self.drop(damaged)
+        stale = time.time() - _USED_SECONDS
+        old = [(int(time.time()), row[0]) for row in rows if row[0] in found and row[3] < stale]
+        if old:
+            self._write("UPDATE entry SET used = ? WHERE key = ?", old)
+        return found
+
+    def put(self, entries):
+        """Keep values under their keys, all of them or, where the process is killed, none."""
+        now = int(time.time())
+        rows = [(key, value, _sum(key, value), now) for key, value in entries.items()]
+        self._write("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
+
+    def drop(self, keys):
+        """Forget these keys."""
+        self._write("DELETE FROM entry WHERE key = ?", [(key,) for key in keys])
+
+    def info(self):
+        """Return a FeatureCacheInfo."""
+        with self._lock:
+            return FeatureCacheInfo(self.hits, self.misses, self._bytes(), self._max_bytes())
+
+    def clear(self):
+        """Forget everything."""
+        self._refuse_read_only()
+        self._write("DELETE FROM entry WHERE key IS NOT ?", [(None,)])
+        self._give_back_space()
+        self.hits = self.misses = 0
+
+    def limit(self, max_bytes):
+        """Set the bound."""
+        self._refuse_read_only()
+        self._write("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
+        self._give_back_space()
+
+    def close(self):
+        """Close this process's connection."""
+        with self._lock:
+            if self._process == os.getpid():
+                self._database.close()
+                self._database = self._process = None
+
+    def _refuse_read_only(self):
+        if not self._writable:
+            raise ValueError(f"The feature cache {str(self._path)!r} may not be written to")
+
+    def _give_back_space(self):
+        with self._lock, self._warning("shrink the file of"):
+            self._connection().execute("VACUUM")
+
+    def _write(self, statement, rows):
+        """Run a statement over rows in one transaction, and keep the bound."""
+        if not self._writable:
+            return
+        with self._lock, self._warning("write to"):
+            database = self._connection()
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                database.executemany(statement, rows)
+                self._shrink(database)
+                database.execute("COMMIT")
+            except BaseException:
+                # A full disk has ended the transaction already.
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+
+    def _shrink(self, database):
+        max_bytes = self._max_bytes()
+        if self._bytes() <= max_bytes:
+            return
+        # Down to nine tenths, so that not every later entry must make room for itself.
+        while self._bytes() > 0.9 * max_bytes:
+            deleted = database.execute(
+                "DELETE FROM entry WHERE rowid IN (SELECT rowid FROM entry ORDER BY used, rowid "
+                "LIMIT 1 + (SELECT count(*) / 20 FROM entry))"
+            )
+            if deleted.rowcount == 0:
+                return
+
+    def _bytes(self):
+        def pragma(name):
+            return self._connection().execute(f"PRAGMA {name}").fetchone()[0]
+
+        empty = 5  # pages of a store without entries
+        return max(0, pragma("page_count") - pragma("freelist_count") - empty) * pragma("page_size")
+
+    def _max_bytes(self):
+        return self._connection().execute("SELECT max_bytes FROM setting").fetchone()[0]
+
+    def _warning(self, doing):
+        return _Warning(self._path, doing)
+
+    def _refuse_foreign(self):
+        """Raise where the directory cannot be one of ours."""
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            others = [name for name in os.listdir(self._path) if not name.startswith(FILE)]
+        except OSError as error:
+            raise ValueError(
+                f"feature_cache={str(self._path)!r} must be a directory: {error.strerror}"
+            ) from error
+        known = (self._path / FILE).exists()
+        if others and not known:
+            raise ValueError(
+                f"feature_cache={str(self._path)!r} holds other files, such as {others[0]!r}: name "
+                "a new or empty directory, or one that has been a feature cache before"
+            )
+        self._writable = os.access(self._path, os.W_OK) and (
+            not known or os.access(self._path / FILE, os.W_OK)
+        )
+        if not self._writable:
+            if not known:
+                raise ValueError(f"feature_cache={str(self._path)!r} may not be written to")
+            warnings.warn(
+                f"The feature cache {str(self._path)!r} may not be written to: what is in it is "
+                "used, and nothing is added.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _connection(self):
+        """Return this process's own connection: SQLite forbids to carry one through a fork."""
+        if self._process != os.getpid():
+            mode = "rwc" if self._writable else "ro"
+            database = sqlite3.connect(
+                f"{(self._path / FILE).as_uri()}?mode={mode}",
+                uri=True,
+                timeout=60,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            database.execute("PRAGMA synchronous = NORMAL")
+            self._prepare(database)
+            if self._database is not None:
+                # Closing the parent's connection here could roll back what the parent is writing.
+                _inherited.append(self._database)
+            self._database, self._process = database, os.getpid()
+        return self._database
+
+    def _prepare(self, database):
+        """Create the tables in an empty file, and refuse any other that is not of this version."""
+
+        def marks():
+            return [
+                database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("application_id", "user_version", "schema_version")
+            ]
+
+        if self._writable and marks() == [0, 0, 0]:
+            database.execute("BEGIN IMMEDIATE")
+            if marks() == [0, 0, 0]:  # still, now that no other process is at it
+                database.execute(
+                    "CREATE TABLE entry (key BLOB PRIMARY KEY, value BLOB, checksum BLOB, "
+                    "used INTEGER)"
+                )
+                database.execute("CREATE INDEX least_recent ON entry (used)")
+                database.execute("CREATE TABLE setting (max_bytes INTEGER)")
+                database.execute("INSERT INTO setting VALUES (?)", (MAX_BYTES,))
+                database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute("COMMIT")
+        application, version, _ = marks()
+        if application != _APPLICATION_ID:
+            raise sqlite3.DatabaseError("it is not a feature cache")
+        if version != _VERSION:
+            raise sqlite3.DatabaseError(f"it has version {version}, not {_VERSION}")
+
+
+class _Warning:
+    """Turn what SQLite raises into a warning: a cache that fails costs time, never results."""
+
+    def __init__(self, path, doing):
+        self._path = path
+        self._doing = doing
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, sqlite3.Error):
+            warnings.warn(
+                f"Could not {self._doing} the feature cache {str(self._path)!r} ({error}): these "
+                "features are computed and not kept.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return True
+        return False
+
+
+def _sum(key, value):
+    return xxhash.xxh3_64_digest(key + value)
