@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from . import spaces
@@ -88,13 +88,14 @@ class Task(NamedTuple):
             trial.set_user_attr(FOLDS, scores.as_dict())
 
     def _run_fold(self, estimator, train, test, scores):
-        score = _Scoring(self, test)
+        score = _Scoring(self, train, test)
         looks = _Looks(estimator, scores, score) if learns_by_epoch(estimator) else None
         scores.begin_fold()
         start = time.perf_counter()
+        X, y = _safe_split(estimator, self.X, self.y, train)
         fit_params = _check_method_params(self.X, self.fit_params, indices=train)
         with called(estimator, looks):
-            fit(estimator, _rows(self.X, train), _rows(self.y, train), fit_params)
+            fit(estimator, X, y, fit_params)
         first = STEPS - 1 if looks is None else looks.n_steps
         if first < STEPS and not scores.pruned:  # a callback of the user's may have ended the fit
             scores.add(score(estimator, score.X), range(first, STEPS))
@@ -205,9 +206,9 @@ def _before_learner(estimator, X):
 class _Scoring:
     """Scores estimators on the rows that a fold sets aside."""
 
-    def __init__(self, task, test):
+    def __init__(self, task, train, test):
         self._task = task
-        self.X, self._y = _rows(task.X, test), _rows(task.y, test)
+        self.X, self._y = _safe_split(task.estimator, task.X, task.y, test, train)
         self._params = _check_method_params(task.X, task.score_params, indices=test)
         self.seconds = 0.0
 
@@ -328,7 +329,3 @@ class _Scores:
         if np.isnan(means).all():
             return None
         return int(np.flatnonzero(means == np.nanmax(means))[-1])
-
-
-def _rows(values, rows):
-    return None if values is None else _safe_indexing(values, rows)

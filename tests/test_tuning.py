@@ -20,6 +20,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_s
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lungestimators import CNNClassifier, OptunaSearch, identity
@@ -95,6 +97,19 @@ def test_the_results_are_those_of_a_grid_search(iris, scoring, refit):
     assert found.score(*iris) == pytest.approx(expected.score(*iris), abs=1e-6)
     assert found.multimetric_ == expected.multimetric_
     assert found.n_splits_ == expected.n_splits_
+
+
+def test_kernels_are_split_by_rows_and_columns(iris):
+    X, y = iris
+    space = {"C": CategoricalDistribution([0.01, 1.0])}
+    direct = search(estimator=SVC(kernel="linear"), space=space).fit(X, y)
+    kernel = search(estimator=SVC(kernel="precomputed"), space=space).fit(X @ X.T, y)
+    columns = [name for name in direct.cv_results_ if "test_score" in name]
+    for name in columns:
+        np.testing.assert_allclose(kernel.cv_results_[name], direct.cv_results_[name])
+    assert kernel.score(X @ X.T, y) == direct.score(X, y)
+    assert get_tags(kernel).input_tags.pairwise
+    assert cross_val_score(kernel, X @ X.T, y).mean() > 0.9
 
 
 def test_the_best_trial_is_fitted_to_all_rows(iris):
