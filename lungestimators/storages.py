@@ -113,6 +113,8 @@ def _open_database(url):
     shown = without_password(url)
     try:
         parsed = sqlalchemy.make_url(url)
+        if "@" in (parsed.host or ""):  # the driver would show what follows it
+            raise ValueError(f"storage {shown!r}: write an '@' in a password as '%40'")
         dialect = parsed.get_backend_name()
         options = {"connect_args": _connect_args(dialect), "pool_pre_ping": True}
         engine = sqlalchemy.create_engine(url, **options)

@@ -440,6 +440,12 @@ def test_no_part_of_a_password_is_shown(url):
     assert storages.without_password(url).replace(":***", "") == "a://me@host/db"
 
 
+def test_a_password_whose_end_would_count_as_the_host_is_refused():
+    with pytest.raises(ValueError, match="write an '@' in a password as '%40'") as e:
+        opened("postgresql+psycopg://me:se@cret@127.0.0.1/db")
+    assert "cret" not in str(e.value)
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url):
     with pytest.raises(ValueError, match="keeps nothing: storage=None is in memory"):
