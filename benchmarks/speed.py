@@ -122,10 +122,8 @@ class Bench:
 def measure(bench):
     """Run all works that were asked for."""
     works, slow = bench.arguments.works, bench.arguments.slow_runs
-    if {"cv", "search"} & set(works):
-        bench.run("forward", "keras")
     if "cv" in works:
-        bench.run("cv", "ours")
+        bench.in_turn(("forward", "keras"), ("cv", "ours"))
         bench.run("cv", "scikeras", runs=slow)
         bench.run("cv", "keras", runs=slow)
         if installed("skorch") and installed("torchvision"):
@@ -133,7 +131,8 @@ def measure(bench):
         else:
             print("skorch and torchvision are not installed (pip install -e '.[bench]'): left out")
     if "search" in works:
-        bench.in_turn(*(("search", contender) for contender in ratios.SEARCHES))
+        searches = (("search", contender) for contender in ratios.SEARCHES)
+        bench.in_turn(("forward", "keras"), *searches)
         bench.run("search", "scikeras", runs=slow)
     if "top" in works:
         bench.run("top", "ours")
