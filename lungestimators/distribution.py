@@ -1,5 +1,8 @@
 """Training one network on several devices: ``keras.distribution.DataParallel``, on JAX.
 
+The devices may be those of several processes, on several machines, each of which calls ``fit`` with
+the same arguments: it is given all images, and hands its own devices their parts of each batch.
+
 Only what learns is spread. Frozen layers and predictions run on this process's own device, so that
 an image's features do not depend on how many devices there are, and that processes need not agree
 on which of them are known.
@@ -8,6 +11,7 @@ Keras is imported only inside functions: a classifier is unpickled without it.
 """
 
 import contextlib
+import hashlib
 import math
 
 import numpy as np
@@ -51,6 +55,40 @@ def check(batch_size):
         raise ValueError(
             f"batch_size={batch_size} is less than the {devices} devices that share a batch: each "
             "needs an image at least"
+        )
+
+
+def check_agreement(arrays, settings):
+    """Raise in all processes that train one network unless they were given the same.
+
+    They would wait for each other for ever, or learn from images of one and labels of another.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Labels and weights of the images; images themselves may have to be read.
+    settings : str
+        How to train.
+    """
+    if current() is None:
+        return
+
+    import jax
+
+    if jax.process_count() == 1:
+        return
+
+    from jax.experimental import multihost_utils
+
+    digest = hashlib.blake2b(settings.encode(), digest_size=16)
+    for array in arrays:
+        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    own = np.frombuffer(digest.digest(), np.uint8)
+    if (multihost_utils.process_allgather(own) != own).any():
+        raise ValueError(
+            f"the {jax.process_count()} processes that train one network were given different y, "
+            "sample_weight or parameters: all must call fit alike, with all images and an integer "
+            "as random_state"
         )
 
 

@@ -123,6 +123,7 @@ def fit(parts, stages, train, validation, options, callbacks=(), task=None):
         One value an epoch: ``loss``, ``accuracy``, ``learning_rate`` and, with ``validation``,
         ``val_loss`` and ``val_accuracy``.
     """
+    _check_agreement(train, stages, options)
     history = {}
     frozen = _Frozen(train, validation, options)
     for stage in stages:
@@ -158,6 +159,7 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
     history : dict of list
     optimizer_state : list of ndarray
     """
+    _check_agreement(train, [stage], options)
     return run_stage(
         parts,
         stage._replace(epochs=1),
@@ -167,6 +169,12 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
         first_epoch=epoch,
         optimizer_state=optimizer_state,
     )
+
+
+def _check_agreement(train, stages, options):
+    """Raise where other processes that train the same network were asked for something else."""
+    what_matters = options._replace(feature_cache=None, verbose=0)
+    distribution.check_agreement((train.y, train.sample_weight), f"{stages} {what_matters}")
 
 
 class _Frozen:

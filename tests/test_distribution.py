@@ -6,6 +6,7 @@ found.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ pytest.importorskip("jax")
 
 SQUARES = """
 import json, sys
-import numpy as np
+import joblib, numpy as np
 import jax, keras
 from sklearn.base import clone
 from lungestimators import CNNClassifier, compiled
@@ -78,6 +79,37 @@ print(json.dumps(dict(
 """
 
 
+TWO_PROCESSES = """
+process, port = int(sys.argv[1]), sys.argv[2]
+keras.distribution.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process)
+alone = clone(cnn).fit(X, y)
+keras.distribution.set_distribution(DataParallel())
+together = clone(cnn).fit(X, y)
+probabilities = together.predict_proba(X)
+head = clone(cnn).set_params(trainable="head", early_stopping=True).fit(X, y)
+once = clone(cnn).partial_fit(X[:45], y[:45], classes=["clear", "opaque"])
+refused = []
+for change in (dict(random_state=process), dict(epochs=3 + process), dict(verbose=0)):
+    try:
+        clone(cnn).set_params(**change).fit(X, y)
+    except ValueError as error:
+        refused.append(str(error))
+try:
+    clone(cnn).fit(X[process:], y[process:])
+except ValueError as error:
+    refused.append(str(error))
+
+print(json.dumps(dict(
+    devices=[len(jax.local_devices()), len(jax.devices())],
+    score=together.score(X, y),
+    apart=float(np.abs(alone.predict_proba(X) - probabilities).max()),
+    models=[joblib.hash(fit._parts) for fit in (together, head, once)],
+    head_score=head.score(X, y),
+    refused=refused,
+)), flush=True)
+"""
+
+
 def start(program, *arguments, backend="jax", **environment):
     """Start a Python process under another backend."""
     return subprocess.Popen(
@@ -134,6 +166,34 @@ def test_heads_and_partial_fit_learn_on_two_devices(two_devices):
 
 def test_a_batch_smaller_than_the_number_of_devices_is_refused(two_devices):
     assert "batch_size=1 is less than the 2 devices" in two_devices["refused"]
+
+
+@pytest.fixture(scope="module")
+def two_processes():
+    """What each of two processes found that train one network, as on two machines."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    started = [start(SQUARES + TWO_PROCESSES, n, port, JAX_PLATFORMS="cpu") for n in range(2)]
+    return [finish(process) for process in started]
+
+
+def test_two_processes_learn_one_network(two_processes):
+    one, other = two_processes
+    assert one["devices"] == other["devices"] == [1, 2]
+    assert one["models"] == other["models"]
+    assert one["score"] > 0.9
+    assert one["head_score"] > 0.8
+
+
+def test_two_processes_learn_what_one_does(two_processes):
+    assert max(found["apart"] for found in two_processes) < 1e-4
+
+
+def test_processes_that_were_given_different_things_are_told_so(two_processes):
+    for found in two_processes:
+        assert len(found["refused"]) == 3  # another verbosity is none of them
+        assert all("all must call fit alike" in message for message in found["refused"])
 
 
 @pytest.mark.parametrize(
