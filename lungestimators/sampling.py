@@ -56,9 +56,9 @@ def default_sampler(random_state):
 
 
 def default_pruner():
-    """Return successive halving that keeps a third at 4, 12, 36, ... steps.
+    """Return successive halving that keeps a third at 7 and at 21 steps.
 
-    That is after a fifth and three fifths of the first fold, and in the second. Of equal scores,
-    which are common where few images decide, all are kept. ``benchmarks/pruning.py`` measures it.
+    That is after a third of the first fold and when it is over. Of equal scores, which are common
+    where few images decide, all are kept. ``benchmarks/pruning.py`` measures it.
     """
-    return SuccessiveHalvingPruner(min_resource=STEPS // 5, reduction_factor=3)
+    return SuccessiveHalvingPruner(min_resource=STEPS // 3 + 1, reduction_factor=3)
