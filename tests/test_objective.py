@@ -118,7 +118,7 @@ def test_a_trial_is_pruned_in_the_middle_of_a_fold(cnn, squares, step, n_epochs)
 def test_pruning_halves_the_epochs_and_finds_as_good_a_trial(cnn, squares):
     space = {"learning_rate": FloatDistribution(1e-6, 1e-1, log=True)}
     sampler = optuna.samplers.RandomSampler(seed=0)
-    options = dict(n_trials=16, sampler=sampler, scoring="neg_log_loss", refit=False)
+    options = dict(n_trials=30, sampler=sampler, scoring="neg_log_loss", refit=False)
     full = search(cnn, space, **options).fit(*squares)
     pruned = search(cnn, space, pruner=None, **options).fit(*squares)
     assert pruned.cv_results_["n_epochs"].sum() <= full.cv_results_["n_epochs"].sum() / 2
