@@ -1,7 +1,7 @@
 """Epochs that a search runs with pruning and without, and the best score of each.
 
 python benchmarks/pruning.py               synthetic images
-python benchmarks/pruning.py --data DIR    the images of a folder; a quarter of an hour
+python benchmarks/pruning.py --data DIR    the images of a folder
 python benchmarks/pruning.py --quick       whether it runs at all
 
 A random sampler draws the same parameters with pruning and without: what pruning loses is then its

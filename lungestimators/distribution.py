@@ -58,7 +58,7 @@ def check(batch_size):
         )
 
 
-def check_agreement(arrays, settings):
+def check_agreement(arrays, *settings):
     """Raise in all processes that train one network unless they were given the same.
 
     They would wait for each other for ever, or learn from images of one and labels of another.
@@ -67,8 +67,8 @@ def check_agreement(arrays, settings):
     ----------
     arrays : sequence of ndarray
         Labels and weights of the images; images themselves may have to be read.
-    settings : str
-        How to train.
+    *settings : object
+        What is trained and how; their ``str`` is compared.
     """
     if current() is None:
         return
@@ -80,7 +80,7 @@ def check_agreement(arrays, settings):
 
     from jax.experimental import multihost_utils
 
-    digest = hashlib.blake2b(settings.encode(), digest_size=16)
+    digest = hashlib.blake2b(str(settings).encode(), digest_size=16)
     for array in arrays:
         digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     own = np.frombuffer(digest.digest(), np.uint8)

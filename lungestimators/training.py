@@ -123,7 +123,7 @@ def fit(parts, stages, train, validation, options, callbacks=(), task=None):
         One value an epoch: ``loss``, ``accuracy``, ``learning_rate`` and, with ``validation``,
         ``val_loss`` and ``val_accuracy``.
     """
-    _check_agreement(train, stages, options)
+    _check_agreement(parts, train, stages, options)
     history = {}
     frozen = _Frozen(train, validation, options)
     for stage in stages:
@@ -159,7 +159,7 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
     history : dict of list
     optimizer_state : list of ndarray
     """
-    _check_agreement(train, [stage], options)
+    _check_agreement(parts, train, [stage], options)
     return run_stage(
         parts,
         stage._replace(epochs=1),
@@ -171,10 +171,12 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
     )
 
 
-def _check_agreement(train, stages, options):
+def _check_agreement(parts, train, stages, options):
     """Raise where other processes that train the same network were asked for something else."""
+    architectures = [part.architecture for part in parts]
     what_matters = options._replace(feature_cache=None, verbose=0)
-    distribution.check_agreement((train.y, train.sample_weight), f"{stages} {what_matters}")
+    arrays = train.y, train.sample_weight
+    distribution.check_agreement(arrays, architectures, stages, what_matters)
 
 
 class _Frozen:

@@ -89,7 +89,8 @@ probabilities = together.predict_proba(X)
 head = clone(cnn).set_params(trainable="head", early_stopping=True).fit(X, y)
 once = clone(cnn).partial_fit(X[:45], y[:45], classes=["clear", "opaque"])
 refused = []
-for change in (dict(random_state=process), dict(epochs=3 + process), dict(verbose=0)):
+changes = dict(random_state=process), dict(epochs=3 + process), dict(dense_units=16 + process)
+for change in (*changes, dict(verbose=process)):
     try:
         clone(cnn).set_params(**change).fit(X, y)
     except ValueError as error:
@@ -192,7 +193,7 @@ def test_two_processes_learn_what_one_does(two_processes):
 
 def test_processes_that_were_given_different_things_are_told_so(two_processes):
     for found in two_processes:
-        assert len(found["refused"]) == 3  # another verbosity is none of them
+        assert len(found["refused"]) == 4  # another verbosity is none of them
         assert all("all must call fit alike" in message for message in found["refused"])
 
 
