@@ -18,12 +18,6 @@ _SETTLE_IMAGES = 1024
 _CALL_BYTES = 4 * 2**20
 
 
-class Unrecorded:
-    """A history without entries."""
-
-    history = types.MappingProxyType({})
-
-
 class TrainingNetwork(keras.Model):
     """A network that can be put back to any state and whose epochs follow from a seed."""
 
@@ -127,8 +121,8 @@ class TrainingNetwork(keras.Model):
 
         Returns
         -------
-        Unrecorded
-            SciKeras looks up every name in a history anew; ours is taken by a callback.
+        types.SimpleNamespace
+            An empty ``history``: SciKeras looks up every name in one, and a callback takes ours.
         """
         callbacks = keras.callbacks.CallbackList(
             callbacks,
@@ -167,7 +161,7 @@ class TrainingNetwork(keras.Model):
             if self.stop_training:
                 break
         callbacks.on_train_end(logs)
-        return Unrecorded()
+        return types.SimpleNamespace(history={})
 
     def _has_views(self, source):
         return len(source.shape) > len(self.input_shape)
