@@ -153,20 +153,31 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     @property
     def model_(self):
-        """The fitted ``keras.Model``: pixels as ``fit`` saw them in, probabilities out.
+        """The fitted classifier as a ``keras.Model``: pixels in, probabilities out.
 
-        It is built when first asked for, with a copy of the weights.
+        It gives what :meth:`predict_proba` gives, called or by its ``predict``, and runs where this
+        package is not installed. It is built when first asked for, with a copy of the weights.
+
+        - After a fit on arrays it takes images of shape (n_samples, ``*image_shape_``) with the
+          pixel values that ``fit`` saw. It resizes and scales them itself.
+        - After a fit on files it takes RGB images of ``image_size``, in 0..1, as
+          ``ImageReader(image_size=image_size, channels=3)`` reads them.
+
+        Pixels clearly of another range, such as 0..255 for 0..1, are scaled by ``predict_proba``
+        and not by the model, which warns of them. It cannot warn of a data set, in a function that
+        a framework compiles, or when it was saved and loaded.
+
+        It is one graph: layers of the backbone have the names that Keras gives them
+        (``"conv_pw_13_relu"``), others begin with ``preprocessing_``, ``backbone_`` (grey to RGB,
+        the backbone's own scaling) and ``head_``.
         """
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            from . import networks
+            from . import inference
 
-            self._model = networks.chain(
-                networks.build_preprocessing(self.image_shape_, self.image_size, self._pixel_range),
-                self._parts.backbone.build(),
-                self._parts.head.build(),
-                name=type(self).__name__,
+            self._model = inference.build_model(
+                self._parts, self.image_shape_, self._pixel_range, type(self).__name__
             )
         return self._model
 

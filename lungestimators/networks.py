@@ -35,29 +35,6 @@ _DENSENETS = {
 }
 
 
-def build_preprocessing(image_shape, image_size, pixel_range):
-    """Pixels -> float32 images of ``image_size``, in 0..1.
-
-    Parameters
-    ----------
-    image_shape : tuple of (int or None)
-        (height, width, channels) of the pixels; ``None`` where it varies.
-    image_size : int
-        Side in pixels of the square that comes out.
-    pixel_range : tuple of (float, float)
-        The pixel values that become 0 and 1.
-
-    Returns
-    -------
-    keras.Model
-    """
-    low, high = pixel_range
-    inputs = keras.Input(image_shape, name="pixels")
-    x = keras.layers.Rescaling(1 / (high - low), offset=-low / (high - low), name="scale")(inputs)
-    x = keras.layers.Resizing(image_size, image_size, antialias=True, name="resize")(x)
-    return keras.Model(inputs, x, name="preprocessing")
-
-
 def build_cnn(image_size, channels, weights, filters):
     """Build the custom CNN: blocks of convolution, batch normalisation, ReLU and pooling."""
     _check_size("the custom CNN", image_size, 2 ** len(filters))
@@ -118,6 +95,7 @@ def build_application(backbone, image_size, channels, weights, options):
                 f"image_size={image_size} is too small for {backbone}: {error}"
             ) from None
         raise
+    application = _with_constant_normalization(application)
     for layer in application.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -152,6 +130,34 @@ def _application(backbone, options):
         known = ", ".join(name for name in dir(keras.applications) if name[0].isupper())
         raise ValueError(f"backbone={backbone!r} is not in keras.applications, which has: {known}")
     return builder
+
+
+def _with_constant_normalization(application):
+    """Return a network whose mean and variance of pixels (EfficientNet's) are no weights.
+
+    Keras computes with copies of these weights, and only its own loading of a file brings the
+    copies up to date: the same weights, set in another way, would give other features.
+    """
+    adapted = [
+        layer
+        for layer in application.layers
+        if isinstance(layer, keras.layers.Normalization) and layer.weights
+    ]
+    if not adapted:
+        return application
+
+    def clone(layer):
+        config = layer.get_config()
+        if layer in adapted:
+            mean, variance, _ = layer.get_weights()
+            config.update(mean=mean.tolist(), variance=variance.tolist())
+        return type(layer).from_config(config)
+
+    clones = keras.models.clone_model(application, clone_function=clone)
+    for layer in application.layers:
+        if layer.weights and layer not in adapted:
+            clones.get_layer(layer.name).set_weights(layer.get_weights())
+    return clones
 
 
 def _check_size(network, image_size, smallest):
@@ -272,14 +278,6 @@ def build_head(n_features, n_classes, dense_units, dropout):
         x
     )
     return keras.Model(inputs, x, name="head")
-
-
-def chain(first, *rest, name):
-    """One network out of several, each fed by the one before."""
-    outputs = first.output
-    for network in rest:
-        outputs = network(outputs)
-    return keras.Model(first.inputs, outputs, name=name)
 
 
 def unfreeze(network, keep_batch_norm):

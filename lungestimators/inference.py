@@ -1,0 +1,261 @@
+"""``model_``: the parts of a fitted classifier joined to one flat Keras model, for use elsewhere.
+
+Pixels go in, probabilities come out. There is no model inside the model, so that its layers can be
+named and its intermediate outputs taken; no layer that works otherwise in training, but for batch
+normalisation and dropout; and no operation that ONNX, LiteRT and OpenVINO lack.
+"""
+
+import functools
+import json
+import warnings
+
+import keras
+import numpy as np
+from PIL import Image
+
+from . import blueprints, reuse
+
+
+def build_model(parts, image_shape, pixel_range, name):
+    """Build the model that gives ``predict_proba``.
+
+    Layers keep their names in the backbone. Names that begin with ``preprocessing_`` stand before
+    it, ``backbone_`` for what adapts the image to a network of ``keras.applications``, ``head_``
+    behind it.
+
+    Parameters
+    ----------
+    parts : blueprints.Parts
+    image_shape : tuple of (int or None)
+        (height, width, channels) of the pixels; None where it varied in ``fit``: the model then
+        takes the size of the backbone.
+    pixel_range : tuple of (float, float)
+        The pixel values that become 0 and 1.
+    name : str
+
+    Returns
+    -------
+    keras.Model
+        A functional model with one input, and with a copy of the weights. It warns, in this
+        process, of pixels that are clearly of another range.
+    """
+    backbone, head = (json.loads(part.architecture)["config"] for part in parts)
+    image_size = _input_layers(backbone)[0]["config"]["batch_shape"][1]
+    shape = tuple(size or image_size for size in image_shape)
+    with reuse.seeded(0):
+        preprocessing, kernels = _preprocessing(shape, image_size, pixel_range)
+        first = _config(preprocessing)
+        (pixels,) = _input_layers(first)
+        layers, output = [pixels], [pixels["name"], 0, 0]
+        for config, prefix in ((first, "preprocessing_"), (backbone, "backbone_"), (head, "head_")):
+            nested = any(_is_model(layer) for layer in config["layers"])
+            if config is backbone and not nested:
+                prefix = ""
+            more, output = _flat(config, output, prefix)
+            layers += more
+        model = keras.Model.from_config(
+            {
+                "name": name,
+                "trainable": True,
+                "layers": layers,
+                "input_layers": [pixels["name"], 0, 0],
+                "output_layers": output,
+            }
+        )
+    weights = [*kernels, *parts.backbone.weights, *parts.head.weights]
+    _set_weights(model, [layer["name"] for layer in layers], weights)
+    model(keras.KerasTensor((None, *shape)))  # Keras exports to ONNX only what was called once
+    # Of the instance, not of a class of ours: the model is saved as any other model of Keras.
+    model.call = _warning_of_range(model.call, pixel_range)
+    model.predict = _warning_of_range(model.predict, pixel_range)
+    return model
+
+
+def _preprocessing(image_shape, image_size, pixel_range):
+    """Return pixels -> images as ``extraction.Images.prepare`` makes them, and its weights."""
+    low, high = pixel_range
+    pixels = x = keras.Input(image_shape, dtype="float32", name="pixels")
+    kernels = []
+    # Keras' Resizing is no operation of other runtimes, and it is recorded as in training.
+    for axis, side in ((2, "width"), (1, "height")):
+        if x.shape[axis] != image_size:
+            kernels.append(_resizing_weights(x.shape[axis], image_size))
+            swap = [1, 2, 3]
+            swap[axis - 1], swap[2] = 3, axis
+            x = keras.layers.Permute(swap, dtype="float32", name=f"{side}_last")(x)
+            x = keras.layers.Dense(
+                image_size,
+                use_bias=False,
+                kernel_initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                name=f"resize_{side}",
+            )(x)
+            x = keras.layers.Permute(swap, dtype="float32", name=f"{side}_back")(x)
+    if low != 0:
+        x = x - low
+    if high - low != 1:
+        x = x / (high - low)
+    return keras.Model(pixels, x, name="preprocessing"), kernels
+
+
+def _resizing_weights(before, after):
+    """Pillow's weights of each of ``before`` pixels in a row or column for each of ``after``."""
+    each_pixel = Image.fromarray(np.eye(before, dtype=np.float32))
+    return np.asarray(each_pixel.resize((before, after), Image.Resampling.BILINEAR)).T
+
+
+def _flat(config, source, prefix):
+    """Return the layers of a network without models among them, and where its output is.
+
+    Parameters
+    ----------
+    config : dict
+        What Keras writes of a functional model with one input and one output.
+    source : list
+        What takes the place of the input: name of a layer, number of its call and of the output.
+    prefix : str
+        Put before the names of the network's own layers, and not of those in models inside.
+
+    Returns
+    -------
+    layers : list of dict
+    output : list
+        As ``source``.
+    """
+    (input_layer,) = _input_layers(config)
+    models = {input_layer["name"]: source}
+    layers = []
+
+    def renamed(reference):
+        name, call, number = reference
+        # A model is called once, whichever number Keras gives that call.
+        return models.get(name, [prefix + name, call, number])
+
+    for layer in config["layers"]:
+        if layer is input_layer:
+            continue
+        name = prefix + layer["name"]
+        nodes = _rewired(layer["inbound_nodes"], renamed)
+        inner, inner_prefix = None, ""
+        if _is_model(layer):
+            inner = layer["config"]
+        elif _is_normalization(layer):
+            inner, inner_prefix = _normalization(layer), f"{name}_"
+        if inner is None:
+            own = {**layer["config"], "name": name}
+            layers.append({**layer, "name": name, "config": own, "inbound_nodes": nodes})
+        else:
+            ((called_on,),) = (node["args"] for node in nodes)
+            inner_source = called_on["config"]["keras_history"]
+            inner_layers, models[layer["name"]] = _flat(inner, inner_source, inner_prefix)
+            layers += inner_layers
+    return layers, renamed(_one(config["output_layers"]))
+
+
+def _normalization(layer):
+    """Return what a layer with constant mean and variance computes, as a network of operations.
+
+    The layer keeps the constants as tensors: see :func:`_rewired`.
+    """
+    mean, variance = (np.float32(layer["config"][name]) for name in ("mean", "variance"))
+    x = keras.Input(layer["build_config"]["input_shape"][1:])
+    deviation = np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
+    network = keras.Model(x, (x - mean) / deviation)
+    return _config(network)
+
+
+def _config(network):
+    return json.loads(blueprints.with_fixed_names(network.to_json()))["config"]
+
+
+def _is_model(layer):
+    return "layers" in layer["config"]
+
+
+def _is_normalization(layer):
+    """Whether a layer is one of whole precision; others compute with rounded constants."""
+    is_one = layer["class_name"] == "Normalization"
+    return is_one and layer["config"]["dtype"]["config"]["name"] == "float32"
+
+
+def _input_layers(config):
+    return [layer for layer in config["layers"] if layer["class_name"] == "InputLayer"]
+
+
+def _one(ends):
+    """Keras writes one end of a network alone or as a list of one."""
+    return ends if isinstance(ends[0], str) else ends[0]
+
+
+def _rewired(value, renamed):
+    """Return the calls of a layer, or an argument of one, with other references to layers.
+
+    Constants become NumPy arrays: a function that TensorFlow traces counts tensors among its
+    inputs, and so would its export to ONNX.
+    """
+    if isinstance(value, list):
+        return [_rewired(item, renamed) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "__keras_tensor__":
+        tensor = value["config"]
+        return {**value, "config": {**tensor, "keras_history": renamed(tensor["keras_history"])}}
+    if value.get("class_name") == "__tensor__":
+        return {**value, "class_name": "__numpy__"}
+    return {key: _rewired(item, renamed) for key, item in value.items()}
+
+
+def _set_weights(model, names, weights):
+    """Set the weights, which are sorted as the layers ``names``.
+
+    Keras may sort the layers of the joined model otherwise than those of its parts.
+    """
+    by_name = {layer.name: layer for layer in model.layers}
+    weights = iter(weights)
+    for name in names:
+        if name in by_name:  # a bare operation is no layer
+            layer = by_name[name]
+            layer.set_weights([next(weights) for _ in layer.weights])
+    if next(weights, None) is not None:
+        raise RuntimeError("the joined model has fewer weights than its parts")
+
+
+def _warning_of_range(method, pixel_range):
+    """Return a method of a model that warns of pixels which ``predict_proba`` would scale first."""
+
+    @functools.wraps(method)
+    def checked(pixels, *args, **kwargs):
+        extremes = _extremes(pixels)
+        if extremes and _is_other_range(*extremes, *pixel_range):
+            warnings.warn(
+                "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and these "
+                "lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which scales "
+                "them".format(*pixel_range, *extremes),
+                UserWarning,
+                stacklevel=2,
+            )
+        return method(pixels, *args, **kwargs)
+
+    return checked
+
+
+def _extremes(pixels):
+    """Smallest and largest pixel of an array or tensor; None of data sets and while tracing."""
+    if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
+        return None
+    if hasattr(pixels, "detach"):  # PyTorch's
+        pixels = pixels.detach().cpu()
+    try:
+        pixels = np.asarray(pixels)
+    except (NotImplementedError, TypeError):  # TensorFlow's and JAX', without values
+        return None
+    return (float(pixels.min()), float(pixels.max())) if pixels.size else None
+
+
+def _is_other_range(smallest, largest, low, high):
+    """Whether pixels reach far beyond black or white, or lie in 0..1 where white is far above."""
+    span = high - low
+    beyond = smallest < low - span or largest > high + span
+    in_unit = span >= 255 and 0 <= smallest < largest <= 1
+    return beyond or in_unit
