@@ -96,7 +96,7 @@ def test_cross_validation_stratifies_labels_sorted_by_folder(cnn, squares):
 def test_grid_search_over_an_architecture_parameter(cnn, squares):
     search = GridSearchCV(cnn, {"filters": [(2,), (4, 8)]}, cv=2).fit(*squares)
     assert (
-        search.best_estimator_.model_.get_layer("backbone").get_layer("conv1_conv").filters
+        search.best_estimator_.model_.get_layer("conv1_conv").filters
         == (search.best_params_["filters"][0])
     )
 
@@ -220,7 +220,11 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
     if name.startswith("fine_tune"):
         base.fit(X, y)
         weights = tmp_path / "blocks.weights.h5"
-        base.model_.get_layer("backbone").save_weights(weights)
+        model = base.model_
+        backbone = keras.Model(
+            model.get_layer("normalise").input, model.get_layer("flatten").output
+        )
+        backbone.save_weights(weights)
         base.set_params(weights=weights, trainable="top", fine_tune_epochs=2)
     if name == "feature_cache":
         base.set_params(trainable="head", feature_cache=tmp_path / "cache")

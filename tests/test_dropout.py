@@ -118,6 +118,6 @@ def test_a_fitted_classifier_holds_its_own_rate_in_a_layer_of_keras(squares, fre
     fitted = [densenet(dropout=rate).fit(X, y) for rate in (0.7, 0.2, 0)]
     for clf, rate in zip(fitted, (0.7, 0.2, 0), strict=True):
         for same in (clf, pickle.loads(pickle.dumps(clf))):
-            layer = same.model_.get_layer("head").get_layer("dropout")
+            layer = same.model_.get_layer("head_dropout")
             assert type(layer) is keras.layers.Dropout
             assert layer.rate == rate
