@@ -66,8 +66,8 @@ def build_model(parts, image_shape, pixel_range, name):
     _set_weights(model, [layer["name"] for layer in layers], weights)
     model(keras.KerasTensor((None, *shape)))  # Keras exports to ONNX only what was called once
     # Of the instance, not of a class of ours: the model is saved as any other model of Keras.
-    model.call = _warning_of_range(model.call, pixel_range)
-    model.predict = _warning_of_range(model.predict, pixel_range)
+    model.call = _checking_pixels(model.call, shape, pixel_range)
+    model.predict = _checking_pixels(model.predict, shape, pixel_range)
     return model
 
 
@@ -221,36 +221,46 @@ def _set_weights(model, names, weights):
         raise RuntimeError("the joined model has fewer weights than its parts")
 
 
-def _warning_of_range(method, pixel_range):
-    """Return a method of a model that warns of pixels which ``predict_proba`` would scale first."""
+def _checking_pixels(method, shape, pixel_range):
+    """Return a method of a model that refuses other shapes, and warns of another range.
+
+    Keras' ``predict`` takes images of every size after the first call.
+    """
 
     @functools.wraps(method)
     def checked(pixels, *args, **kwargs):
-        extremes = _extremes(pixels)
-        if extremes and _is_other_range(*extremes, *pixel_range):
-            warnings.warn(
-                "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and these "
-                "lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which scales "
-                "them".format(*pixel_range, *extremes),
-                UserWarning,
-                stacklevel=2,
-            )
+        values = _values(pixels)
+        if values is not None and values.size:
+            given = values.shape[1:]
+            if given != shape and (*given, 1) != shape:
+                raise ValueError(
+                    f"model_ takes images of shape {shape} (height, width, channels), and these "
+                    f"have the shape {given}: resize them first, or call predict_proba"
+                )
+            extremes = float(values.min()), float(values.max())
+            if _is_other_range(*extremes, *pixel_range):
+                warnings.warn(
+                    "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and "
+                    "these lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which "
+                    "scales them".format(*pixel_range, *extremes),
+                    UserWarning,
+                    stacklevel=2,
+                )
         return method(pixels, *args, **kwargs)
 
     return checked
 
 
-def _extremes(pixels):
-    """Smallest and largest pixel of an array or tensor; None of data sets and while tracing."""
+def _values(pixels):
+    """An array or tensor as an array; None of data sets and of tensors while tracing."""
     if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
         return None
     if hasattr(pixels, "detach"):  # PyTorch's
         pixels = pixels.detach().cpu()
     try:
-        pixels = np.asarray(pixels)
+        return np.asarray(pixels)
     except (NotImplementedError, TypeError):  # TensorFlow's and JAX', without values
         return None
-    return (float(pixels.min()), float(pixels.max())) if pixels.size else None
 
 
 def _is_other_range(smallest, largest, low, high):
