@@ -164,8 +164,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
           ``ImageReader(image_size=image_size, channels=3)`` reads them.
 
         Pixels clearly of another range, such as 0..255 for 0..1, are scaled by ``predict_proba``
-        and not by the model, which warns of them. It cannot warn of a data set, in a function that
-        a framework compiles, or when it was saved and loaded.
+        and not by the model, which warns of them; images of another shape are an error. The model
+        cannot check a data set, or anything in a function that a framework compiles or after it
+        was saved and loaded.
 
         It is one graph: layers of the backbone have the names that Keras gives them
         (``"conv_pw_13_relu"``), others begin with ``preprocessing_``, ``backbone_`` (grey to RGB,

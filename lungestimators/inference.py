@@ -37,7 +37,7 @@ def build_model(parts, image_shape, pixel_range, name):
     -------
     keras.Model
         A functional model with one input, and with a copy of the weights. It warns, in this
-        process, of pixels that are clearly of another range.
+        process, of pixels that are clearly of another range, and refuses other shapes.
     """
     backbone, head = (json.loads(part.architecture)["config"] for part in parts)
     image_size = _input_layers(backbone)[0]["config"]["batch_shape"][1]

@@ -80,7 +80,8 @@ _TEXT = """\
     callbacks_ : list of keras.callbacks.Callback
         The copies of ``callbacks`` that saw the training, without their model.
     model_ : keras.Model
-        Pixels as ``fit`` saw them in, probabilities out; a copy, built when first asked for."""
+        Pixels in, as ``fit`` saw them or, after a fit on files, RGB images of ``image_size`` in
+        0..1; probabilities out. A copy, built when first asked for."""
 
 
 def with_shared_parameters(epochs):
