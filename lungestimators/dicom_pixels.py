@@ -1,0 +1,328 @@
+"""The stored values of the first frame of a DICOM file: which bits they are, and which sign."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from . import dicom_elements, dicom_streams
+
+# What lossy streams exceed the stored bits by, as a share of what these can hold.
+_OVERSHOOT = 1 / 16
+
+_FLOATS = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
+
+
+class Stored(NamedTuple):
+    """The first frame as it is stored."""
+
+    values: np.ndarray  # (height, width) or (height, width, 3)
+    bits: int | None  # None: the values are floats
+    signed: bool
+    padded: np.ndarray | None  # where there is no picture; None: there is everywhere
+    colour: str  # photometric interpretation of the values
+    doubt: str | None = None  # how a stream contradicts BitsStored, in words
+    deeper: bool = False  # than BitsStored says
+
+    @property
+    def limits(self):
+        """What the bits can hold."""
+        if self.bits is None:
+            low, high = float(self.values.min()), float(self.values.max())
+            return low, high
+        n_values = 2.0**self.bits
+        low = -n_values / 2 if self.signed else 0.0
+        return low, low + n_values - 1
+
+
+def read(dataset, path, n_frames):
+    """Return the first frame of a data set that was read from a file.
+
+    Returns
+    -------
+    Stored
+    """
+    if "PixelData" not in dataset:
+        return _floats(dataset)
+    signed = dataset.PixelRepresentation == 1
+    syntax = dataset.file_meta.TransferSyntaxUID
+    doubt = None
+    if syntax.is_encapsulated:
+        values, words, bits, colour, doubt = _encoded(dataset, path, n_frames, signed)
+    else:
+        words = _native(dataset, path, n_frames)
+        colour = dataset.PhotometricInterpretation
+        values = None
+    if values is None:
+        bits = dataset.BitsStored
+        values = _at_high_bit(words, dataset, signed)
+    padded = None
+    if values.ndim == 2 and colour != "PALETTE COLOR":
+        padded = _padding(values, words, dataset, signed)
+    return Stored(
+        values, bits, signed, padded, colour, doubt, bool(doubt) and bits > dataset.BitsStored
+    )
+
+
+def _floats(dataset):
+    from pydicom.pixels import pixel_array
+
+    values = pixel_array(dataset, index=0, raw=True)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    prefix = next(prefix for name, prefix in _FLOATS.items() if name in dataset)
+    value, limit = (dataset.get(f"{prefix}PixelPadding{kind}") for kind in ("Value", "RangeLimit"))
+    padded = None if value is None else _between(values, value, limit)
+    return Stored(values, None, True, padded, dataset.PhotometricInterpretation)
+
+
+def _native(dataset, path, n_frames):
+    """Return the words of pixels that are not encoded, all bits of them, unsigned."""
+    from pydicom.pixels import pixel_array
+
+    if dataset.get_item("PixelData", keep_deferred=True).length == 0xFFFFFFFF:
+        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
+    options = {"bits_stored": dataset.BitsAllocated, "pixel_representation": 0}
+    if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
+        options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
+    # From the file, pydicom reads the one frame of many; a file without a header it would refuse.
+    one_of_many = n_frames > 1 and dataset.preamble
+    words = pixel_array(path if one_of_many else dataset, index=0, raw=True, **options)
+    return words.astype(words.dtype.newbyteorder("="), copy=False)
+
+
+def _at_high_bit(words, dataset, signed):
+    """Return the values of the stored bits, which lie where HighBit says."""
+    allocated, stored = 8 * words.itemsize, dataset.BitsStored
+    lowest = high_bit(dataset) + 1 - stored
+    if lowest and not _embeds_overlays(dataset) and (words & ((1 << lowest) - 1)).any():
+        raise ValueError(
+            f"its HighBit {high_bit(dataset)} says that the {lowest} lowest bits of its pixels "
+            "hold nothing, and they do"
+        )
+    if signed:
+        words = words.view(f"i{words.itemsize}")
+    if stored < allocated:
+        words = words << (allocated - stored - lowest) >> (allocated - stored)
+    return words
+
+
+def high_bit(dataset):
+    """Return HighBit, which follows from BitsStored where it is absent or empty."""
+    value = dataset.get("HighBit")
+    return dataset.BitsStored - 1 if value in (None, "") else value
+
+
+def _embeds_overlays(dataset):
+    """Whether bits of the pixels are no part of them but graphics (retired)."""
+    for group in range(0x6000, 0x6020, 2):
+        position = dataset.get((group, 0x0102))
+        if position is not None and position.value and (group, 0x3000) not in dataset:
+            return True
+    return False
+
+
+def _encoded(dataset, path, n_frames, signed):
+    """Decode an encoded frame.
+
+    Returns
+    -------
+    values : ndarray or None
+        None for run-length encoding, whose words are those of pixels that are not encoded.
+    words : ndarray
+    bits : int
+    colour : str
+    doubt : str or None
+    """
+    from pydicom.uid import (
+        JPEG2000TransferSyntaxes,
+        JPEGLSTransferSyntaxes,
+        JPEGTransferSyntaxes,
+        RLELossless,
+    )
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    colour = dataset.PhotometricInterpretation
+    frame = _first_frame(dataset, path, n_frames)
+    if syntax == RLELossless:
+        return None, _decode(frame, dataset, dataset.BitsAllocated, False, colour), 0, colour, None
+    if syntax in JPEG2000TransferSyntaxes:
+        header = dicom_streams.jpeg_2000_header(frame)
+    elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
+        header = dicom_streams.jpeg_header(frame)
+    else:
+        raise ValueError(f"DICOM in {syntax.name}, which is not supported")
+    _check_header(header, dataset)
+    colour = _colour(header, colour)
+    words = _decode(frame, dataset, header.bits, header.signed, colour)
+    if header.signed:
+        words = words.view(f"u{words.itemsize}")
+    words &= words.dtype.type((1 << header.bits) - 1)
+    values, bits, doubt = _at_depth(words, header, dataset, signed)
+    return values, None, bits, colour, doubt
+
+
+def _first_frame(dataset, path, n_frames):
+    offsets = None
+    if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    if element.value is not None:
+        return dicom_streams.first_frame(io.BytesIO(element.value), n_frames, offsets)
+    with open(path, "rb") as file:
+        file.seek(element.value_tell)
+        return dicom_streams.first_frame(file, n_frames, offsets)
+
+
+def _check_header(header, dataset):
+    """Raise for a stream of another picture than the data set describes."""
+    said = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
+    found = header.rows, header.columns, header.samples
+    if said != found:
+        raise ValueError(
+            "its encoded pixels have {} rows, {} columns and {} samples a pixel, ".format(*found)
+            + "its header says {}, {} and {}".format(*said)
+        )
+    if not 1 <= header.bits <= 32:
+        raise ValueError(f"its encoded pixels have {header.bits} bits: 1 to 32 are possible")
+
+
+def _colour(header, said):
+    """Return the photometric interpretation of decoded pixels."""
+    if header.samples == 1:
+        return said
+    if said in ("YBR_ICT", "YBR_RCT"):
+        if not header.transformed:
+            raise ValueError(f"it is {said}, and its stream is not transformed so")
+        return "RGB"
+    if header.transformed and said != "RGB":
+        raise ValueError(f"it is {said}, and its stream is transformed from RGB as YBR_RCT is")
+    if header.colour == "RGB" and said != "RGB" and not header.named:
+        raise ValueError(f"it is {said}, and its stream says that it is RGB")
+    return header.colour or said
+
+
+def _decode(frame, dataset, bits, signed, colour):
+    """Return the words that a decoder makes of a frame."""
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels import get_decoder
+
+    container = next(size for size in (8, 16, 32, 64) if bits <= size)
+    try:
+        return get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+            encapsulate([frame]),
+            index=0,
+            raw=True,
+            validate=False,
+            rows=dataset.Rows,
+            columns=dataset.Columns,
+            samples_per_pixel=dataset.SamplesPerPixel,
+            number_of_frames=1,
+            bits_allocated=container,
+            bits_stored=container,
+            pixel_representation=int(signed),
+            planar_configuration=0,
+            photometric_interpretation=colour,
+        )[0]
+    except RuntimeError as error:  # of which pydicom makes a list of all decoders
+        reason = str(error).split("\n")[-1].strip()
+        name = dataset.file_meta.TransferSyntaxUID.name
+        raise ValueError(
+            f"its {bits}-bit pixels in {name} cannot be decoded ({reason}). All decoders come with "
+            "pip install 'lungestimators[dicom]'"
+        ) from error
+
+
+def _at_depth(words, header, dataset, signed):
+    """Tell the bits of a stream from what BitsStored says.
+
+    Returns
+    -------
+    values : ndarray
+    bits : int
+    doubt : str or None
+    """
+    depth, stored = header.bits, dataset.BitsStored
+    doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
+    if signed and _is_cosine(dataset):
+        _check_sign(words, header, signed, "its stream is one of a discrete cosine transform")
+    if depth == stored:
+        return _signed(words, depth) if signed else words, depth, None
+    if high_bit(dataset) != stored - 1:
+        raise ValueError(f"{doubt} and HighBit {high_bit(dataset)}: its values cannot be told")
+    if depth < stored:
+        _check_sign(words, header, signed, doubt)
+        return _signed(words, depth) if signed and header.signed else words, depth, doubt
+    few = words & words.dtype.type((1 << stored) - 1)
+    if signed:
+        few = _signed(few, stored)
+        whole = _signed(words, depth)
+        if ((whole == few) | (words == few)).all() or _embeds_overlays(dataset):
+            return few, stored, None
+    else:
+        whole = words
+        if _embeds_overlays(dataset):
+            return few, stored, None
+        highest = 2**stored - 1
+        if words.max() <= highest * (1 + _OVERSHOOT * _is_lossy(dataset)):
+            return np.minimum(words, words.dtype.type(highest)), stored, None
+    _check_sign(words, header, signed, doubt)
+    return whole if signed and header.signed else words, depth, doubt
+
+
+def _check_sign(words, header, signed, doubt):
+    """Raise where sign and depth of a stream are both in doubt."""
+    if header.signed != signed and (words >> (header.bits - 1)).any():
+        raise ValueError(
+            f"{doubt}; either its stream or its PixelRepresentation says that values are signed, "
+            "and not both: they cannot be told"
+        )
+
+
+def _is_cosine(dataset):
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+    return dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
+
+
+def _is_lossy(dataset):
+    from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
+
+    lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
+    return _is_cosine(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
+
+
+def _signed(words, bits):
+    """Read the lowest bits of words as two's complement."""
+    unused = 8 * words.itemsize - bits
+    return words.view(f"i{words.itemsize}") << unused >> unused
+
+
+def _padding(values, words, dataset, signed):
+    """Return where there is no picture, or None."""
+    value, limit = (
+        dicom_elements.words(
+            dataset, f"PixelPadding{kind}", dataset.file_meta.TransferSyntaxUID.is_little_endian
+        )
+        for kind in ("Value", "RangeLimit")
+    )
+    if not len(value):
+        return None
+    value, limit = int(value[0]), int(limit[0]) if len(limit) else None
+    padded = None
+    if words is not None and words.itemsize >= 2 and limit is None:
+        # The bits that are not stored may be what tells padding from pixels.
+        padded = words == value
+    if signed:
+        value, limit = (None if n is None else dicom_elements.signed(n) for n in (value, limit))
+    among = _between(values, value, limit)
+    padded = among if padded is None else padded | among
+    if not padded.any():
+        return None
+    if padded.all() and values.min() < values.max():
+        raise ValueError("its PixelPaddingRangeLimit leaves no pixel to be seen")
+    return padded
+
+
+def _between(values, value, limit):
+    low, high = sorted((value, value if limit is None else limit))
+    return (values >= low) & (values <= high)
