@@ -164,16 +164,17 @@ def _check_length(dataset, path):
     """Raise for pixels of another length than the header describes."""
     colour, n_frames = dataset.PhotometricInterpretation, _n_frames(dataset)
     n_samples = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * n_frames
-    n_all = n_bytes = n_samples * dataset.BitsAllocated // 8
+    n_all = n_bytes = -(-n_samples * dataset.BitsAllocated // 8)
     if colour in _HALVED:
         n_bytes = n_all * 2 // 3
     length = dataset.get_item("PixelData", keep_deferred=True).length
     deflated = dataset.file_meta.TransferSyntaxUID.is_deflated
     if length < n_bytes or (not deflated and os.path.getsize(path) < n_bytes):
         raise ValueError(f"the file is truncated: {n_bytes} bytes of pixels are to be in it")
-    if length != _UNDEFINED and (
-        (length >= 2 * n_bytes > 1 and n_frames == 1) or (colour in _HALVED and length >= n_all)
-    ):
+    if length == _UNDEFINED:
+        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
+    twice = n_frames == 1 and length >= 2 * n_bytes > 2
+    if twice or (colour in _HALVED and length >= n_all):
         raise ValueError(
             f"it has {length} bytes of pixels, and its header describes {n_bytes} ({dataset.Rows} "
             f"rows, {dataset.Columns} columns, {dataset.SamplesPerPixel} samples of "

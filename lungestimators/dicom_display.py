@@ -77,7 +77,8 @@ def _interesting(stored, pixels, limits, dataset, seen):
     pixels : ndarray or None
     limits : tuple of (float, float) or None
     """
-    is_constant = stored.values.min() == stored.values.max()
+    some = stored.values if seen is None or not seen.any() else stored.values[seen]
+    is_constant = some.min() == some.max()
     for holder in _holders(dataset, "FrameVOILUTSequence"):
         for item in holder.get("VOILUTSequence") or ():
             shown = _through_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
@@ -86,9 +87,9 @@ def _interesting(stored, pixels, limits, dataset, seen):
                     return shown
                 _warn("the table of values of interest shows next to nothing", "it is passed over")
         for window in _windows(holder):
-            _check_window(stored, limits, window)
             shown = _through_window(pixels, *window)
             if _fills(*shown, seen) or is_constant:
+                _check_window(stored, limits, window)
                 return shown
             _warn("the window shows next to nothing", "it is passed over")
     return None, None

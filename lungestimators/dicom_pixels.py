@@ -10,6 +10,8 @@ from . import dicom_elements, dicom_streams
 # What lossy streams exceed the stored bits by, as a share of what these can hold.
 _OVERSHOOT = 1 / 16
 
+_RUN_LENGTHS = "1.2.840.10008.1.2.5"
+
 _FLOATS = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
 
 
@@ -45,23 +47,19 @@ def read(dataset, path, n_frames):
     if "PixelData" not in dataset:
         return _floats(dataset)
     signed = dataset.PixelRepresentation == 1
+    colour, doubt, deeper = dataset.PhotometricInterpretation, None, False
     syntax = dataset.file_meta.TransferSyntaxUID
-    doubt = None
-    if syntax.is_encapsulated:
-        values, words, bits, colour, doubt = _encoded(dataset, path, n_frames, signed)
+    if syntax.is_encapsulated and syntax != _RUN_LENGTHS:
+        words = None
+        values, bits, colour, doubt = _encoded(dataset, path, n_frames, signed)
+        deeper = doubt is not None and bits > dataset.BitsStored
     else:
-        words = _native(dataset, path, n_frames)
-        colour = dataset.PhotometricInterpretation
-        values = None
-    if values is None:
-        bits = dataset.BitsStored
-        values = _at_high_bit(words, dataset, signed)
+        words = _words(dataset, path, n_frames)
+        values, bits = _at_high_bit(words, dataset, signed), dataset.BitsStored
     padded = None
     if values.ndim == 2 and colour != "PALETTE COLOR":
         padded = _padding(values, words, dataset, signed)
-    return Stored(
-        values, bits, signed, padded, colour, doubt, bool(doubt) and bits > dataset.BitsStored
-    )
+    return Stored(values, bits, signed, padded, colour, doubt, deeper)
 
 
 def _floats(dataset):
@@ -75,12 +73,13 @@ def _floats(dataset):
     return Stored(values, None, True, padded, dataset.PhotometricInterpretation)
 
 
-def _native(dataset, path, n_frames):
-    """Return the words of pixels that are not encoded, all bits of them, unsigned."""
+def _words(dataset, path, n_frames):
+    """Return the words of pixels that are stored whole, all bits of them, unsigned."""
     from pydicom.pixels import pixel_array
 
-    if dataset.get_item("PixelData", keep_deferred=True).length == 0xFFFFFFFF:
-        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
+    if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
+        frame = _first_frame(dataset, path, n_frames)
+        return _decode(frame, dataset, dataset.BitsAllocated, dataset.PhotometricInterpretation)
     options = {"bits_stored": dataset.BitsAllocated, "pixel_representation": 0}
     if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
@@ -122,29 +121,19 @@ def _embeds_overlays(dataset):
 
 
 def _encoded(dataset, path, n_frames, signed):
-    """Decode an encoded frame.
+    """Decode the first frame of JPEG, JPEG-LS or JPEG 2000 pixels.
 
     Returns
     -------
-    values : ndarray or None
-        None for run-length encoding, whose words are those of pixels that are not encoded.
-    words : ndarray
+    values : ndarray
     bits : int
     colour : str
     doubt : str or None
     """
-    from pydicom.uid import (
-        JPEG2000TransferSyntaxes,
-        JPEGLSTransferSyntaxes,
-        JPEGTransferSyntaxes,
-        RLELossless,
-    )
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
     syntax = dataset.file_meta.TransferSyntaxUID
-    colour = dataset.PhotometricInterpretation
     frame = _first_frame(dataset, path, n_frames)
-    if syntax == RLELossless:
-        return None, _decode(frame, dataset, dataset.BitsAllocated, False, colour), 0, colour, None
     if syntax in JPEG2000TransferSyntaxes:
         header = dicom_streams.jpeg_2000_header(frame)
     elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
@@ -152,13 +141,13 @@ def _encoded(dataset, path, n_frames, signed):
     else:
         raise ValueError(f"DICOM in {syntax.name}, which is not supported")
     _check_header(header, dataset)
-    colour = _colour(header, colour)
-    words = _decode(frame, dataset, header.bits, header.signed, colour)
+    colour = _colour(header, dataset.PhotometricInterpretation)
+    words = _decode(frame, dataset, header.bits, colour, header.signed, header.plugin)
     if header.signed:
         words = words.view(f"u{words.itemsize}")
     words &= words.dtype.type((1 << header.bits) - 1)
     values, bits, doubt = _at_depth(words, header, dataset, signed)
-    return values, None, bits, colour, doubt
+    return values, bits, colour, doubt
 
 
 def _first_frame(dataset, path, n_frames):
@@ -201,7 +190,7 @@ def _colour(header, said):
     return header.colour or said
 
 
-def _decode(frame, dataset, bits, signed, colour):
+def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
     """Return the words that a decoder makes of a frame."""
     from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
@@ -222,6 +211,7 @@ def _decode(frame, dataset, bits, signed, colour):
             pixel_representation=int(signed),
             planar_configuration=0,
             photometric_interpretation=colour,
+            decoding_plugin=plugin,
         )[0]
     except RuntimeError as error:  # of which pydicom makes a list of all decoders
         reason = str(error).split("\n")[-1].strip()

@@ -23,6 +23,7 @@ class Header(NamedTuple):
     colour: str | None  # "RGB" or "YBR_FULL"; None where the stream does not say
     named: bool  # its samples are called R, G and B
     transformed: bool  # by JPEG 2000, whose decoders return RGB
+    plugin: str = ""  # of pydicom's decoders, the one to be used
 
 
 def first_frame(file, n_frames, extended_offsets):
@@ -55,7 +56,7 @@ def _check_items(file):
 
 def jpeg_header(frame):
     """Return the header of a JPEG or JPEG-LS stream."""
-    colour = None
+    colour, plugin = None, ""
     place = 2 if frame.startswith(b"\xff\xd8") else len(frame)
     while place + 4 <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]
@@ -68,13 +69,14 @@ def jpeg_header(frame):
             colour = colour or "YBR_FULL"
         elif marker == 0xEE and segment.startswith(b"Adobe") and len(segment) >= 12:
             colour = {0: "RGB", 1: "YBR_FULL"}.get(segment[11], colour)
+            plugin = "pylibjpeg"  # Pillow would turn it into RGB, or not
         elif marker in _FRAME_HEADERS and len(segment) >= 6:
             _check_end(frame)
             samples = segment[5]
             named = segment[6 : 6 + 3 * samples : 3] in (b"RGB", b"rgb")
             colour = "RGB" if named else colour
             rows, columns = (int.from_bytes(segment[at : at + 2], "big") for at in (1, 3))
-            return Header(segment[0], False, rows, columns, samples, colour, named, False)
+            return Header(segment[0], False, rows, columns, samples, colour, named, False, plugin)
         place += 2 + max(length, 2)
     raise ValueError(_DAMAGED)
 
