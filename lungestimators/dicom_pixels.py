@@ -83,8 +83,10 @@ def _words(dataset, path, n_frames):
     options = {"bits_stored": dataset.BitsAllocated, "pixel_representation": 0}
     if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
-    # From the file, pydicom reads the one frame of many; a file without a header it would refuse.
-    one_of_many = n_frames > 1 and dataset.preamble
+    # From the file, pydicom reads the one frame of many; not where there is no header, or where the
+    # file is deflated.
+    syntax = dataset.file_meta.TransferSyntaxUID
+    one_of_many = n_frames > 1 and dataset.preamble and not syntax.is_deflated
     words = pixel_array(path if one_of_many else dataset, index=0, raw=True, **options)
     return words.astype(words.dtype.newbyteorder("="), copy=False)
 

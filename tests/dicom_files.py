@@ -1,0 +1,60 @@
+"""Small DICOM files for tests."""
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
+
+from lungestimators import files, images
+
+PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
+
+
+def radiograph(pixels=PIXELS, bits_stored=12, photometric="MONOCHROME2", **elements):
+    """A data set of one grey frame, or of as many as ``pixels`` has."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["1"])
+    dataset.SOPClassUID = ComputedRadiographyImageStorage
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
+    dataset.Modality = "CR"
+    dataset.PhotometricInterpretation = photometric
+    dataset.SamplesPerPixel = 1
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
+    dataset.BitsAllocated = 8 * pixels.itemsize
+    dataset.BitsStored, dataset.HighBit = bits_stored, bits_stored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if pixels.ndim == 3:
+        dataset.NumberOfFrames = len(pixels)
+    dataset.PixelData = pixels.tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def save(path, dataset, syntax=ExplicitVRLittleEndian):
+    """Write the file and return its path as a str."""
+    if syntax in (RLELossless, JPEG2000Lossless, JPEGLSLossless):
+        dataset.compress(syntax)
+    elif syntax == ExplicitVRBigEndian:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path, enforce_file_format=True)
+    return str(path)
+
+
+def read(path, channels=1):
+    """Check and read a file as a classifier does."""
+    files.check([str(path)])
+    return images.read_image(str(path), channels)[..., 0]
