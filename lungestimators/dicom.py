@@ -168,11 +168,11 @@ def _check_length(dataset, path):
     if colour in _HALVED:
         n_bytes = n_all * 2 // 3
     length = dataset.get_item("PixelData", keep_deferred=True).length
+    if length == _UNDEFINED:
+        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
     deflated = dataset.file_meta.TransferSyntaxUID.is_deflated
     if length < n_bytes or (not deflated and os.path.getsize(path) < n_bytes):
         raise ValueError(f"the file is truncated: {n_bytes} bytes of pixels are to be in it")
-    if length == _UNDEFINED:
-        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
     twice = n_frames == 1 and length >= 2 * n_bytes > 2
     if twice or (colour in _HALVED and length >= n_all):
         raise ValueError(

@@ -80,7 +80,11 @@ def _words(dataset, path, n_frames):
     if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
         frame = _first_frame(dataset, path, n_frames)
         return _decode(frame, dataset, dataset.BitsAllocated, dataset.PhotometricInterpretation)
-    options = {"bits_stored": dataset.BitsAllocated, "pixel_representation": 0}
+    options = {
+        "bits_stored": dataset.BitsAllocated,
+        "pixel_representation": 0,
+        "number_of_frames": n_frames,
+    }
     if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
     # From the file, pydicom reads the one frame of many; not where there is no header, or where the
@@ -216,11 +220,11 @@ def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
             decoding_plugin=plugin,
         )[0]
     except RuntimeError as error:  # of which pydicom makes a list of all decoders
-        reason = str(error).split("\n")[-1].strip()
+        reason = str(error).split("\n")[-1].strip()[:70]
         name = dataset.file_meta.TransferSyntaxUID.name
         raise ValueError(
-            f"its {bits}-bit pixels in {name} cannot be decoded ({reason}). All decoders come with "
-            "pip install 'lungestimators[dicom]'"
+            f"its {bits}-bit pixels in {name} cannot be decoded ({reason}); "
+            "pip install 'lungestimators[dicom]' brings all decoders"
         ) from error
 
 
