@@ -187,7 +187,9 @@ def _check_colours(dataset):
     n_samples, colour = dataset.SamplesPerPixel, dataset.PhotometricInterpretation
     if n_samples not in (1, 3):
         raise ValueError(f"DICOM of {n_samples} samples a pixel: 1 or 3 are images")
-    known = (*_GREY, "PALETTE COLOR") if n_samples == 1 else dicom_colour.SPACES
+    known = _GREY
+    if "PixelData" in dataset:
+        known = (*_GREY, "PALETTE COLOR") if n_samples == 1 else dicom_colour.SPACES
     if colour not in known:
         raise ValueError(
             f"DICOM of {n_samples} samples a pixel in the colour space {colour!r}: "

@@ -64,8 +64,10 @@ def _modality(stored, dataset):
         )
         if slope is not None or intercept is not None:
             slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
-            pixels = pixels * slope + intercept
-            return pixels, tuple(sorted(limit * slope + intercept for limit in limits))
+            limits = tuple(sorted(limit * slope + intercept for limit in limits))
+            if not np.isfinite(limits[1] - limits[0]):
+                raise ValueError(f"its RescaleSlope is {slope:g}, which is too large")
+            return pixels * slope + intercept, limits
     return pixels, limits
 
 

@@ -30,8 +30,8 @@ class Stored(NamedTuple):
     def limits(self):
         """What the bits can hold."""
         if self.bits is None:
-            low, high = float(self.values.min()), float(self.values.max())
-            return low, high
+            some = self.values if self.padded is None else self.values[~self.padded]
+            return (float(some.min()), float(some.max())) if some.size else (0.0, 1.0)
         n_values = 2.0**self.bits
         low = -n_values / 2 if self.signed else 0.0
         return low, low + n_values - 1
@@ -67,6 +67,9 @@ def _floats(dataset):
 
     values = pixel_array(dataset, index=0, raw=True)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore"):
+        if np.isinf(np.ptp(values)):  # a difference that float32 cannot hold
+            values = values.astype(np.float64)
     prefix = next(prefix for name, prefix in _FLOATS.items() if name in dataset)
     value, limit = (dataset.get(f"{prefix}PixelPadding{kind}") for kind in ("Value", "RangeLimit"))
     padded = None if value is None else _between(values, value, limit)
@@ -79,7 +82,9 @@ def _words(dataset, path, n_frames):
 
     if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
         frame = _first_frame(dataset, path, n_frames)
-        return _decode(frame, dataset, dataset.BitsAllocated, dataset.PhotometricInterpretation)
+        # Over a damaged frame, the decoder of pylibjpeg-rle raises what is no Exception.
+        colour = dataset.PhotometricInterpretation
+        return _decode(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
     options = {
         "bits_stored": dataset.BitsAllocated,
         "pixel_representation": 0,
@@ -107,7 +112,8 @@ def _at_high_bit(words, dataset, signed):
     if signed:
         words = words.view(f"i{words.itemsize}")
     if stored < allocated:
-        words = words << (allocated - stored - lowest) >> (allocated - stored)
+        words = words << (allocated - stored - lowest)
+        words >>= allocated - stored
     return words
 
 
