@@ -23,7 +23,8 @@ _MOST_INFLATED = 256 * 2**20
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _NEEDED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
-_NEEDED_OF_WHOLE_NUMBERS = ("BitsStored", "PixelRepresentation")
+_ZERO_OR_ONE = "PixelRepresentation"
+_NEEDED_OF_WHOLE_NUMBERS = ("BitsStored", _ZERO_OR_ONE)
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # The length of elements that end with a delimiter.
 _UNDEFINED = 0xFFFFFFFF
@@ -59,8 +60,9 @@ def check(path, max_pixels):
 def decode(path, max_pixels):
     """Return the first frame as it is to be shown.
 
-    Modality and value-of-interest transformations (a table, or the first window) are applied where
-    there are any, and MONOCHROME1 is inverted.
+    Modality and value-of-interest transformations (a table, or the first window that shows
+    something) are applied where there are any, those of the frame before those of the file.
+    MONOCHROME1 is inverted, padding is black, and colours become RGB.
 
     Returns
     -------
@@ -136,8 +138,11 @@ def _check(dataset, path, max_pixels):
             f"DICOM without an image (modality {dataset.get('Modality') or 'unknown'})"
         )
     needed = _NEEDED + _NEEDED_OF_WHOLE_NUMBERS * ("PixelData" in dataset)
-    lacking = [name for name in needed if dataset.get(name) in (None, "", 0, [])]
-    lacking = [name for name in lacking if (name, dataset.get(name)) != ("PixelRepresentation", 0)]
+    lacking = [
+        name
+        for name in needed
+        if dataset.get(name) in (None, "") or (not dataset[name].value and name != _ZERO_OR_ONE)
+    ]
     if lacking:
         raise ValueError(f"DICOM without {', '.join(lacking)}")
     several = [name for name in needed if not isinstance(dataset.get(name), int | str)]
@@ -187,9 +192,11 @@ def _check_colours(dataset):
     n_samples, colour = dataset.SamplesPerPixel, dataset.PhotometricInterpretation
     if n_samples not in (1, 3):
         raise ValueError(f"DICOM of {n_samples} samples a pixel: 1 or 3 are images")
-    known = _GREY
-    if "PixelData" in dataset:
-        known = (*_GREY, "PALETTE COLOR") if n_samples == 1 else dicom_colour.SPACES
+    if "PixelData" not in dataset and n_samples == 3:
+        raise ValueError("DICOM of floats with 3 samples a pixel: 1 can be read")
+    known = (*_GREY, "PALETTE COLOR") if n_samples == 1 else dicom_colour.SPACES
+    if "PixelData" not in dataset:
+        known = _GREY
     if colour not in known:
         raise ValueError(
             f"DICOM of {n_samples} samples a pixel in the colour space {colour!r}: "
@@ -230,10 +237,10 @@ def _check_decoder(syntax):
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise ValueError(f"DICOM in {syntax.name}, which holds no image") from error
+        raise ValueError(f"DICOM in {syntax.name} ({syntax}), which is not supported") from error
     if not decoder.is_available:
         raise ValueError(
-            f"DICOM in {syntax.name}, for which no decoder is installed: "
+            f"DICOM in {syntax.name} ({syntax}), for which no decoder is installed: "
             "pip install 'lungestimators[dicom]'"
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import dicom_elements, dicom_streams
 
-# What lossy streams exceed the stored bits by, as a share of what these can hold.
+# What values of lossy streams may exceed the stored bits by, as a share of what these can hold.
 _OVERSHOOT = 1 / 16
 
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
@@ -197,6 +197,8 @@ def _colour(header, said):
         return "RGB"
     if header.transformed and said != "RGB":
         raise ValueError(f"it is {said}, and its stream is transformed from RGB as YBR_RCT is")
+    if header.colour == "YBR_FULL" and said == "YBR_PARTIAL_422":
+        raise ValueError(f"it is {said}, and its stream says that it is {header.colour}")
     if header.colour == "RGB" and said != "RGB" and not header.named:
         raise ValueError(f"it is {said}, and its stream says that it is RGB")
     return header.colour or said
@@ -254,21 +256,19 @@ def _at_depth(words, header, dataset, signed):
     if depth < stored:
         _check_sign(words, header, signed, doubt)
         return _signed(words, depth) if signed and header.signed else words, depth, doubt
-    few = words & words.dtype.type((1 << stored) - 1)
-    if signed:
-        few = _signed(few, stored)
-        whole = _signed(words, depth)
-        if ((whole == few) | (words == few)).all() or _embeds_overlays(dataset):
-            return few, stored, None
-    else:
-        whole = words
-        if _embeds_overlays(dataset):
-            return few, stored, None
-        highest = 2**stored - 1
-        if words.max() <= highest * (1 + _OVERSHOOT * _is_lossy(dataset)):
-            return np.minimum(words, words.dtype.type(highest)), stored, None
+    whole = _signed(words, depth) if signed else words
+    if _embeds_overlays(dataset):
+        few = words & words.dtype.type((1 << stored) - 1)
+        return _signed(few, stored) if signed else few, stored, None
+    low = -(2 ** (stored - 1)) if signed else 0
+    high = low + 2**stored - 1
+    slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
+    if low - slack <= whole.min() and whole.max() <= high + slack:
+        return np.clip(whole, low, high), stored, None
     _check_sign(words, header, signed, doubt)
-    return whole if signed and header.signed else words, depth, doubt
+    if signed and not header.signed and words.max() < 2**stored:
+        raise ValueError(f"{doubt}: which of them is the sign cannot be told")
+    return whole, depth, doubt
 
 
 def _check_sign(words, header, signed, doubt):

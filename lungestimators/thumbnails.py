@@ -94,8 +94,11 @@ def _properties(path, shape):
             kind, mode = "DICOM", "unknown"
         else:
             file.seek(0)
-            image = Image.open(file)
-            kind, mode = image.format, image.mode
+            try:
+                image = Image.open(file)
+                kind, mode = image.format, image.mode
+            except OSError:  # read_image knows more formats than Pillow
+                kind, mode = "unknown", "unknown"
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

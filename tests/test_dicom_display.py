@@ -301,8 +301,7 @@ def test_padding_of_floats_is_black(tmp_path):
     dataset.BitsAllocated = 32
     dataset.FloatPixelData = pixels.tobytes()
     dataset.FloatPixelPaddingValue = -1e9
-    with pytest.warns(UserWarning, match="fill little"):
-        seen = read(save(tmp_path / "a.dcm", dataset))
+    seen = read(save(tmp_path / "a.dcm", dataset))
     assert not seen[:10].any()
     low, high = pixels[10:].min(), pixels[10:].max()
     np.testing.assert_allclose(seen[10:], (pixels[10:] - low) / (high - low), atol=1e-6)
@@ -385,4 +384,16 @@ def test_a_window_that_shows_nothing_gives_way_to_the_next(tmp_path):
 def test_an_unknown_function_of_a_window_is_named(tmp_path):
     dataset = radiograph(WindowCenter=1000, WindowWidth=500, VOILUTFunction="LOG")
     with pytest.raises(ImageReadError, match="its VOILUTFunction is 'LOG'"):
+        read(save(tmp_path / "a.dcm", dataset))
+
+
+def test_a_slope_beyond_all_numbers_is_named(tmp_path):
+    dataset = radiograph(RescaleSlope="1e308", RescaleIntercept=0)
+    with pytest.raises(ImageReadError, match="its RescaleSlope is"):
+        read(save(tmp_path / "a.dcm", dataset))
+
+
+def test_a_range_of_padding_that_leaves_nothing_is_named(tmp_path):
+    dataset = radiograph(PixelPaddingValue=0, PixelPaddingRangeLimit=4095)
+    with pytest.raises(ImageReadError, match="leaves no pixel to be seen"):
         read(save(tmp_path / "a.dcm", dataset))

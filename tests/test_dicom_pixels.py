@@ -12,6 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
 from pydicom.uid import (
+    JPEG2000,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -167,6 +168,30 @@ def test_signed_values_of_an_unsigned_stream_are_those_of_twos_complement(tmp_pa
     np.testing.assert_allclose(read(path), FULL, atol=1e-6)
 
 
+def test_a_deeper_stream_whose_sign_cannot_be_told_is_refused(tmp_path):
+    signed = PIXELS.astype(np.int16) - 2048
+    stream = encode(signed.view(np.uint16) & np.uint16(4095), JPEGLSLossless, 16)
+    with pytest.raises(ImageReadError, match="which of them is the sign"):
+        read(write(tmp_path / "a.dcm", radiograph(signed), JPEGLSLossless, stream))
+
+
+@STREAMS
+def test_graphics_in_the_bits_of_a_stream_are_no_part_of_its_pixels(tmp_path, syntax):
+    dataset = radiograph()
+    dataset.add_new((0x6000, 0x0100), "US", 16)
+    dataset.add_new((0x6000, 0x0102), "US", 15)
+    stream = encode(PIXELS | np.uint16(0x8000), syntax, 16)
+    path = write(tmp_path / "a.dcm", dataset, syntax, stream)
+    np.testing.assert_allclose(read(path), FULL, atol=1e-6)
+
+
+def test_lossy_values_a_little_beyond_bits_stored_are_white(tmp_path):
+    pixels = np.minimum(PIXELS + np.uint16(100), np.uint16(4150))
+    stream = encode(pixels, JPEG2000Lossless, 16)
+    path = write(tmp_path / "a.dcm", radiograph(), JPEG2000, stream)
+    np.testing.assert_allclose(read(path), np.minimum(pixels, 4095) / 4095, atol=1e-6)
+
+
 def test_a_stream_of_other_sides_is_refused(tmp_path):
     stream = encode(np.ascontiguousarray(BYTES.T), JPEGLSLossless, 8)
     dataset = radiograph(BYTES, bits_stored=8)
@@ -318,6 +343,32 @@ def test_colours_that_cannot_be_told_are_named(tmp_path, elements, reason):
         del dataset.PlanarConfiguration
     with pytest.raises(ImageReadError, match=reason):
         files.check([save(tmp_path / "a.dcm", dataset)])
+
+
+@pytest.mark.parametrize(
+    "elements, reason",
+    [
+        (dict(PhotometricInterpretation="PALETTE COLOR"), "colour space 'PALETTE COLOR'"),
+        (dict(SamplesPerPixel=3, PlanarConfiguration=0), "3 samples a pixel"),
+    ],
+)
+def test_floats_are_grey(tmp_path, elements, reason):
+    dataset = radiograph()
+    del dataset.PixelData
+    dataset.BitsAllocated = 32
+    dataset.FloatPixelData = np.zeros((*PIXELS.shape, 3), np.float32).tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    with pytest.raises(ImageReadError, match=reason):
+        read(save(tmp_path / "a.dcm", dataset))
+
+
+def test_floats_of_any_size_are_read(tmp_path):
+    dataset = radiograph()
+    del dataset.PixelData
+    dataset.BitsAllocated = 32
+    dataset.FloatPixelData = ((FULL - 0.5) * 6e38).astype(np.float32).tobytes()
+    np.testing.assert_allclose(read(save(tmp_path / "a.dcm", dataset)), FULL, atol=1e-6)
 
 
 def test_signed_colours_are_refused(tmp_path):
