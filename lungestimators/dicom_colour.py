@@ -65,5 +65,5 @@ def _channel(dataset, colour):
     if not len(descriptor) or not (len(data) or len(segments)):
         raise ValueError(f"PALETTE COLOR without {name}")
     if not len(data):
-        data = dicom_elements.expand(segments, int(descriptor[-1]), name)
+        data = dicom_elements.expand(descriptor, segments, f"its {name}")
     return dicom_elements.table(descriptor, data, f"its {name}")

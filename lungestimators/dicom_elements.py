@@ -67,7 +67,7 @@ def table(descriptor, data, name):
     Parameters
     ----------
     descriptor, data : ndarray
-        Words. Entries of 8 bits have a word each, or lie two in one.
+        Words. Entries of 8 bits and fewer have a word each, or lie two in one.
     name : str
         What messages call the table.
 
@@ -81,12 +81,11 @@ def table(descriptor, data, name):
     """
     if len(descriptor) != 3:
         raise ValueError(f"{name} has a descriptor of {len(descriptor)} numbers in place of 3")
-    n_entries, first, bits = (int(word) for word in descriptor)
-    n_entries = n_entries or 2**16
+    n_entries, first, bits = int(descriptor[0]) or 2**16, int(descriptor[1]), int(descriptor[2])
     if not 1 <= bits <= 16:
         raise ValueError(f"{name} claims entries of {bits} bits: 1 to 16 are possible")
     entries = data
-    if len(entries) < n_entries:  # two in a word, the first of them in its lower half
+    if len(entries) < n_entries and bits <= 8:  # the first of two is the lower half of a word
         entries = data.astype("<u2").view(np.uint8)
     if len(entries) < n_entries:
         raise ValueError(f"{name} claims {n_entries} entries and has {len(entries)}")
@@ -95,9 +94,10 @@ def table(descriptor, data, name):
     return entries, first, max(needed, min(bits, 8))
 
 
-def expand(segments, bits, name):
-    """Return the words of a table that is stored in segments (PS3.3 C.7.9.2)."""
-    if bits == 8:
+def expand(descriptor, segments, name):
+    """Return the entries of a table that is stored in segments (PS3.3 C.7.9.2), a word each."""
+    n_entries = int(descriptor[0]) or 2**16
+    if descriptor[-1] == 8:
         segments = segments.astype("<u2").view(np.uint8)
     values = np.empty(0, np.uint16)
     place = 0
@@ -119,4 +119,6 @@ def expand(segments, bits, name):
         if len(piece) != length or len(values) + length > 2**16:
             raise ValueError(f"the segments of {name} are damaged")
         values = np.concatenate([values, piece])
+    if len(values) < n_entries:
+        raise ValueError(f"{name} claims {n_entries} entries and has {len(values)}")
     return values.astype(np.uint16)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dicom_files import PIXELS, radiograph, read, save
 from PIL import Image
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
@@ -151,6 +151,17 @@ def test_a_window_for_one_of_two_depths_is_refused_or_applied(tmp_path, syntax):
     shallower = write(tmp_path / "b.dcm", radiograph(**window), syntax, encode(BYTES, syntax, 8))
     expected = np.clip((BYTES - 99.5) / 100 + 0.5, 0, 1)
     np.testing.assert_allclose(read(shallower), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("colour", ["MONOCHROME2", "PALETTE COLOR"])
+def test_a_table_for_one_of_two_depths_is_refused(tmp_path, colour):
+    item = Dataset()
+    item.LUTDescriptor = [4096, 0, 12]
+    item.LUTData = list(range(4096))
+    dataset = radiograph(photometric=colour, VOILUTSequence=[item])
+    stream = encode(PIXELS * np.uint16(16), JPEGLSLossless, 16)
+    with pytest.raises(ImageReadError, match="its stream has 16 bits a sample, and BitsStored"):
+        read(write(tmp_path / "a.dcm", dataset, JPEGLSLossless, stream))
 
 
 def test_lossy_jpeg_of_signed_values_is_refused(tmp_path):
@@ -502,7 +513,7 @@ def test_palettes_in_segments_are_expanded(tmp_path):
         ([1, 4, 900], "segment of type 1"),
         ([0, 1, 0, 2, 1, 0, 0], "segment of type 2"),
         ([0, 9, 1, 2], "are damaged"),
-        ([0, 2, 1, 2], "claims 8 entries"),
+        ([0, 4, 1, 2, 3, 4], "claims 8 entries and has 4"),
     ],
 )
 def test_segments_that_make_no_palette_are_named(tmp_path, segments, reason):

@@ -276,7 +276,7 @@ def table_of(draw, dice, low, high, signed):
     entries = dice.integers(0, 2**needed, n_entries)
     if draw(st.booleans()):
         entries = np.sort(entries)
-    packed = needed == 8 and n_entries > 1 and draw(st.booleans())
+    packed = bits == 8 and n_entries > 1 and draw(st.booleans())
     return Table(first, entries, bits, packed)
 
 
