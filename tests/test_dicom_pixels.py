@@ -157,7 +157,7 @@ def test_a_window_for_one_of_two_depths_is_refused_or_applied(tmp_path, syntax):
 def test_a_table_for_one_of_two_depths_is_refused(tmp_path, colour):
     item = Dataset()
     item.LUTDescriptor = [4096, 0, 12]
-    item.LUTData = list(range(4096))
+    item.add_new("LUTData", "US", list(range(4096)))
     dataset = radiograph(photometric=colour, VOILUTSequence=[item])
     stream = encode(PIXELS * np.uint16(16), JPEGLSLossless, 16)
     with pytest.raises(ImageReadError, match="its stream has 16 bits a sample, and BitsStored"):
