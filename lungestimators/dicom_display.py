@@ -48,7 +48,8 @@ def _fills(pixels, limits, seen=None):
     if seen is not None and seen[steps].any():
         some = some[seen[steps]]
     low, high = np.quantile(some, (0.005, 0.995))
-    return high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
+    # The limits of a window far beyond all pixels may be one number.
+    return limits[1] > limits[0] and high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
 
 
 def _modality(stored, dataset):

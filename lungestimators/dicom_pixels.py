@@ -56,6 +56,8 @@ def read(dataset, path, n_frames):
     else:
         words = _words(dataset, path, n_frames)
         values, bits = _at_high_bit(words, dataset, signed), dataset.BitsStored
+    if values.itemsize == 8:
+        values = values.astype(np.float64)  # more digits than the float32 that others become
     padded = None
     if values.ndim == 2 and colour != "PALETTE COLOR":
         padded = _padding(values, words, dataset, signed)

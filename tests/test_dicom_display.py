@@ -382,6 +382,12 @@ def test_a_window_that_shows_nothing_gives_way_to_the_next(tmp_path):
         np.testing.assert_allclose(read(path), linear(PIXELS, 1000, 500), atol=1e-6)
 
 
+def test_a_window_beyond_all_digits_is_passed_over(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(WindowCenter="1e20", WindowWidth="10"))
+    with pytest.warns(UserWarning, match="window shows next to nothing"):
+        np.testing.assert_allclose(read(path), FULL, atol=1e-6)
+
+
 def test_an_unknown_function_of_a_window_is_named(tmp_path):
     dataset = radiograph(WindowCenter=1000, WindowWidth=500, VOILUTFunction="LOG")
     with pytest.raises(ImageReadError, match="its VOILUTFunction is 'LOG'"):

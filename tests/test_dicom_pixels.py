@@ -272,6 +272,12 @@ def test_pixels_of_many_bits_keep_their_values(tmp_path, dtype):
     np.testing.assert_allclose(read(path), FULL, atol=1e-6)
 
 
+def test_small_differences_of_large_numbers_are_seen(tmp_path):
+    path = save(tmp_path / "a.dcm", radiograph(PIXELS + np.uint64(2**45), bits_stored=64))
+    with pytest.warns(UserWarning, match="fill little of what their bits can hold"):
+        np.testing.assert_allclose(read(path), FULL, atol=1e-6)
+
+
 def test_twice_the_pixels_that_a_header_describes_are_named(tmp_path):
     dataset = radiograph()
     dataset.BitsAllocated = dataset.BitsStored = 8
