@@ -53,7 +53,7 @@ def _fills(pixels, limits, seen=None):
 
 
 def _modality(stored, dataset):
-    """Apply the modality table, or slope and intercept, to the values and what they can be."""
+    """Apply the modality table, or slope and intercept; return pixels and their limits."""
     pixels, limits = stored.values, stored.limits
     for holder in _holders(dataset, "PixelValueTransformationSequence"):
         for item in holder.get("ModalityLUTSequence") or ():
@@ -73,12 +73,13 @@ def _modality(stored, dataset):
 
 
 def _interesting(stored, pixels, limits, dataset, seen):
-    """Apply the first table or window of values of interest that shows something, if any does.
+    """Apply the first table or window of values of interest that shows something.
 
     Returns
     -------
     pixels : ndarray or None
     limits : tuple of (float, float) or None
+        Both are None where no table and no window shows anything.
     """
     some = stored.values if seen is None or not seen.any() else stored.values[seen]
     is_constant = some.min() == some.max()
@@ -99,7 +100,10 @@ def _interesting(stored, pixels, limits, dataset, seen):
 
 
 def _holders(dataset, name):
-    """Yield what may hold elements of the first frame: its own, those of all frames, the file's."""
+    """Yield the functional group of the first frame, that of all frames, and the data set itself.
+
+    For an element in several of these, the first one counts.
+    """
     for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for groups in (dataset.get(frames) or ())[:1]:
             yield from (groups.get(name) or ())[:1]

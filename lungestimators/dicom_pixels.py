@@ -28,7 +28,7 @@ class Stored(NamedTuple):
 
     @property
     def limits(self):
-        """What the bits can hold."""
+        """The smallest and largest value of the stored bits; of floats, those that occur."""
         if self.bits is None:
             some = self.values if self.padded is None else self.values[~self.padded]
             return (float(some.min()), float(some.max())) if some.size else (0.0, 1.0)
@@ -239,7 +239,7 @@ def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
 
 
 def _at_depth(words, header, dataset, signed):
-    """Tell the bits of a stream from what BitsStored says.
+    """Decide between the bits of a stream and BitsStored, where they differ.
 
     Returns
     -------
@@ -328,5 +328,6 @@ def _padding(values, words, dataset, signed):
 
 
 def _between(values, value, limit):
+    """Return where values lie between a padding value and its limit, if there is one."""
     low, high = sorted((value, value if limit is None else limit))
     return (values >= low) & (values <= high)
