@@ -1,13 +1,19 @@
 """Small DICOM files for tests."""
 
+import io
+
 import numpy as np
+from PIL import Image
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_encoder
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
     generate_uid,
@@ -16,6 +22,7 @@ from pydicom.uid import (
 from lungestimators import files, images
 
 PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
+BYTES = (PIXELS // 16).astype(np.uint8)
 
 
 def radiograph(pixels=PIXELS, bits_stored=12, photometric="MONOCHROME2", **elements):
@@ -58,3 +65,42 @@ def read(path, channels=1):
     """Check and read a file as a classifier does."""
     files.check([str(path)])
     return images.read_image(str(path), channels)[..., 0]
+
+
+def encode(pixels, syntax, depth, colour="MONOCHROME2"):
+    """The stream of one frame, whose samples have ``depth`` bits."""
+    if syntax == JPEGBaseline8Bit:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=100, subsampling=0)
+        return buffer.getvalue()
+    return get_encoder(syntax).encode(
+        pixels.tobytes(),
+        validate=False,
+        rows=pixels.shape[0],
+        columns=pixels.shape[1],
+        samples_per_pixel=1 if pixels.ndim == 2 else 3,
+        number_of_frames=1,
+        bits_allocated=8 * pixels.itemsize,
+        bits_stored=depth,
+        pixel_representation=int(pixels.dtype.kind == "i"),
+        photometric_interpretation=colour,
+        planar_configuration=0,
+    )
+
+
+def write(path, dataset, syntax, stream):
+    """Write a file of one encoded frame and return its path."""
+    dataset.PixelData = encapsulate([stream])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path, enforce_file_format=True)
+    return str(path)
+
+
+def coloured(pixels, colour="RGB", bits_stored=None, planar=0, **elements):
+    """A data set of one frame of three samples."""
+    dataset = radiograph(pixels[..., 0], bits_stored or 8 * pixels.itemsize, colour, **elements)
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, planar
+    dataset.PixelData = (np.moveaxis(pixels, -1, 0) if planar else pixels).tobytes()
+    return dataset
