@@ -1,10 +1,11 @@
 """DICOM files, through pydicom: what a workstation shows of the first frame, at its full depth."""
 
+import io
 import os
 import warnings
 import zlib
 
-import numpy as np
+from . import dicom_colour, dicom_display, dicom_elements, dicom_pixels
 
 # What a file without a header is written in: (implicit types, little endian) -> transfer syntax.
 _SYNTAXES = {
@@ -17,15 +18,20 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 # Longer values are not read where only the header is looked at.
 _LONG = 4096
 
-# Without a window, all that the stored bits can hold is shown; unless the pixels fill less than
-# this share of it, which would be a black image.
-_SMALLEST_SHARE = 1 / 16
-
 # What a deflated file may become: more than any radiograph, and no danger.
 _MOST_INFLATED = 256 * 2**20
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _NEEDED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated")
+_ZERO_OR_ONE = "PixelRepresentation"
+_NEEDED_OF_WHOLE_NUMBERS = ("BitsStored", _ZERO_OR_ONE)
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+# The length of elements that end with a delimiter.
+_UNDEFINED = 0xFFFFFFFF
+# Two pixels side by side share their colour.
+_HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+# What ends encoded pixels.
+_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 
 def is_dicom(start):
@@ -54,8 +60,9 @@ def check(path, max_pixels):
 def decode(path, max_pixels):
     """Return the first frame as it is to be shown.
 
-    Modality and value-of-interest transformations (a table, or the first window) are applied where
-    there are any, and MONOCHROME1 is inverted.
+    Modality and value-of-interest transformations (a table, or the first window that shows
+    something) are applied where there are any, those of the frame before those of the file.
+    MONOCHROME1 is inverted, padding is black, and colours become RGB.
 
     Returns
     -------
@@ -65,22 +72,14 @@ def decode(path, max_pixels):
     """
     dataset = _read(path, defer_size=_LONG)
     _check(dataset, path, max_pixels)
-    from pydicom.pixels import apply_color_lut, pixel_array
-
-    _check_boxes(dataset)
-    # From the file, pydicom reads the one frame of many; a file without a header it would refuse.
-    one_of_many = _n_frames(dataset) > 1 and dataset.preamble
-    pixels = pixel_array(path if one_of_many else dataset, index=0)
-    photometric = dataset.PhotometricInterpretation
-    if photometric == "PALETTE COLOR":
-        pixels = apply_color_lut(pixels, dataset)
-        return pixels, (0.0, 2.0 ** (8 * pixels.itemsize) - 1)
-    if pixels.ndim == 3:
-        return pixels, (0.0, 2.0**dataset.BitsStored - 1)
-    pixels, limits = _grey(pixels, dataset)
-    if photometric == "MONOCHROME1":
-        pixels = limits[0] + limits[1] - pixels
-    return pixels, limits
+    stored = dicom_pixels.read(dataset, path, _n_frames(dataset))
+    if stored.colour in _GREY:
+        return dicom_display.grey(stored, dataset)
+    if stored.colour == "PALETTE COLOR":
+        return dicom_colour.palette(stored, dataset)
+    pixels, limits = dicom_colour.rgb(stored)
+    # Colours of 8 bits are shown as they are.
+    return (pixels, limits) if stored.bits <= 8 else dicom_display.spread(pixels, limits)
 
 
 def _read(path, **options):
@@ -94,9 +93,26 @@ def _read(path, **options):
     _check_inflation(path, pydicom)
     # Without force, files of before the preamble would be refused.
     dataset = pydicom.dcmread(path, force=True, **options)
+    if not any(name in dataset for name in _PIXELS):
+        dataset = _read_open_end(path, pydicom) or dataset
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
     return dataset
+
+
+def _read_open_end(path, pydicom):
+    """Read a file whose encoded pixels go on to its end; None where they do not.
+
+    pydicom gives up a data set in which it does not find the end of an element.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+    if not header.get("Rows"):
+        return None
+    with open(path, "rb") as file:
+        dataset = pydicom.dcmread(io.BytesIO(file.read() + _DELIMITER), force=True)
+    return dataset if "PixelData" in dataset else None
 
 
 def _check_inflation(path, pydicom):
@@ -121,45 +137,98 @@ def _check(dataset, path, max_pixels):
         raise ValueError(
             f"DICOM without an image (modality {dataset.get('Modality') or 'unknown'})"
         )
-    lacking = [name for name in _NEEDED if not dataset.get(name)]
+    needed = _NEEDED + _NEEDED_OF_WHOLE_NUMBERS * ("PixelData" in dataset)
+    lacking = [
+        name
+        for name in needed
+        if dataset.get(name) in (None, "") or (not dataset[name].value and name != _ZERO_OR_ONE)
+    ]
     if lacking:
         raise ValueError(f"DICOM without {', '.join(lacking)}")
+    several = [name for name in needed if not isinstance(dataset.get(name), int | str)]
+    if several:
+        raise ValueError(f"DICOM with several values of {', '.join(several)}")
     n_pixels = dataset.Rows * dataset.Columns
     if max_pixels and n_pixels > max_pixels:
         raise ValueError(
             f"it claims {n_pixels} pixels, above PIL.Image.MAX_IMAGE_PIXELS = {max_pixels}"
         )
-    if dataset.SamplesPerPixel not in (1, 3):
-        raise ValueError(f"DICOM of {dataset.SamplesPerPixel} samples a pixel: 1 or 3 are images")
+    _check_colours(dataset)
+    if "PixelData" in dataset:
+        _check_bits(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax:
+        raise ValueError(f"DICOM in the transfer syntax {str(syntax)!r}, which is not known")
     if syntax.is_compressed:
         _check_decoder(syntax)
-    elif not syntax.is_deflated:
-        n_bits = n_pixels * dataset.SamplesPerPixel * dataset.BitsAllocated * _n_frames(dataset)
-        if dataset.PhotometricInterpretation == "YBR_FULL_422":
-            n_bits = n_bits * 2 // 3
-        if os.path.getsize(path) < n_bits // 8:
+    elif "PixelData" in dataset:
+        _check_length(dataset, path)
+
+
+def _check_length(dataset, path):
+    """Raise for pixels of another length than the header describes."""
+    colour, n_frames = dataset.PhotometricInterpretation, _n_frames(dataset)
+    n_samples = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * n_frames
+    n_all = n_bytes = -(-n_samples * dataset.BitsAllocated // 8)
+    if colour in _HALVED:
+        n_bytes = n_all * 2 // 3
+    length = dataset.get_item("PixelData", keep_deferred=True).length
+    if length == _UNDEFINED:
+        raise ValueError("its pixels are encoded, and its transfer syntax is not an encoded one")
+    deflated = dataset.file_meta.TransferSyntaxUID.is_deflated
+    if length < n_bytes or (not deflated and os.path.getsize(path) < n_bytes):
+        raise ValueError(f"the file is truncated: {n_bytes} bytes of pixels are to be in it")
+    twice = n_frames == 1 and length >= 2 * n_bytes > 2
+    if twice or (colour in _HALVED and length >= n_all):
+        raise ValueError(
+            f"it has {length} bytes of pixels, and its header describes {n_bytes} ({dataset.Rows} "
+            f"rows, {dataset.Columns} columns, {dataset.SamplesPerPixel} samples of "
+            f"{dataset.BitsAllocated} bits, {colour})"
+        )
+
+
+def _check_colours(dataset):
+    """Raise for colours that cannot be told."""
+    n_samples, colour = dataset.SamplesPerPixel, dataset.PhotometricInterpretation
+    if n_samples not in (1, 3):
+        raise ValueError(f"DICOM of {n_samples} samples a pixel: 1 or 3 are images")
+    if "PixelData" not in dataset and n_samples == 3:
+        raise ValueError("DICOM of floats with 3 samples a pixel: 1 can be read")
+    known = (*_GREY, "PALETTE COLOR") if n_samples == 1 else dicom_colour.SPACES
+    if "PixelData" not in dataset:
+        known = _GREY
+    if colour not in known:
+        raise ValueError(
+            f"DICOM of {n_samples} samples a pixel in the colour space {colour!r}: "
+            f"{', '.join(known)} can be read"
+        )
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if n_samples == 3 and not syntax.is_encapsulated:
+        if colour in ("YBR_ICT", "YBR_RCT"):
+            raise ValueError(f"DICOM in the colour space {colour}, which is one of JPEG 2000")
+        if dataset.get("PlanarConfiguration") not in (0, 1):
+            raise ValueError("DICOM of 3 samples a pixel without PlanarConfiguration")
+        if colour in _HALVED and (dataset.Columns % 2 or dataset.PlanarConfiguration):
             raise ValueError(
-                f"the file is truncated: {n_bits // 8} bytes of pixels are to be in it"
+                f"DICOM in the colour space {colour}, in which two pixels share a colour, "
+                f"with {dataset.Columns} columns and the PlanarConfiguration "
+                f"{dataset.PlanarConfiguration}: columns must be even, and PlanarConfiguration 0"
             )
 
 
-def _check_boxes(dataset):
-    """Raise for a JPEG 2000 file whose boxes lead nowhere: pydicom would follow them for ever."""
-    from pydicom.encaps import get_frame
-    from pydicom.uid import JPEG2000TransferSyntaxes
-
-    if dataset.file_meta.TransferSyntaxUID not in JPEG2000TransferSyntaxes:
-        return
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=_n_frames(dataset))
-    if not frame.startswith(b"\x00\x00\x00\x0cjP  "):
-        return  # a bare codestream
-    place = 12
-    while frame[place + 4 : place + 8] != b"jp2c":
-        length = int.from_bytes(frame[place : place + 4], "big")
-        place += length
-        if length < 8 or place >= len(frame):
-            raise ValueError("its JPEG 2000 boxes are damaged")
+def _check_bits(dataset):
+    """Raise for bits that cannot lie where they are said to."""
+    allocated, stored = dataset.BitsAllocated, dataset.BitsStored
+    if allocated not in (1, 8, 16, 32, 64):
+        raise ValueError(f"BitsAllocated is {allocated}: 1, 8, 16, 32 and 64 can be read")
+    high_bit = dicom_pixels.high_bit(dataset)
+    if not 1 <= stored <= high_bit + 1 <= allocated:
+        raise ValueError(
+            f"BitsAllocated is {allocated}, BitsStored {stored} and HighBit {high_bit}: "
+            "so many bits do not lie there"
+        )
+    if dataset.PixelRepresentation not in (0, 1):
+        raise ValueError(f"PixelRepresentation is {dataset.PixelRepresentation}, neither 0 nor 1")
 
 
 def _check_decoder(syntax):
@@ -168,98 +237,13 @@ def _check_decoder(syntax):
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise ValueError(f"DICOM in {syntax.name}, which holds no image") from error
+        raise ValueError(f"DICOM in {syntax.name} ({syntax}), which is not supported") from error
     if not decoder.is_available:
         raise ValueError(
-            f"DICOM in {syntax.name}, for which no decoder is installed: "
+            f"DICOM in {syntax.name} ({syntax}), for which no decoder is installed: "
             "pip install 'lungestimators[dicom]'"
         )
 
 
 def _n_frames(dataset):
-    return max(1, int(dataset.get("NumberOfFrames") or 1))
-
-
-def _grey(pixels, dataset):
-    """Apply the transformations of one channel; return pixels and limits."""
-    stored = pixels
-    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
-    if pixels.dtype.kind == "f":
-        limits = _extremes(pixels)
-    else:
-        n_values = 2.0**dataset.BitsStored
-        low = -n_values / 2 if pixels.dtype.kind == "i" else 0.0
-        limits = (low, low + n_values - 1)
-    if dataset.get("ModalityLUTSequence"):
-        pixels, limits = _through_table(pixels, dataset.ModalityLUTSequence[0], little_endian)
-    elif "RescaleSlope" in dataset and "RescaleIntercept" in dataset:
-        slope, intercept = float(dataset.RescaleSlope), float(dataset.RescaleIntercept)
-        pixels = pixels * slope + intercept
-        limits = tuple(sorted(limit * slope + intercept for limit in limits))
-    if dataset.get("VOILUTSequence"):
-        shown, window = _through_table(pixels, dataset.VOILUTSequence[0], little_endian)
-    else:
-        shown, window = _through_window(pixels, dataset)
-    if window is not None:
-        if _fills(shown, window) or stored.min() == stored.max():
-            return shown, window
-        _warn("the window shows next to nothing", "it is passed over")
-    if _fills(pixels, limits) or pixels.min() == pixels.max():
-        return pixels, limits
-    _warn(
-        "the pixels fill little of what their bits can hold", "their extremes are black and white"
-    )
-    return pixels, _extremes(pixels)
-
-
-def _fills(pixels, limits):
-    """Whether pixels, but for a few such as burnt-in letters, are not nearly of one grey."""
-    some = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
-    low, high = np.quantile(some, (0.005, 0.995))
-    return high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
-
-
-def _extremes(pixels):
-    return float(pixels.min()), float(pixels.max())
-
-
-def _through_table(pixels, table, little_endian):
-    """Look pixels up in a modality or value-of-interest table."""
-    n_entries, first, bits = table.LUTDescriptor
-    entries = table.LUTData
-    if isinstance(entries, bytes):
-        wide = len(entries) >= 2 * (n_entries or 2**16)
-        entries = np.frombuffer(entries, ("<u2" if little_endian else ">u2") if wide else "u1")
-    entries = np.asarray(entries)[: n_entries or 2**16]
-    positions = np.clip(np.rint(pixels) - first, 0, len(entries) - 1)
-    return entries[positions.astype(np.int64)], (0.0, 2.0**bits - 1)
-
-
-def _through_window(pixels, dataset):
-    """Apply the first window (PS3.3 C.11.2.1.2); without a usable one the limits are None."""
-    center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
-    function = dataset.get("VOILUTFunction") or "LINEAR"
-    if center is None or width is None or not width > (1 if function == "LINEAR" else 0):
-        return pixels, None
-    if function == "SIGMOID":
-        scaled = np.clip(-4 * (pixels - center) / width, -700, 700)  # exp would overflow beyond
-        return 1 / (1 + np.exp(scaled)), (0.0, 1.0)
-    if function == "LINEAR":
-        center, width = center - 0.5, width - 1
-    low, high = center - width / 2, center + width / 2
-    return np.clip(pixels, low, high), (low, high)
-
-
-def _first(value):
-    """The first number of an element of one or several, or None."""
-    if value is None or value == "":
-        return None
-    try:
-        return float(value)
-    except TypeError:
-        return float(value[0]) if len(value) else None
-
-
-def _warn(found, done):
-    # The same words for every file, so that Python shows them once.
-    warnings.warn(f"DICOM files in which {found}: {done}.", UserWarning, stacklevel=4)
+    return max(1, int(dicom_elements.number(dataset, "NumberOfFrames") or 1))

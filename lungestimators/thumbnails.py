@@ -8,7 +8,7 @@ import xxhash
 from joblib import Parallel, delayed
 from PIL import Image
 
-from . import files, images
+from . import dicom, files, images
 
 SIDE = 64  # of a thumbnail, in pixels
 
@@ -88,11 +88,17 @@ def _look(pixels, properties):
 def _properties(path, shape):
     """What a file says about itself before anyone looks at the picture."""
     height, width, _ = shape
-    try:
-        with Image.open(path) as image:
-            kind, mode = image.format, image.mode
-    except OSError:  # read_image knows more formats than Pillow
-        kind, mode = "DICOM", "unknown"
+    with open(path, "rb") as file:
+        # The first bytes of a DICOM file may be those of another format.
+        if dicom.is_dicom(file.read(132)):
+            kind, mode = "DICOM", "unknown"
+        else:
+            file.seek(0)
+            try:
+                image = Image.open(file)
+                kind, mode = image.format, image.mode
+            except OSError:  # read_image knows more formats than Pillow
+                kind, mode = "unknown", "unknown"
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

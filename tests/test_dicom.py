@@ -5,11 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from dicom_files import PIXELS, radiograph, read, save
 from pydicom.data import get_testdata_file
-from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
-    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -17,54 +15,9 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
-    generate_uid,
 )
 
 from lungestimators import CNNClassifier, ImageReadError, files, images
-
-PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
-
-
-def radiograph(pixels=PIXELS, bits_stored=12, photometric="MONOCHROME2", **elements):
-    """A data set of one grey frame, or of as many as ``pixels`` has."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["1"])
-    dataset.SOPClassUID = ComputedRadiographyImageStorage
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
-    dataset.Modality = "CR"
-    dataset.PhotometricInterpretation = photometric
-    dataset.SamplesPerPixel = 1
-    dataset.Rows, dataset.Columns = pixels.shape[-2:]
-    dataset.BitsAllocated = 8 * pixels.itemsize
-    dataset.BitsStored, dataset.HighBit = bits_stored, bits_stored - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    if pixels.ndim == 3:
-        dataset.NumberOfFrames = len(pixels)
-    dataset.PixelData = pixels.tobytes()
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    return dataset
-
-
-def save(path, dataset, syntax=ExplicitVRLittleEndian):
-    """Write the file and return its path as a str."""
-    if syntax in (RLELossless, JPEG2000Lossless, JPEGLSLossless):
-        dataset.compress(syntax)
-    elif syntax == ExplicitVRBigEndian:
-        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
-        dataset["PixelData"].VR = "OW"
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.save_as(path, enforce_file_format=True)
-    return str(path)
-
-
-def read(path, channels=1):
-    """Check and read a file as a classifier does."""
-    files.check([str(path)])
-    return images.read_image(str(path), channels)[..., 0]
 
 
 @pytest.mark.parametrize(
@@ -92,98 +45,6 @@ def test_lossy_syntaxes_are_decoded(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert np.ptp(read(get_testdata_file(name, download=False))) > 0.05
-
-
-def test_monochrome1_is_inverted(tmp_path):
-    pixels = read(save(tmp_path / "a.dcm", radiograph(photometric="MONOCHROME1")))
-    np.testing.assert_allclose(pixels, 1 - PIXELS / 4095, atol=1e-7)
-
-
-def test_slope_and_intercept_are_applied_before_the_window(tmp_path):
-    path = save(
-        tmp_path / "a.dcm",
-        radiograph(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=1000, WindowWidth=2000),
-    )
-    shown = np.clip((2.0 * PIXELS - 1000 - 999.5) / 1999 + 0.5, 0, 1)  # PS3.3 C.11.2.1.2.1
-    np.testing.assert_allclose(read(path), shown, atol=1e-6)
-
-
-def test_a_negative_slope_inverts(tmp_path):
-    path = save(tmp_path / "a.dcm", radiograph(RescaleSlope=-1, RescaleIntercept=0))
-    np.testing.assert_allclose(read(path), 1 - PIXELS / 4095, atol=1e-6)
-
-
-@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
-def test_windows_are_those_of_pydicom(tmp_path, function):
-    from pydicom.pixels import apply_windowing
-
-    dataset = radiograph(WindowCenter=[2000, 9], WindowWidth=[900, 9], VOILUTFunction=function)
-    path = save(tmp_path / "a.dcm", dataset)
-    expected = apply_windowing(PIXELS, dcmread(path)) / 4095
-    np.testing.assert_allclose(read(path), expected, atol=1e-6)
-
-
-def test_a_table_of_values_of_interest_goes_before_the_window(tmp_path):
-    table = Dataset()
-    table.LUTDescriptor = [4096, 0, 16]
-    table.LUTData = (np.arange(4096) ** 2 // 256).astype("<u2").tobytes()
-    table["LUTData"].VR = "OW"
-    dataset = radiograph(VOILUTSequence=[table], WindowCenter=1, WindowWidth=2)
-    shown = (PIXELS.astype(int) ** 2 // 256) / 65535
-    np.testing.assert_allclose(read(save(tmp_path / "a.dcm", dataset)), shown, atol=1e-6)
-
-
-def test_a_modality_table_of_eight_bits_is_applied(tmp_path):
-    table = Dataset()
-    table.LUTDescriptor = [4096, 0, 8]
-    table.LUTData = (np.arange(4096) // 16).astype("<u2").tobytes()
-    table["LUTData"].VR = "OW"
-    path = save(tmp_path / "a.dcm", radiograph(ModalityLUTSequence=[table]))
-    np.testing.assert_allclose(read(path), (PIXELS // 16) / 255, atol=1e-6)
-
-
-def test_signed_pixels_keep_their_order(tmp_path):
-    signed = PIXELS.astype(np.int16) - 2048
-    path = save(tmp_path / "a.dcm", radiograph(signed))
-    np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-6)
-
-
-def test_bits_above_those_stored_are_no_part_of_a_pixel(tmp_path):
-    overlay = PIXELS | np.uint16(0x8000)
-    np.testing.assert_allclose(
-        read(save(tmp_path / "a.dcm", radiograph(overlay))), PIXELS / 4095, atol=1e-7
-    )
-
-
-@pytest.mark.parametrize("width", [0, 0.5, ""])
-def test_a_window_of_no_width_is_none(tmp_path, width):
-    path = save(tmp_path / "a.dcm", radiograph(WindowCenter=2000, WindowWidth=width))
-    np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
-
-
-def test_a_window_beside_all_pixels_makes_no_black_image(tmp_path):
-    path = save(tmp_path / "a.dcm", radiograph(WindowCenter=60000, WindowWidth=10))
-    with pytest.warns(UserWarning, match="window shows next to nothing"):
-        np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
-
-
-def test_a_window_far_wider_than_all_pixels_makes_no_black_image(tmp_path):
-    dataset = radiograph(PIXELS, WindowCenter=200_000, WindowWidth=400_000)
-    with pytest.warns(UserWarning, match="window shows next to nothing"):
-        np.testing.assert_allclose(
-            read(save(tmp_path / "a.dcm", dataset)), PIXELS / 4095, atol=1e-7
-        )
-
-
-def test_a_slope_of_zero_makes_a_black_image_and_no_nan(tmp_path):
-    path = save(tmp_path / "a.dcm", radiograph(RescaleSlope=0, RescaleIntercept=7))
-    assert set(np.unique(read(path))) == {0}
-
-
-def test_twelve_bits_declared_as_sixteen_make_no_black_image(tmp_path):
-    path = save(tmp_path / "a.dcm", radiograph(PIXELS // 2, bits_stored=16))
-    with pytest.warns(UserWarning, match="fill little of what their bits can hold"):
-        assert np.ptp(read(path)) == 1
 
 
 def test_of_several_frames_the_first_is_read_with_a_warning(tmp_path):

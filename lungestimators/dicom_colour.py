@@ -1,0 +1,69 @@
+"""Colours of DICOM files as RGB, from the standard's colour spaces and from palettes."""
+
+import numpy as np
+
+from . import dicom_elements
+
+# Luminance and two differences of colour as RGB (PS3.3 C.7.6.3.1.2): what a step of each makes of
+# red, green and blue, for values that fill their bits, and for those of 16 to 235 of 8 bits.
+_FULL = np.array(
+    [[1, 1, 1], [0, -0.114 * 1.772 / 0.587, 1.772], [1.402, -0.299 * 1.402 / 0.587, 0]]
+)
+_PARTIAL = _FULL * np.array([[255 / 219], [255 / 224], [255 / 224]])
+
+SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
+
+
+def rgb(stored):
+    """Return stored values of three samples as RGB, and the values that are black and white."""
+    values, high = stored.values, stored.limits[1]
+    if stored.signed and values.min() < 0:
+        raise ValueError("its colours are signed, and some are below zero")
+    if stored.colour == "RGB":
+        return values, (0.0, high)
+    if stored.bits > 8 and values[..., 0].max() < high / 16:
+        # Grey has half of what the bits can hold as its differences of colour.
+        raise ValueError(
+            f"it is {stored.colour} and its pixels fill little of what their bits can hold: "
+            "its colours cannot be told"
+        )
+    if stored.colour == "YBR_PARTIAL_422":
+        return _converted(values, 16 * (high + 1) / 256, high, _PARTIAL), (0.0, high)
+    if values.dtype == np.uint8 and stored.bits == 8:
+        from pydicom.pixels import convert_color_space
+
+        return convert_color_space(values, "YBR_FULL", "RGB"), (0.0, high)
+    return _converted(values, 0, high, _FULL), (0.0, high)
+
+
+def _converted(values, black, high, matrix):
+    grey = (high + 1) / 2
+    return np.clip((values - np.array([black, grey, grey])) @ matrix, 0, high)
+
+
+def palette(stored, dataset):
+    """Look pixels up in the palette, and return RGB and the values that are black and white."""
+    if stored.deeper:
+        raise ValueError(f"{stored.doubt}: it has no place in its palette")
+    channels, most = [], 0
+    for colour in ("Red", "Green", "Blue"):
+        entries, first, bits = _channel(dataset, colour)
+        first = dicom_elements.signed(first) if stored.signed else first
+        positions = np.clip(stored.values.astype(np.int64) - first, 0, len(entries) - 1)
+        channels.append(entries[positions])
+        most = max(most, bits)
+    return np.stack(channels, axis=-1), (0.0, 2.0**most - 1)
+
+
+def _channel(dataset, colour):
+    name = f"{colour}PaletteColorLookupTable"
+    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
+    descriptor, data, segments = (
+        dicom_elements.words(dataset, element, little_endian)
+        for element in (f"{name}Descriptor", f"{name}Data", f"Segmented{name}Data")
+    )
+    if not len(descriptor) or not (len(data) or len(segments)):
+        raise ValueError(f"PALETTE COLOR without {name}")
+    if not len(data):
+        data = dicom_elements.expand(descriptor, segments, f"its {name}")
+    return dicom_elements.table(descriptor, data, f"its {name}")

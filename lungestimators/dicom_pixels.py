@@ -1,0 +1,333 @@
+"""The stored values of the first frame of a DICOM file: which bits they are, and which sign."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from . import dicom_elements, dicom_streams
+
+# What values of lossy streams may exceed the stored bits by, as a share of what these can hold.
+_OVERSHOOT = 1 / 16
+
+_RUN_LENGTHS = "1.2.840.10008.1.2.5"
+
+_FLOATS = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
+
+
+class Stored(NamedTuple):
+    """The first frame as it is stored."""
+
+    values: np.ndarray  # (height, width) or (height, width, 3)
+    bits: int | None  # None: the values are floats
+    signed: bool
+    padded: np.ndarray | None  # where there is no picture; None: there is everywhere
+    colour: str  # photometric interpretation of the values
+    doubt: str | None = None  # how a stream contradicts BitsStored, in words
+    deeper: bool = False  # than BitsStored says
+
+    @property
+    def limits(self):
+        """The smallest and largest value of the stored bits; of floats, those that occur."""
+        if self.bits is None:
+            some = self.values if self.padded is None else self.values[~self.padded]
+            return (float(some.min()), float(some.max())) if some.size else (0.0, 1.0)
+        n_values = 2.0**self.bits
+        low = -n_values / 2 if self.signed else 0.0
+        return low, low + n_values - 1
+
+
+def read(dataset, path, n_frames):
+    """Return the first frame of a data set that was read from a file.
+
+    Returns
+    -------
+    Stored
+    """
+    if "PixelData" not in dataset:
+        return _floats(dataset)
+    signed = dataset.PixelRepresentation == 1
+    colour, doubt, deeper = dataset.PhotometricInterpretation, None, False
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and syntax != _RUN_LENGTHS:
+        words = None
+        values, bits, colour, doubt = _encoded(dataset, path, n_frames, signed)
+        deeper = doubt is not None and bits > dataset.BitsStored
+    else:
+        words = _words(dataset, path, n_frames)
+        values, bits = _at_high_bit(words, dataset, signed), dataset.BitsStored
+    if values.itemsize == 8:
+        values = values.astype(np.float64)  # more digits than the float32 that others become
+    padded = None
+    if values.ndim == 2 and colour != "PALETTE COLOR":
+        padded = _padding(values, words, dataset, signed)
+    return Stored(values, bits, signed, padded, colour, doubt, deeper)
+
+
+def _floats(dataset):
+    from pydicom.pixels import pixel_array
+
+    values = pixel_array(dataset, index=0, raw=True)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore"):
+        if np.isinf(np.ptp(values)):  # a difference that float32 cannot hold
+            values = values.astype(np.float64)
+    prefix = next(prefix for name, prefix in _FLOATS.items() if name in dataset)
+    value, limit = (dataset.get(f"{prefix}PixelPadding{kind}") for kind in ("Value", "RangeLimit"))
+    padded = None if value is None else _between(values, value, limit)
+    return Stored(values, None, True, padded, dataset.PhotometricInterpretation)
+
+
+def _words(dataset, path, n_frames):
+    """Return the words of pixels that are stored whole, all bits of them, unsigned."""
+    from pydicom.pixels import pixel_array
+
+    if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
+        frame = _first_frame(dataset, path, n_frames)
+        # Over a damaged frame, the decoder of pylibjpeg-rle raises what is no Exception.
+        colour = dataset.PhotometricInterpretation
+        return _decode(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
+    options = {
+        "bits_stored": dataset.BitsAllocated,
+        "pixel_representation": 0,
+        "number_of_frames": n_frames,
+    }
+    if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
+        options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
+    # From the file, pydicom reads the one frame of many; not where there is no header, or where the
+    # file is deflated.
+    syntax = dataset.file_meta.TransferSyntaxUID
+    one_of_many = n_frames > 1 and dataset.preamble and not syntax.is_deflated
+    words = pixel_array(path if one_of_many else dataset, index=0, raw=True, **options)
+    return words.astype(words.dtype.newbyteorder("="), copy=False)
+
+
+def _at_high_bit(words, dataset, signed):
+    """Return the values of the stored bits, which lie where HighBit says."""
+    allocated, stored = 8 * words.itemsize, dataset.BitsStored
+    lowest = high_bit(dataset) + 1 - stored
+    if lowest and not _embeds_overlays(dataset) and (words & ((1 << lowest) - 1)).any():
+        raise ValueError(
+            f"its HighBit {high_bit(dataset)} says that the {lowest} lowest bits of its pixels "
+            "hold nothing, and they do"
+        )
+    if signed:
+        words = words.view(f"i{words.itemsize}")
+    if stored < allocated:
+        words = words << (allocated - stored - lowest)
+        words >>= allocated - stored
+    return words
+
+
+def high_bit(dataset):
+    """Return HighBit, which follows from BitsStored where it is absent or empty."""
+    value = dataset.get("HighBit")
+    return dataset.BitsStored - 1 if value in (None, "") else value
+
+
+def _embeds_overlays(dataset):
+    """Whether bits of the pixels are no part of them but graphics (retired)."""
+    for group in range(0x6000, 0x6020, 2):
+        position = dataset.get((group, 0x0102))
+        if position is not None and position.value and (group, 0x3000) not in dataset:
+            return True
+    return False
+
+
+def _encoded(dataset, path, n_frames, signed):
+    """Decode the first frame of JPEG, JPEG-LS or JPEG 2000 pixels.
+
+    Returns
+    -------
+    values : ndarray
+    bits : int
+    colour : str
+    doubt : str or None
+    """
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    frame = _first_frame(dataset, path, n_frames)
+    if syntax in JPEG2000TransferSyntaxes:
+        header = dicom_streams.jpeg_2000_header(frame)
+    elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
+        header = dicom_streams.jpeg_header(frame)
+    else:
+        raise ValueError(f"DICOM in {syntax.name}, which is not supported")
+    _check_header(header, dataset)
+    colour = _colour(header, dataset.PhotometricInterpretation)
+    words = _decode(frame, dataset, header.bits, colour, header.signed, header.plugin)
+    if header.signed:
+        words = words.view(f"u{words.itemsize}")
+    words &= words.dtype.type((1 << header.bits) - 1)
+    values, bits, doubt = _at_depth(words, header, dataset, signed)
+    return values, bits, colour, doubt
+
+
+def _first_frame(dataset, path, n_frames):
+    offsets = None
+    if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    if element.value is not None:
+        return dicom_streams.first_frame(io.BytesIO(element.value), n_frames, offsets)
+    with open(path, "rb") as file:
+        file.seek(element.value_tell)
+        return dicom_streams.first_frame(file, n_frames, offsets)
+
+
+def _check_header(header, dataset):
+    """Raise for a stream of another picture than the data set describes."""
+    said = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
+    found = header.rows, header.columns, header.samples
+    if said != found:
+        raise ValueError(
+            "its encoded pixels have {} rows, {} columns and {} samples a pixel, ".format(*found)
+            + "its header says {}, {} and {}".format(*said)
+        )
+    if not 1 <= header.bits <= 32:
+        raise ValueError(f"its encoded pixels have {header.bits} bits: 1 to 32 are possible")
+
+
+def _colour(header, said):
+    """Return the photometric interpretation of decoded pixels."""
+    if header.samples == 1:
+        return said
+    if said in ("YBR_ICT", "YBR_RCT"):
+        if not header.transformed:
+            raise ValueError(f"it is {said}, and its stream is not transformed so")
+        return "RGB"
+    if header.transformed and said != "RGB":
+        raise ValueError(f"it is {said}, and its stream is transformed from RGB as YBR_RCT is")
+    if header.colour == "YBR_FULL" and said == "YBR_PARTIAL_422":
+        raise ValueError(f"it is {said}, and its stream says that it is {header.colour}")
+    if header.colour == "RGB" and said != "RGB" and not header.named:
+        raise ValueError(f"it is {said}, and its stream says that it is RGB")
+    return header.colour or said
+
+
+def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
+    """Return the words that a decoder makes of a frame."""
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels import get_decoder
+
+    container = next(size for size in (8, 16, 32, 64) if bits <= size)
+    try:
+        return get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(
+            encapsulate([frame]),
+            index=0,
+            raw=True,
+            validate=False,
+            rows=dataset.Rows,
+            columns=dataset.Columns,
+            samples_per_pixel=dataset.SamplesPerPixel,
+            number_of_frames=1,
+            bits_allocated=container,
+            bits_stored=container,
+            pixel_representation=int(signed),
+            planar_configuration=0,
+            photometric_interpretation=colour,
+            decoding_plugin=plugin,
+        )[0]
+    except RuntimeError as error:  # of which pydicom makes a list of all decoders
+        reason = str(error).split("\n")[-1].strip()[:70]
+        name = dataset.file_meta.TransferSyntaxUID.name
+        raise ValueError(
+            f"its {bits}-bit pixels in {name} cannot be decoded ({reason}); "
+            "pip install 'lungestimators[dicom]' brings all decoders"
+        ) from error
+
+
+def _at_depth(words, header, dataset, signed):
+    """Decide between the bits of a stream and BitsStored, where they differ.
+
+    Returns
+    -------
+    values : ndarray
+    bits : int
+    doubt : str or None
+    """
+    depth, stored = header.bits, dataset.BitsStored
+    doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
+    if signed and _is_cosine(dataset):
+        _check_sign(words, header, signed, "its stream is one of a discrete cosine transform")
+    if depth == stored:
+        return _signed(words, depth) if signed else words, depth, None
+    if high_bit(dataset) != stored - 1:
+        raise ValueError(f"{doubt} and HighBit {high_bit(dataset)}: its values cannot be told")
+    if depth < stored:
+        _check_sign(words, header, signed, doubt)
+        return _signed(words, depth) if signed and header.signed else words, depth, doubt
+    whole = _signed(words, depth) if signed else words
+    if _embeds_overlays(dataset):
+        few = words & words.dtype.type((1 << stored) - 1)
+        return _signed(few, stored) if signed else few, stored, None
+    low = -(2 ** (stored - 1)) if signed else 0
+    high = low + 2**stored - 1
+    slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
+    if low - slack <= whole.min() and whole.max() <= high + slack:
+        return np.clip(whole, low, high), stored, None
+    _check_sign(words, header, signed, doubt)
+    if signed and not header.signed and words.max() < 2**stored:
+        raise ValueError(f"{doubt}: which of them is the sign cannot be told")
+    return whole, depth, doubt
+
+
+def _check_sign(words, header, signed, doubt):
+    """Raise where sign and depth of a stream are both in doubt."""
+    if header.signed != signed and (words >> (header.bits - 1)).any():
+        raise ValueError(
+            f"{doubt}; either its stream or its PixelRepresentation says that values are signed, "
+            "and not both: they cannot be told"
+        )
+
+
+def _is_cosine(dataset):
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+    return dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
+
+
+def _is_lossy(dataset):
+    from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
+
+    lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
+    return _is_cosine(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
+
+
+def _signed(words, bits):
+    """Read the lowest bits of words as two's complement."""
+    unused = 8 * words.itemsize - bits
+    return words.view(f"i{words.itemsize}") << unused >> unused
+
+
+def _padding(values, words, dataset, signed):
+    """Return where there is no picture, or None."""
+    value, limit = (
+        dicom_elements.words(
+            dataset, f"PixelPadding{kind}", dataset.file_meta.TransferSyntaxUID.is_little_endian
+        )
+        for kind in ("Value", "RangeLimit")
+    )
+    if not len(value):
+        return None
+    value, limit = int(value[0]), int(limit[0]) if len(limit) else None
+    padded = None
+    if words is not None and words.itemsize >= 2 and limit is None:
+        # The bits that are not stored may be what tells padding from pixels.
+        padded = words == value
+    if signed:
+        value, limit = (None if n is None else dicom_elements.signed(n) for n in (value, limit))
+    among = _between(values, value, limit)
+    padded = among if padded is None else padded | among
+    if not padded.any():
+        return None
+    if padded.all() and values.min() < values.max():
+        raise ValueError("its PixelPaddingRangeLimit leaves no pixel to be seen")
+    return padded
+
+
+def _between(values, value, limit):
+    """Return where values lie between a padding value and its limit, if there is one."""
+    low, high = sorted((value, value if limit is None else limit))
+    return (values >= low) & (values <= high)

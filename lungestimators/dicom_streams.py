@@ -1,0 +1,132 @@
+"""Encoded pixels of DICOM files: the stream of the first frame, and what its header says."""
+
+import os
+from typing import NamedTuple
+
+_DAMAGED = "its encoded pixels are damaged"
+_TOO_SHORT = "its encoded pixels end too early"
+
+_ITEM = b"\xfe\xff\x00\xe0"
+
+# Start of frame: JPEG, and JPEG-LS.
+_FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+
+
+class Header(NamedTuple):
+    """What a JPEG, JPEG-LS or JPEG 2000 stream says of its pixels."""
+
+    bits: int
+    signed: bool
+    rows: int
+    columns: int
+    samples: int
+    colour: str | None  # "RGB" or "YBR_FULL"; None where the stream does not say
+    named: bool  # its samples are called R, G and B
+    transformed: bool  # by JPEG 2000, whose decoders return RGB
+    plugin: str = ""  # of pydicom's decoders, the one to be used
+
+
+def first_frame(file, n_frames, extended_offsets):
+    """Return the stream of the first frame; the file stands where encapsulated pixels begin."""
+    from pydicom.encaps import get_frame
+
+    start = file.tell()
+    _check_items(file)
+    file.seek(start)
+    return get_frame(file, 0, number_of_frames=n_frames, extended_offsets=extended_offsets)
+
+
+def _check_items(file):
+    """Raise unless all items are whole; the delimiter of their sequence may be lacking."""
+    n_items = 0
+    place = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    while True:
+        file.seek(place)
+        start = file.read(8)
+        if start[:4] != _ITEM:
+            break
+        place += 8 + int.from_bytes(start[4:], "little")
+        n_items += 1
+    if n_items == 0:
+        raise ValueError("its transfer syntax is an encoded one, and its pixels are not encoded")
+    if n_items == 1 or place > end:
+        raise ValueError(_TOO_SHORT)
+
+
+def jpeg_header(frame):
+    """Return the header of a JPEG or JPEG-LS stream."""
+    colour, plugin = None, ""
+    place = 2 if frame.startswith(b"\xff\xd8") else len(frame)
+    while place + 4 <= len(frame) and frame[place] == 0xFF:
+        marker = frame[place + 1]
+        if marker == 0xFF:  # filled up
+            place += 1
+            continue
+        length = int.from_bytes(frame[place + 2 : place + 4], "big")
+        segment = frame[place + 4 : place + 2 + length]
+        if marker == 0xE0 and segment.startswith(b"JFIF"):
+            colour = colour or "YBR_FULL"
+        elif marker == 0xEE and segment.startswith(b"Adobe") and len(segment) >= 12:
+            colour = {0: "RGB", 1: "YBR_FULL"}.get(segment[11], colour)
+            plugin = "pylibjpeg"  # Pillow would turn it into RGB, or not
+        elif marker in _FRAME_HEADERS and len(segment) >= 6:
+            _check_end(frame)
+            samples = segment[5]
+            named = segment[6 : 6 + 3 * samples : 3] in (b"RGB", b"rgb")
+            colour = "RGB" if named else colour
+            rows, columns = (int.from_bytes(segment[at : at + 2], "big") for at in (1, 3))
+            return Header(segment[0], False, rows, columns, samples, colour, named, False, plugin)
+        place += 2 + max(length, 2)
+    raise ValueError(_DAMAGED)
+
+
+def jpeg_2000_header(frame):
+    """Return the header of a JPEG 2000 stream, which may lie in the boxes of a JPEG 2000 file."""
+    start = _codestream(frame)
+    size = frame[start + 4 : start + 4 + int.from_bytes(frame[start + 4 : start + 6], "big")]
+    if frame[start : start + 4] != b"\xff\x4f\xff\x51" or len(size) < 41:
+        raise ValueError(_DAMAGED)
+    right, bottom, left, top = (int.from_bytes(size[at : at + 4], "big") for at in (4, 8, 12, 16))
+    samples = int.from_bytes(size[36:38], "big")
+    if any(size[38 : 38 + 3 * samples : 3][n] != size[38] for n in range(1, samples)):
+        raise ValueError("the samples of its JPEG 2000 stream differ in depth")
+    _check_end(frame)
+    return Header(
+        (size[38] & 0x7F) + 1,
+        bool(size[38] & 0x80),
+        bottom - top,
+        right - left,
+        samples,
+        None,
+        False,
+        _transformed(frame, start + 4 + len(size)),
+    )
+
+
+def _codestream(frame):
+    """Where the codestream begins. pydicom would follow damaged boxes for ever."""
+    if not frame.startswith(b"\x00\x00\x00\x0cjP  "):
+        return 0
+    place = 12
+    while frame[place + 4 : place + 8] != b"jp2c":
+        length = int.from_bytes(frame[place : place + 4], "big")
+        place += length
+        if length < 8 or place >= len(frame):
+            raise ValueError("its JPEG 2000 boxes are damaged")
+    return place + 8
+
+
+def _transformed(frame, place):
+    """Whether the segment COD of a JPEG 2000 stream says that its three samples are mixed."""
+    while frame[place : place + 1] == b"\xff" and frame[place + 1 : place + 2] != b"\x90":
+        if frame[place + 1] == 0x52:
+            return frame[place + 8 : place + 9] == b"\x01"
+        place += 2 + max(2, int.from_bytes(frame[place + 2 : place + 4], "big"))
+    raise ValueError(_DAMAGED)
+
+
+def _check_end(frame):
+    """Raise for a stream without its end: decoders would fill up what is missing."""
+    if b"\xff\xd9" not in frame[-64:]:
+        raise ValueError(_TOO_SHORT)
