@@ -1,0 +1,396 @@
+"""TIFF files whose samples Pillow does not read as they are, such as 16-bit colours and floats.
+
+Pillow keeps the upper 8 bits of 16-bit colours, and takes some layouts for others. It decompresses
+them nevertheless: strips of any samples are strips of bytes to it, and NumPy makes samples of them.
+"""
+
+import io
+import struct
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from . import pixels as ranges
+
+# What decompresses to plain bytes: the number of the compression -> its name in Pillow.
+_BYTEWISE = {
+    number: TiffImagePlugin.COMPRESSION_INFO[number]
+    for number in (1, 5, 8, 32773, 32946, 34925, 50000)
+    if number in TiffImagePlugin.COMPRESSION_INFO
+}
+_PREDICTED = {5, 8, 32946, 34925, 50000}
+
+# Colours of a pixel by photometric interpretation: white is zero, black is zero, RGB, CMYK.
+_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}
+
+_NAMES = {
+    3: "a palette",
+    4: "a mask",
+    6: "YCbCr",
+    8: "CIE L*a*b*",
+    9: "ICC L*a*b*",
+    10: "ITU L*a*b*",
+    32803: "the raw samples of a camera",
+    32844: "LogL",
+    32845: "LogLuv",
+    34892: "the raw samples of a camera",
+}
+
+# Samples of a pixel, and what a file may grow to when it is decompressed.
+_MOST_SAMPLES = 8
+_MOST_INFLATED = 5000
+
+# Pixels of tiles that lie beyond the image: a share of the image, and some.
+_MOST_PADDED = (16, 2**20)
+
+_REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], 1)
+
+
+class Layout(NamedTuple):
+    """What the first page of a TIFF says about its pixels."""
+
+    order: str  # of bytes: "<" or ">"
+    width: int
+    height: int
+    n_samples: int
+    bits: tuple
+    formats: tuple  # 1 unsigned, 2 signed, 3 float, others
+    photometric: int
+    compression: int
+    predictor: int
+    fill_order: int
+    planes: int
+    extra: tuple  # what samples beyond the colours are: 1 is alpha that they were multiplied by
+    orientation: int
+    colormap: tuple
+    tiled: bool
+    block: tuple  # height and width of a strip or tile
+    offsets: tuple
+    counts: tuple
+    several: bool  # pages
+
+    @property
+    def is_plain(self):
+        """Whether Pillow, where it knows this layout, reads its samples as they are."""
+        return set(self.formats) == {1} and (
+            set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4))
+        )
+
+
+def is_tiff(start):
+    """Whether the first bytes of a file are those of a TIFF."""
+    return start[:4] in TiffImagePlugin.PREFIXES
+
+
+def read_layout(file):
+    """Return the layout of the first page of an open file."""
+    file.seek(0)
+    header = file.read(8)
+    if 43 in header[2:4]:
+        header += file.read(8)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+    file.seek(tags.next)
+    tags.load(file)
+
+    def several(tag, default):
+        try:
+            values = tags.get(tag, default)
+        except Exception as error:  # a value of another type than the tag's
+            raise ValueError(f"its tag {tag} is damaged") from error
+        values = values if isinstance(values, tuple | list) else (values,)
+        if not all(isinstance(value, int) and value >= 0 for value in values):
+            raise ValueError(f"its tag {tag} holds what is no whole number")
+        return tuple(values)
+
+    def one(tag, default):
+        values = several(tag, default)
+        return values[0] if values else default
+
+    width, height = one(256, 0), one(257, 0)
+    if not width or not height:
+        raise ValueError("it is a TIFF without an image")
+    compression = one(259, 1)
+    photometric = one(262, 0)
+    colours = 3 if compression in (6, 7) and photometric in (2, 6) else 1
+    n_samples = one(277, colours)
+    if not 1 <= n_samples <= 2**16:
+        raise ValueError(f"it claims {n_samples} samples a pixel")
+    tiled = 322 in tags
+    block = (one(323, 0), one(322, 0)) if tiled else (min(one(278, height), height), width)
+    if not block[0] or not block[1]:
+        raise ValueError("its strips or tiles have no size")
+    return Layout(
+        order="<" if header[:1] == b"I" else ">",
+        width=width,
+        height=height,
+        n_samples=n_samples,
+        bits=_each(several(258, 1), n_samples),
+        formats=_each(several(339, 1), n_samples),
+        photometric=photometric,
+        compression=compression,
+        predictor=one(317, 1),
+        fill_order=one(266, 1),
+        planes=n_samples if one(284, 1) == 2 else 1,
+        extra=several(338, ()),
+        orientation=one(274, 1),
+        colormap=several(320, ()),
+        tiled=tiled,
+        block=block,
+        offsets=several(324 if tiled else 273, ()),
+        counts=several(325 if tiled else 279, ()),
+        several=bool(tags.next),
+    )
+
+
+def _each(values, n_samples):
+    """One value for each sample; a single value is that of all."""
+    return values * n_samples if len(values) == 1 else values[:n_samples]
+
+
+def ends_too_early(layout, n_bytes):
+    """Whether strips or tiles lie beyond the end of a file of so many bytes."""
+    counts = layout.counts or (1,) * len(layout.offsets)
+    return any(o + c > n_bytes for o, c in zip(layout.offsets, counts, strict=False))
+
+
+def decode(file, layout):
+    """Return the first page of an open file.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width) or (height, width, 3)
+    limits : tuple of (float, float) or None
+        The values that are black and white; None where the file does not say.
+    """
+    check(layout)
+    samples = _read_samples(file, layout)
+    colours, extra = np.split(samples, [_COLOURS[layout.photometric]], axis=2)
+    limits = _declared_range(colours, layout)
+    if extra.shape[2] and layout.extra[:1] == (1,):
+        colours, limits = _without_alpha(colours, extra[..., :1], layout), (0.0, 1.0)
+    if layout.photometric == 0:
+        low, high = limits or ranges.range_of_file(colours)
+        colours, limits = high - colours.astype(np.float64) + low, (low, high)
+    elif layout.photometric == 5:
+        colours, limits = _rgb_of_cmyk(colours, layout)
+    return (colours[..., 0] if colours.shape[2] == 1 else colours), limits
+
+
+def low_palette(layout):
+    """Return the colours of a palette of 8 bits in 16, which Pillow would show as black, or None.
+
+    Returns
+    -------
+    ndarray of shape (n_colours, 3), uint8
+    """
+    if layout.photometric != 3 or not layout.colormap or max(layout.colormap) > 255:
+        return None
+    return np.array(layout.colormap, np.uint8).reshape(3, -1).T
+
+
+def check(layout):
+    """Raise for a layout that is not read here."""
+    bits, kind = layout.bits[0], layout.formats[0]
+    if layout.photometric not in _COLOURS:
+        name = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
+        raise ValueError(f"it is a TIFF of {name} in {_samples_of(layout)}, which is not read")
+    if layout.compression not in _BYTEWISE:
+        name = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "unknown")
+        raise ValueError(
+            f"it is a TIFF of {_samples_of(layout)} in compression {layout.compression} "
+            f"({name.removeprefix('tiff_')}), which is not read"
+        )
+    allowed = {1: {*range(1, 17), 32, 64}, 2: {8, 16, 32, 64}, 3: {16, 32, 64}}
+    if (
+        len(set(layout.bits)) > 1
+        or len(set(layout.formats)) > 1
+        or bits not in allowed.get(1 if kind == 4 else kind, ())
+        or len(layout.bits) != layout.n_samples
+        or len(layout.formats) != layout.n_samples
+    ):
+        raise ValueError(f"it is a TIFF of {_samples_of(layout)}, which is not read")
+    n_colours = _COLOURS[layout.photometric]
+    n_extra = layout.n_samples - n_colours
+    if n_extra < 0 or layout.n_samples > _MOST_SAMPLES or (n_extra > 1 and n_colours == 1):
+        raise ValueError(
+            f"it is a TIFF of {layout.n_samples} samples a pixel, where grey has 1, RGB 3 and CMYK "
+            "4, and what the others are is not said"
+        )
+    if layout.extra and len(layout.extra) != n_extra:
+        raise ValueError(
+            f"it is a TIFF that declares {len(layout.extra)} extra samples and has {n_extra}"
+        )
+    if layout.predictor != 1 and (
+        layout.compression not in _PREDICTED
+        or layout.predictor not in (2, 3)
+        or (layout.predictor == 3 and kind != 3)
+    ):
+        raise ValueError(
+            f"it is a TIFF with predictor {layout.predictor} for {_samples_of(layout)} in "
+            f"compression {layout.compression}, which go not together"
+        )
+    if layout.fill_order not in (1, 2):
+        raise ValueError(f"it is a TIFF of fill order {layout.fill_order}, which does not exist")
+
+
+def _samples_of(layout):
+    names = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned", 5: "complex", 6: "complex"}
+    bits = " + ".join(map(str, dict.fromkeys(layout.bits)))
+    kinds = " + ".join(names.get(kind, "unknown") for kind in dict.fromkeys(layout.formats))
+    return f"{bits}-bit {kinds} samples"
+
+
+def _read_samples(file, layout):
+    """All samples: ndarray of shape (height, width, n_samples)."""
+    n_together = layout.n_samples // layout.planes
+    height, width = layout.block
+    down, across = -(-layout.height // height), -(-layout.width // width)
+    share, more = _MOST_PADDED
+    if down * height * across * width > share * layout.height * layout.width + more:
+        raise ValueError("its tiles are much larger than the image")
+    row_bytes = -(-width * n_together * layout.bits[0] // 8)
+    n_rows = down * across * height if layout.tiled else layout.height
+    planes = []
+    for plane in range(layout.planes):
+        blocks = range(plane * down * across, (plane + 1) * down * across)
+        rows = _read_rows(file, layout, blocks, n_rows, row_bytes)
+        samples = _samples(rows, width * n_together, n_together, layout)
+        samples = samples.reshape(-1, height, width, n_together) if layout.tiled else samples
+        if layout.tiled:
+            samples = samples.reshape(down, across, height, width, n_together).swapaxes(1, 2)
+        samples = samples.reshape(-1, across * width, n_together)
+        planes.append(samples[: layout.height, : layout.width])
+    return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+
+
+def _read_rows(file, layout, blocks, n_rows, row_bytes):
+    """The decompressed bytes of strips, or of tiles below each other, as rows."""
+    block_height = layout.block[0]
+    sizes = [
+        min(block_height, n_rows - number * block_height) * row_bytes
+        for number in range(len(blocks))
+    ]
+    n_bytes = file.seek(0, 2)
+    counts = layout.counts
+    if not counts and layout.compression == 1:
+        counts = tuple(sizes) * layout.planes
+    if max(len(layout.offsets), 0) < blocks.stop or len(counts) < blocks.stop:
+        raise ValueError("it ends too early: strips or tiles are missing")
+    ends = [layout.offsets[block] + counts[block] for block in blocks]
+    n_stored = sum(counts[block] for block in blocks)
+    too_short = n_rows * row_bytes > _MOST_INFLATED * n_stored
+    if layout.compression == 1:
+        too_short = any(counts[b] < size for b, size in zip(blocks, sizes, strict=True))
+    if max(ends) > n_bytes or too_short:
+        raise ValueError("it ends too early: strips or tiles are cut off")
+    if n_stored > n_bytes + sum(sizes):
+        raise ValueError("its strips or tiles overlap")
+    stored = []
+    for block, size in zip(blocks, sizes, strict=True):
+        file.seek(layout.offsets[block])
+        stored.append(file.read(size if layout.compression == 1 else counts[block]))
+    if layout.compression == 1:
+        rows = np.frombuffer(b"".join(stored), np.uint8)
+        return (_REVERSED[rows, 0] if layout.fill_order == 2 else rows).reshape(n_rows, row_bytes)
+    if layout.fill_order == 2:
+        stored = [_REVERSED[np.frombuffer(block, np.uint8), 0].tobytes() for block in stored]
+    return _decompressed(stored, layout.compression, n_rows, row_bytes, block_height)
+
+
+def _decompressed(stored, compression, n_rows, row_bytes, block_height):
+    """Decompress strips by Pillow, as those of a grey image of 8 bits."""
+    lengths = [len(strip) for strip in stored]
+    offsets = (8 + np.cumsum([0, *lengths[:-1]])).tolist()
+    directory = 8 + sum(lengths)
+    tags = [
+        (256, [row_bytes]),
+        (257, [n_rows]),
+        (258, [8]),
+        (259, [compression]),
+        (262, [1]),
+        (273, offsets),
+        (277, [1]),
+        (278, [block_height]),
+        (279, lengths),
+    ]
+    entries, values = b"", b""
+    start = directory + 2 + 12 * len(tags) + 4
+    for tag, numbers in tags:
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        where = packed
+        if len(numbers) > 1:
+            where = struct.pack("<I", start + len(values))
+            values += packed
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + where
+    content = b"".join(
+        [b"II*\0", struct.pack("<I", directory), *stored, struct.pack("<H", len(tags)), entries]
+    )
+    content += bytes(4) + values
+    with TiffImagePlugin.TiffImageFile(io.BytesIO(content)) as image:
+        decoder, _, _, arguments = image.tile[0]
+    # Not loaded by itself: Pillow would take the bytes of a row for its pixels, and refuse many.
+    try:
+        image = Image.frombytes("L", (row_bytes, n_rows), content, decoder, arguments)
+    except ValueError as error:
+        name = _BYTEWISE[compression].removeprefix("tiff_")
+        raise ValueError(f"its strips or tiles are damaged, or end too early ({name})") from error
+    return np.asarray(image)
+
+
+def _samples(rows, n_columns, n_together, layout):
+    """Samples of decompressed rows: ndarray of shape (n_rows, n_columns)."""
+    bits = layout.bits[0]
+    if layout.predictor == 3:
+        rows = np.cumsum(rows.reshape(len(rows), -1, n_together), axis=1, dtype=np.uint8)
+        rows = rows.reshape(len(rows), bits // 8, n_columns).swapaxes(1, 2)
+        samples = np.ascontiguousarray(rows).view(f">u{bits // 8}")[..., 0]
+    elif bits in (8, 16, 32, 64):
+        samples = rows.view(f"{layout.order}u{bits // 8}")
+    else:
+        rows = np.unpackbits(rows, axis=1, count=n_columns * bits)
+        rows = rows.reshape(len(rows), n_columns, bits)
+        samples = np.zeros(rows.shape[:2], np.uint8 if bits < 8 else np.uint16)
+        for bit in range(bits):
+            samples = samples << 1 | rows[..., bit]
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    if layout.predictor == 2:
+        samples = samples.reshape(len(samples), -1, n_together)
+        samples = np.cumsum(samples, axis=1, dtype=samples.dtype).reshape(len(samples), -1)
+        if bits not in (8, 16, 32, 64):
+            samples &= (1 << bits) - 1
+    kind = {2: "i", 3: "f"}.get(layout.formats[0], "u")
+    samples = samples.view(f"{kind}{samples.itemsize}")
+    return samples.astype(np.float32) if samples.dtype == np.float16 else samples
+
+
+def _declared_range(samples, layout):
+    """Black and white, where the number of bits says them."""
+    bits = layout.bits[0]
+    if layout.formats[0] not in (1, 4) or bits >= 16:
+        return None
+    # Less than a sixteenth of what the bits can hold would be a black image.
+    if bits > 8 and samples.max() < 2 ** (bits - 4):
+        return None
+    return 0.0, 2.0**bits - 1
+
+
+def _without_alpha(colours, alpha, layout):
+    """Colours in 0..1 as they were before they were multiplied by an alpha."""
+    if layout.photometric not in (1, 2) or layout.formats[0] == 2:
+        raise ValueError("it is a TIFF of such samples that were multiplied by an alpha")
+    if (colours > alpha).any():
+        raise ValueError("its colours are above the alpha that they were multiplied by")
+    alpha = alpha.astype(np.float64)
+    return np.divide(colours, alpha, out=np.zeros(colours.shape), where=alpha > 0)
+
+
+def _rgb_of_cmyk(inks, layout):
+    """RGB in 0..1 of inks, as Pillow mixes them."""
+    bits = layout.bits[0]
+    if layout.formats[0] not in (1, 4):
+        raise ValueError(f"it is a TIFF of CMYK in {_samples_of(layout)}, which is not read")
+    if bits > 8 and 0 < inks.max() < 2 ** (bits - 4):
+        raise ValueError(f"it is a TIFF of CMYK in {bits} bits of which it uses few")
+    light = 1 - inks / (2.0**bits - 1)
+    return light[..., :3] * light[..., 3:], (0.0, 1.0)
