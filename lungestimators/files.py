@@ -159,6 +159,8 @@ def decode(path, channels):
             pixels = ranges.without_64_bits(pixels)
             limits = ranges.range_of_file(pixels)
         if pixels.ndim == 3 and channels == 1:
+            if ranges.needs_float64(pixels.dtype, *limits):
+                pixels, limits = ranges.to_unit(pixels, *limits), (0.0, 1.0)
             pixels = pixels @ _LUMINANCE
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         _check_pixels(pixels, limits, channels)
@@ -179,25 +181,21 @@ def _decoded(path, file, channels):
         pillow.check_size(*fits.size(header))
         return fits.decode(file, header), None
     if not tiff.is_tiff(start):
-        return _decoded_by_pillow(file, channels)
+        image = Image.open(file)
+        pillow.check(image)
+        return pillow.decode(image, channels)
     layout = tiff.read_layout(file)
     pillow.check_size(layout.width, layout.height)
     if layout.is_plain:
         file.seek(0)
         try:
-            pixels, limits = _decoded_by_pillow(file, channels)
+            image = Image.open(file)
         except UnidentifiedImageError:
             pass  # what Pillow does not know is read here, too
         else:
-            return pixels, limits
+            return pillow.decode(image, channels)
     pixels, limits = tiff.decode(file, layout)
     return pillow.turned(pixels, layout.orientation), limits
-
-
-def _decoded_by_pillow(file, channels):
-    image = Image.open(file)
-    pillow.check(image)
-    return pillow.decode(image, channels)
 
 
 def _start(file):

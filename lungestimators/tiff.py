@@ -21,11 +21,10 @@ _BYTEWISE = {
 }
 _PREDICTED = {5, 8, 32946, 34925, 50000}
 
-# Colours of a pixel by photometric interpretation: white is zero, black is zero, RGB, CMYK.
-_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}
+# Colours of a pixel by photometric interpretation: white is 0, black is 0, RGB, palette, CMYK.
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}
 
 _NAMES = {
-    3: "a palette",
     4: "a mask",
     6: "YCbCr",
     8: "CIE L*a*b*",
@@ -60,7 +59,7 @@ class Layout(NamedTuple):
     compression: int
     predictor: int
     fill_order: int
-    planes: int
+    planar: int  # 1: the samples of a pixel lie together, 2: each in a plane of its own
     extra: tuple  # what samples beyond the colours are: 1 is alpha that they were multiplied by
     orientation: int
     colormap: tuple
@@ -73,9 +72,20 @@ class Layout(NamedTuple):
     @property
     def is_plain(self):
         """Whether Pillow, where it knows this layout, reads its samples as they are."""
-        return set(self.formats) == {1} and (
-            set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4))
+        return (
+            set(self.formats) == {1}
+            and (set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4)))
+            and (self.bits[0] == 8 or self.predictor == 1)
+            # Of a plane by itself, Pillow forgets whether white is zero and how bits are ordered.
+            and not (self.planar == 2 and self.compression == 1)
+            # Of the 16 bits of a palette it keeps the upper 8.
+            and not (self.photometric == 3 and max(self.colormap, default=0) < 256)
         )
+
+    @property
+    def planes(self):
+        """How many planes follow each other."""
+        return self.n_samples if self.planar == 2 else 1
 
 
 def is_tiff(start):
@@ -87,7 +97,9 @@ def read_layout(file):
     """Return the layout of the first page of an open file."""
     file.seek(0)
     header = file.read(8)
-    if 43 in header[2:4]:
+    if header[:4] == b"MM\0+":
+        raise ValueError("it is a 64-bit TIFF (BigTIFF) in big-endian order, which is not read")
+    if header[:4] == b"II+\0":
         header += file.read(8)
     tags = TiffImagePlugin.ImageFileDirectory_v2(header)
     file.seek(tags.next)
@@ -131,7 +143,7 @@ def read_layout(file):
         compression=compression,
         predictor=one(317, 1),
         fill_order=one(266, 1),
-        planes=n_samples if one(284, 1) == 2 else 1,
+        planar=one(284, 1),
         extra=several(338, ()),
         orientation=one(274, 1),
         colormap=several(320, ()),
@@ -172,21 +184,11 @@ def decode(file, layout):
     if layout.photometric == 0:
         low, high = limits or ranges.range_of_file(colours)
         colours, limits = high - colours.astype(np.float64) + low, (low, high)
+    elif layout.photometric == 3:
+        colours, limits = _rgb_of_palette(colours, layout)
     elif layout.photometric == 5:
         colours, limits = _rgb_of_cmyk(colours, layout)
     return (colours[..., 0] if colours.shape[2] == 1 else colours), limits
-
-
-def low_palette(layout):
-    """Return the colours of a palette of 8 bits in 16, which Pillow would show as black, or None.
-
-    Returns
-    -------
-    ndarray of shape (n_colours, 3), uint8
-    """
-    if layout.photometric != 3 or not layout.colormap or max(layout.colormap) > 255:
-        return None
-    return np.array(layout.colormap, np.uint8).reshape(3, -1).T
 
 
 def check(layout):
@@ -230,6 +232,8 @@ def check(layout):
             f"it is a TIFF with predictor {layout.predictor} for {_samples_of(layout)} in "
             f"compression {layout.compression}, which go not together"
         )
+    if layout.photometric == 3 and (kind != 1 or bits > 16 or len(layout.colormap) != 3 * 2**bits):
+        raise ValueError(f"it is a TIFF of a palette that does not fit {_samples_of(layout)}")
     if layout.fill_order not in (1, 2):
         raise ValueError(f"it is a TIFF of fill order {layout.fill_order}, which does not exist")
 
@@ -383,6 +387,12 @@ def _without_alpha(colours, alpha, layout):
         raise ValueError("its colours are above the alpha that they were multiplied by")
     alpha = alpha.astype(np.float64)
     return np.divide(colours, alpha, out=np.zeros(colours.shape), where=alpha > 0)
+
+
+def _rgb_of_palette(index, layout):
+    """The colours of a palette, which may hold 8 bits in 16."""
+    palette = np.array(layout.colormap, np.uint16).reshape(3, -1).T
+    return palette[index[..., 0]], (0.0, 255.0 if palette.max() < 256 else 65535.0)
 
 
 def _rgb_of_cmyk(inks, layout):
