@@ -21,10 +21,11 @@ import PIL
 import xxhash
 
 from . import __version__, augmentation, files, images, store
+from . import pixels as ranges
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
-_PREPARED = 2
+_PREPARED = 3
 
 # Rows that are looked up in the store at once.
 _LOOK_UP = 64
@@ -92,7 +93,10 @@ class Images:
             if isinstance(self._X, list):
                 pixels, low, high = images.decode(self._X[row], self._channels)
             else:
-                pixels, (low, high) = self._X[row].astype(np.float32), self._pixel_range
+                pixels, (low, high) = self._X[row], self._pixel_range
+                if ranges.needs_float64(pixels.dtype, low, high):
+                    pixels, (low, high) = ranges.to_unit(pixels, low, high), (0.0, 1.0)
+                pixels = pixels.astype(np.float32)
             # Scaled last, when there are the fewest pixels.
             pixels = images.resize(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)

@@ -129,6 +129,26 @@ def holds_image(path):
         return False
 
 
+def format_of(path):
+    """Return the format of a file that can be read, and how its pixels are stored.
+
+    Returns
+    -------
+    tuple of (str, str)
+    """
+    with open(path, "rb") as file:
+        start = _start(file)
+        if dicom.is_dicom(start):
+            return "DICOM", "unknown"
+        if fits.is_fits(start):
+            return "FITS", "unknown"
+        try:
+            image = Image.open(file)
+        except UnidentifiedImageError:  # a TIFF that is not read by Pillow
+            return "TIFF", "unknown"
+        return image.format, image.mode
+
+
 def decode(path, channels):
     """Decode one file at its full depth and leave its pixels as they are.
 

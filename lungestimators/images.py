@@ -123,7 +123,7 @@ def resize(image, size):
 
 
 def as_images(X, image_shape):
-    """Check an array of pixels and give it four dimensions; values and dtype stay as they are.
+    """Check an array of pixels and give it four dimensions; values and type stay as they are.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def as_images(X, image_shape):
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
-    return X
+    return ranges.native(X)
 
 
 def stack(X):
@@ -191,7 +191,7 @@ def check_pixels(X):
     """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = np.asarray(X).astype(np.uint8) * np.uint8(255)
-    return check_array(X, dtype="numeric", allow_nd=True)
+    return ranges.native(check_array(X, dtype="numeric", allow_nd=True))
 
 
 def pixel_range(pixels):
@@ -219,7 +219,7 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
     if fitted_dtype is None or ranges.kind(pixels.dtype) != ranges.kind(fitted_dtype):
         return pixel_range(pixels)
     low, high = fitted_range
-    if pixels.dtype.kind == "f":
+    if ranges.kind(pixels.dtype) == "other":
         smallest, largest = float(pixels.min()), float(pixels.max())
         span = high - low
         too_wide = smallest < low - span or largest > high + span

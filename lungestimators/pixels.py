@@ -21,6 +21,11 @@ def kind(dtype):
     return dtype.name if dtype.name in ("uint8", "uint16") else "other"
 
 
+def native(pixels):
+    """Return an array in the processor's order of bytes; most are, and are returned as they are."""
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
 def assumed_range(pixels):
     """Return black, white, and in what the pixels leave doubt, or None."""
     name = kind(pixels.dtype)

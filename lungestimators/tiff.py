@@ -76,8 +76,8 @@ class Layout(NamedTuple):
             set(self.formats) == {1}
             and (set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4)))
             and (self.bits[0] == 8 or self.predictor == 1)
-            # Of a plane by itself, Pillow forgets whether white is zero and how bits are ordered.
-            and not (self.planar == 2 and self.compression == 1)
+            # Of planes and of mirrored bits Pillow forgets alpha, or whether white is zero.
+            and not ((self.planar == 2 or self.fill_order == 2) and self.compression in _BYTEWISE)
             # Of the 16 bits of a palette it keeps the upper 8.
             and not (self.photometric == 3 and max(self.colormap, default=0) < 256)
         )
