@@ -30,6 +30,9 @@ _PREPARED = 3
 # Rows that are looked up in the store at once.
 _LOOK_UP = 64
 
+# What is not lost where a file turns out to be damaged.
+_GO_ON = "Features computed so far are kept: the next call goes on from there."
+
 # A file that was changed a moment ago could be changed again without another time stamp: its quick
 # key is not trusted until the file system's clock has ticked (ten milliseconds at most; two seconds
 # where stamps are whole seconds).
@@ -232,7 +235,8 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
         return rows, prepared, same
 
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    for some, prepared, keys in ahead(read, batches, images):
+    advice = "" if kept is None else _GO_ON
+    for some, prepared, keys in ahead(read, batches, images, advice):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]
@@ -276,11 +280,11 @@ def prepare_all(images):
     return prepared
 
 
-def ahead(function, items, images):
+def ahead(function, items, images, advice=""):
     """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them.
 
     Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
-    that one error names every bad one.
+    that one error names every bad one, and says by ``advice`` what to do.
     """
     pool = ThreadPoolExecutor(files.READERS)
     waiting = deque()
@@ -292,7 +296,7 @@ def ahead(function, items, images):
         while waiting:
             yield waiting.popleft().result()
     except files.ImageReadError as error:
-        raise files.with_all_others(error, images.paths()) from error
+        raise files.with_all_others(error, images.paths(), advice) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

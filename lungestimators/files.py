@@ -16,6 +16,12 @@ from . import pixels as ranges
 # Files named in one error; the others are counted.
 _NAMED = 10
 
+# What to do where several files were asked for.
+_LEAVE_OUT = (
+    "Leave these files out (the attribute reasons has their paths; fit with on_error=\"skip\" does "
+    "so)."
+)
+
 # Threads that read files: decoders let go of Python's lock.
 READERS = min(4, os.cpu_count() or 1)
 
@@ -35,10 +41,14 @@ class ImageReadError(ValueError):
     ----------
     reasons : dict of {str: str}
         What is wrong with each file.
+    advice : str, default=""
+        What to do, as sentences.
 
     Attributes
     ----------
     reasons : dict of {str: str}
+        What is wrong with each file, by its path.
+    advice : str
 
     Examples
     --------
@@ -48,17 +58,22 @@ class ImageReadError(ValueError):
     ... except ImageReadError as error:
     ...     print(error)
     2 of the image files cannot be read: '1.png' (there is no such file), '2.png' (there is no \
-such file)
+such file). Leave these files out (the attribute reasons has their paths; fit with \
+on_error="skip" does so).
     """
 
-    def __init__(self, reasons):
-        super().__init__(reasons)
+    def __init__(self, reasons, advice=""):
+        super().__init__(reasons, advice)
         self.reasons = reasons
+        self.advice = advice
 
     def __reduce__(self):  # without it Dask's workers cannot hand the error on
-        return type(self), (self.reasons,)
+        return type(self), (self.reasons, self.advice)
 
     def __str__(self):
+        return f"{self._what()}. {self.advice}" if self.advice else self._what()
+
+    def _what(self):
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()
             return f"The image file {path!r} cannot be read: {why}"
@@ -66,7 +81,7 @@ such file)
         others = len(self.reasons) - len(named)
         return (
             f"{len(self.reasons)} of the image files cannot be read: {', '.join(named)}"
-            + f" and {others} others; the attribute reasons has them all" * bool(others)
+            + f" and {others} others" * bool(others)
         )
 
 
@@ -74,10 +89,10 @@ class MissingImageError(ImageReadError, FileNotFoundError):
     """An :class:`ImageReadError` of files some of which do not exist."""
 
 
-def error(reasons):
+def error(reasons, advice=""):
     """Return the exception for files and what is wrong with them."""
     missing = any(not os.path.exists(path) for path in reasons)
-    return (MissingImageError if missing else ImageReadError)(reasons)
+    return (MissingImageError if missing else ImageReadError)(reasons, advice)
 
 
 def check(paths):
@@ -95,7 +110,7 @@ def check(paths):
     found = _look_at(paths, whole=False)
     reasons = {path: seen.fault for path, seen in found.items() if seen.fault}
     if reasons:
-        raise error(reasons)
+        raise error(reasons, _LEAVE_OUT)
     _warn(found)
 
 
@@ -110,9 +125,9 @@ def unreadable(paths):
     return {path: seen.fault for path, seen in found.items() if seen.fault}
 
 
-def with_all_others(first, paths):
+def with_all_others(first, paths, advice=""):
     """Return the error that one file raised, extended to all files that cannot be read."""
-    return error(first.reasons | unreadable(paths))
+    return error(first.reasons | unreadable(paths), " ".join([_LEAVE_OUT, advice]).rstrip())
 
 
 def holds_image(path):
