@@ -18,7 +18,7 @@ _NAMED = 10
 
 # What to do where several files were asked for.
 _LEAVE_OUT = (
-    "Leave these files out (the attribute reasons has their paths; fit with on_error=\"skip\" does "
+    'Leave these files out (the attribute reasons has their paths; fit with on_error="skip" does '
     "so)."
 )
 

@@ -1,5 +1,6 @@
 """What Pillow opens, at its full depth, turned as its EXIF says."""
 
+import io
 import re
 
 import numpy as np
@@ -17,6 +18,7 @@ _BOTH_BYTES = {
 _GREY_AND_ALPHA = "LA;16B"
 
 _ORIENTATION = 0x0112
+_SYCC = 18  # luminance and differences of colours, in JPEG 2000
 
 # How whole files of these formats end.
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "JPEG2000": b"\xff\xd9", "GIF": b";"}
@@ -172,20 +174,45 @@ def _ppm(image):
 
 
 def _jpeg2000(image):
-    """Pillow shifts samples to 8 bits or, where grey has more, to 16."""
+    """Pillow shifts samples of fewer bits to 8 or 16; those of more it rounds, and some wrap."""
     bits = _bits_of_jpeg2000(image.fp)
-    if bits is None or (image.mode in ("P", "PA") and bits != 8):
+    if bits is None or bits > 16 or (image.mode in ("P", "PA") and bits != 8):
         raise ValueError("it is JPEG 2000 whose components have unusual numbers of bits")
-    if image.mode.startswith("I;16") and bits < 16:
+    if bits == 8:
+        return None
+    if image.mode == "I;16":
         pixels = np.asarray(image) >> (16 - bits)
-        # Less than a sixteenth of what the bits can hold would be a black image.
-        return pixels, ((0.0, 2.0**bits - 1) if pixels.max() >= 2 ** (bits - 4) else None)
-    if image.mode in ("L", "LA", "RGB", "RGBA") and bits != 8:
+    elif bits < 8 and image.mode in ("L", "LA", "RGB", "RGBA"):
         pixels = np.asarray(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
-        if bits < 8:
-            return pixels >> (8 - bits), (0.0, 2.0**bits - 1)
-        _check_depth(pixels, f"JPEG 2000 of {bits} bits")
-    return None
+        pixels = pixels >> (8 - bits)
+    else:
+        pixels = _deep_jpeg2000(image, bits)
+    # Less than a sixteenth of what many bits can hold would be a black image.
+    declared = bits <= 8 or (bits < 16 and pixels.max() >= 2 ** (bits - 4))
+    return pixels, (0.0, 2.0**bits - 1) if declared else None
+
+
+def _deep_jpeg2000(image, bits):
+    """Colours of more than 8 bits, by another decoder."""
+    found = f"it is JPEG 2000 with colours of {bits} bits"
+    image.fp.seek(0)
+    content = image.fp.read()
+    colours = content[: 2**16].partition(b"colr")[2]
+    if image.mode == "CMYK" or (colours[:1] == b"\x01" and int.from_bytes(colours[3:7]) == _SYCC):
+        raise ValueError(f"{found} that are no RGB, which is not read")
+    try:
+        import openjpeg
+    except ImportError as error:
+        raise ValueError(
+            f"{found}, which needs pylibjpeg-openjpeg: pip install 'lungestimators[dicom]'"
+        ) from error
+    pixels = openjpeg.decode(io.BytesIO(content))
+    if pixels.shape[:2] != image.size[::-1]:
+        raise ValueError(f"{found} and of a size that its header does not say")
+    if pixels.dtype.kind == "i":
+        pixels = pixels.astype(np.int32) + 2 ** (bits - 1)
+    pixels = pixels.reshape(*pixels.shape[:2], -1).astype(np.uint16)
+    return pixels[..., 0] if pixels.shape[2] < 3 else pixels[..., :3]
 
 
 def _bits_of_jpeg2000(file):
@@ -200,19 +227,11 @@ def _bits_of_jpeg2000(file):
 
 
 def _sgi(image):
-    """Pillow keeps the first byte of two."""
-    if image.tile[0][0] == "SGI16" or ";16" in str(image.tile[0][3]):
-        _check_depth(np.asarray(image), "SGI of 16 bits")
+    """Of 16 bits Pillow keeps the upper 8: refused where that would be a black image."""
+    deep = image.tile[0][0] == "SGI16" or ";16" in str(image.tile[0][3])
+    if deep and np.asarray(image).max() < 16:
+        raise ValueError("it is SGI of 16 bits of which it uses few, and Pillow reads the upper 8")
     return None
-
-
-def _check_depth(pixels, name):
-    """Raise where the upper 8 bits, which are all that Pillow keeps, are a black image."""
-    if pixels.max() < 16:
-        raise ValueError(
-            f"it is {name} whose samples use less than a sixteenth of them, and of which Pillow "
-            "keeps the upper 8 bits only"
-        )
 
 
 _DEEP = {"PNG": _png, "PPM": _ppm, "JPEG2000": _jpeg2000, "SGI": _sgi}
