@@ -127,7 +127,9 @@ def unreadable(paths):
 
 def with_all_others(first, paths, advice=""):
     """Return the error that one file raised, extended to all files that cannot be read."""
-    return error(first.reasons | unreadable(paths), " ".join([_LEAVE_OUT, advice]).rstrip())
+    found = first.reasons | unreadable(paths)
+    reasons = {path: found[path] for path in dict.fromkeys([*paths, *found]) if path in found}
+    return error(reasons, " ".join([_LEAVE_OUT, advice]).rstrip())
 
 
 def holds_image(path):
