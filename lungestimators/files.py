@@ -375,14 +375,12 @@ def _reason(cause, path=None):
     if isinstance(cause, MemoryError):
         return "it needs more memory than there is"
     text = getattr(cause, "strerror", None) or " ".join(str(cause).split())
-    name = None
+    described = None
     if isinstance(cause, UnidentifiedImageError):
-        name = path and signatures.name_of(path)
+        described = path and signatures.describe(path)
         text = "it is not an image: neither DICOM nor a format that Pillow knows"
     elif isinstance(cause, OSError | SyntaxError | ValueError) and path:
-        name = signatures.undecoded_jpeg(path)
-    if name:
-        return f"it is {name}, which Pillow cannot decode"
+        described = signatures.undecoded_jpeg(path)
     if text.startswith("decoder error"):
         text = f"its compressed pixels are damaged, or end too early ({text})"
-    return text[:200] or type(cause).__name__
+    return described or text[:200] or type(cause).__name__

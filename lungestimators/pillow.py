@@ -160,7 +160,9 @@ def _ppm(image):
     image.fp.seek(offset)
     if decoder == "ppm_plain":
         words = re.sub(rb"#[^\r\n]*", b"", image.fp.read()).split()[:n_samples]
-        pixels = np.array([int(word) for word in words if len(word) <= 10], np.int64)
+        if not all(word.isdigit() and len(word) <= 10 for word in words):
+            raise ValueError("it holds pixels that are no whole numbers")
+        pixels = np.array([int(word) for word in words], np.int64)
     else:
         dtype = np.dtype("u1" if white < 256 else ">u2")
         pixels = np.frombuffer(image.fp.read(n_samples * dtype.itemsize), dtype)

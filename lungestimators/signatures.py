@@ -21,18 +21,22 @@ _FRAMES = {
 }
 _JPEG_LS = 0xF7
 
-_SIGNATURES = {
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cJXL ": "JPEG XL",
+# Formats that Pillow decodes.
+_KNOWN = {
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
-    b"II+\0": "64-bit TIFF (BigTIFF)",
-    b"MM\0+": "64-bit TIFF (BigTIFF)",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"SIMPLE  =": "FITS",
     b"\x89PNG": "PNG",
     b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "64-bit TIFF (BigTIFF)",
+}
+
+# Others.
+_UNKNOWN = {
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
     b"v/1\x01": "OpenEXR",
     b"%PDF": "PDF",
     b"PK\x03\x04": "a ZIP archive (.zip, .npz, .docx)",
@@ -48,38 +52,51 @@ _NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
 _READ = 2**16  # bytes that are looked at
 
 
-def name_of(path):
-    """Return what a file is that Pillow does not decode, or None where its first bytes say nothing.
+def describe(path):
+    """Return what a file is that Pillow did not open, or None where its first bytes say nothing.
 
     Returns
     -------
     str or None
+        As a sentence.
     """
-    with open(path, "rb") as file:
-        start = file.read(_READ)
+    start = _start(path)
     if start.startswith(_JPEG):
-        return _jpeg(start)
+        return undecoded_jpeg(path) or _damaged("JPEG")
+    for signature, name in _KNOWN.items():
+        if start.startswith(signature):
+            return _damaged(name)
     if start[344:348] in _NIFTI:
-        return "NIfTI"
+        return _undecoded("NIfTI")
     if start[4:8] == b"ftyp":
-        return f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})"
-    found = (name for bytes_, name in _SIGNATURES.items() if start.startswith(bytes_))
-    return next(found, None)
+        return _undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
+    found = (name for signature, name in _UNKNOWN.items() if start.startswith(signature))
+    name = next(found, None)
+    return name and _undecoded(name)
 
 
 def undecoded_jpeg(path):
-    """Return what sort of JPEG a file is if it is one that Pillow does not decode, or None."""
-    with open(path, "rb") as file:
-        start = file.read(_READ)
+    """Return what a JPEG is that Pillow does not decode, or None where it does, as a sentence."""
+    start = _start(path)
     marker, bits = _frame(start) if start.startswith(_JPEG) else (None, None)
-    return None if marker is None or (marker in _DECODED and bits == 8) else _jpeg(start)
-
-
-def _jpeg(start):
-    marker, bits = _frame(start)
+    if marker is None or (marker in _DECODED and bits == 8):
+        return None
     if marker == _JPEG_LS:
-        return f"JPEG-LS of {bits} bits"
-    return "JPEG" if marker is None else f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)"
+        return _undecoded(f"JPEG-LS of {bits} bits")
+    return _undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
+
+
+def _start(path):
+    with open(path, "rb") as file:
+        return file.read(_READ)
+
+
+def _undecoded(name):
+    return f"it is {name}, which Pillow does not decode"
+
+
+def _damaged(name):
+    return f"it begins as {name}, and is damaged"
 
 
 def _frame(start):

@@ -1,24 +1,17 @@
 """TIFF files whose samples Pillow does not read as they are, such as 16-bit colours and floats.
 
-Pillow keeps the upper 8 bits of 16-bit colours, and takes some layouts for others. It decompresses
-them nevertheless: strips of any samples are strips of bytes to it, and NumPy makes samples of them.
+Pillow keeps the upper 8 bits of 16-bit colours, and takes some layouts for others.
 """
 
-import io
-import struct
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import TiffImagePlugin
 
 from . import pixels as ranges
+from . import tiff_samples
 
-# What decompresses to plain bytes: the number of the compression -> its name in Pillow.
-_BYTEWISE = {
-    number: TiffImagePlugin.COMPRESSION_INFO[number]
-    for number in (1, 5, 8, 32773, 32946, 34925, 50000)
-    if number in TiffImagePlugin.COMPRESSION_INFO
-}
+# Compressions that a predictor may precede.
 _PREDICTED = {5, 8, 32946, 34925, 50000}
 
 # Colours of a pixel by photometric interpretation: white is 0, black is 0, RGB, palette, CMYK.
@@ -36,14 +29,7 @@ _NAMES = {
     34892: "the raw samples of a camera",
 }
 
-# Samples of a pixel, and what a file may grow to when it is decompressed.
-_MOST_SAMPLES = 8
-_MOST_INFLATED = 5000
-
-# Pixels of tiles that lie beyond the image: a share of the image, and some.
-_MOST_PADDED = (16, 2**20)
-
-_REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], 1)
+_MOST_SAMPLES = 8  # of a pixel
 
 
 class Layout(NamedTuple):
@@ -77,7 +63,10 @@ class Layout(NamedTuple):
             and (set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4)))
             and (self.bits[0] == 8 or self.predictor == 1)
             # Of planes and of mirrored bits Pillow forgets alpha, or whether white is zero.
-            and not ((self.planar == 2 or self.fill_order == 2) and self.compression in _BYTEWISE)
+            and not (
+                (self.planar == 2 or self.fill_order == 2)
+                and self.compression in tiff_samples.BYTEWISE
+            )
             # Of the 16 bits of a palette it keeps the upper 8.
             and not (self.photometric == 3 and max(self.colormap, default=0) < 256)
         )
@@ -102,6 +91,8 @@ def read_layout(file):
     if header[:4] == b"II+\0":
         header += file.read(8)
     tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+    if tags.next + 2 > file.seek(0, 2):
+        raise ValueError("it is a TIFF that ends too early: its directory is missing")
     file.seek(tags.next)
     tags.load(file)
 
@@ -176,7 +167,7 @@ def decode(file, layout):
         The values that are black and white; None where the file does not say.
     """
     check(layout)
-    samples = _read_samples(file, layout)
+    samples = tiff_samples.read(file, layout)
     colours, extra = np.split(samples, [_COLOURS[layout.photometric]], axis=2)
     limits = _declared_range(colours, layout)
     if extra.shape[2] and layout.extra[:1] == (1,):
@@ -197,7 +188,7 @@ def check(layout):
     if layout.photometric not in _COLOURS:
         name = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
         raise ValueError(f"it is a TIFF of {name} in {_samples_of(layout)}, which is not read")
-    if layout.compression not in _BYTEWISE:
+    if layout.compression not in tiff_samples.BYTEWISE:
         name = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "unknown")
         raise ValueError(
             f"it is a TIFF of {_samples_of(layout)} in compression {layout.compression} "
@@ -243,129 +234,6 @@ def _samples_of(layout):
     bits = " + ".join(map(str, dict.fromkeys(layout.bits)))
     kinds = " + ".join(names.get(kind, "unknown") for kind in dict.fromkeys(layout.formats))
     return f"{bits}-bit {kinds} samples"
-
-
-def _read_samples(file, layout):
-    """All samples: ndarray of shape (height, width, n_samples)."""
-    n_together = layout.n_samples // layout.planes
-    height, width = layout.block
-    down, across = -(-layout.height // height), -(-layout.width // width)
-    share, more = _MOST_PADDED
-    if down * height * across * width > share * layout.height * layout.width + more:
-        raise ValueError("its tiles are much larger than the image")
-    row_bytes = -(-width * n_together * layout.bits[0] // 8)
-    n_rows = down * across * height if layout.tiled else layout.height
-    planes = []
-    for plane in range(layout.planes):
-        blocks = range(plane * down * across, (plane + 1) * down * across)
-        rows = _read_rows(file, layout, blocks, n_rows, row_bytes)
-        samples = _samples(rows, width * n_together, n_together, layout)
-        samples = samples.reshape(-1, height, width, n_together) if layout.tiled else samples
-        if layout.tiled:
-            samples = samples.reshape(down, across, height, width, n_together).swapaxes(1, 2)
-        samples = samples.reshape(-1, across * width, n_together)
-        planes.append(samples[: layout.height, : layout.width])
-    return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-
-
-def _read_rows(file, layout, blocks, n_rows, row_bytes):
-    """The decompressed bytes of strips, or of tiles below each other, as rows."""
-    block_height = layout.block[0]
-    sizes = [
-        min(block_height, n_rows - number * block_height) * row_bytes
-        for number in range(len(blocks))
-    ]
-    n_bytes = file.seek(0, 2)
-    counts = layout.counts
-    if not counts and layout.compression == 1:
-        counts = tuple(sizes) * layout.planes
-    if max(len(layout.offsets), 0) < blocks.stop or len(counts) < blocks.stop:
-        raise ValueError("it ends too early: strips or tiles are missing")
-    ends = [layout.offsets[block] + counts[block] for block in blocks]
-    n_stored = sum(counts[block] for block in blocks)
-    too_short = n_rows * row_bytes > _MOST_INFLATED * n_stored
-    if layout.compression == 1:
-        too_short = any(counts[b] < size for b, size in zip(blocks, sizes, strict=True))
-    if max(ends) > n_bytes or too_short:
-        raise ValueError("it ends too early: strips or tiles are cut off")
-    if n_stored > n_bytes + sum(sizes):
-        raise ValueError("its strips or tiles overlap")
-    stored = []
-    for block, size in zip(blocks, sizes, strict=True):
-        file.seek(layout.offsets[block])
-        stored.append(file.read(size if layout.compression == 1 else counts[block]))
-    if layout.compression == 1:
-        rows = np.frombuffer(b"".join(stored), np.uint8)
-        return (_REVERSED[rows, 0] if layout.fill_order == 2 else rows).reshape(n_rows, row_bytes)
-    if layout.fill_order == 2:
-        stored = [_REVERSED[np.frombuffer(block, np.uint8), 0].tobytes() for block in stored]
-    return _decompressed(stored, layout.compression, n_rows, row_bytes, block_height)
-
-
-def _decompressed(stored, compression, n_rows, row_bytes, block_height):
-    """Decompress strips by Pillow, as those of a grey image of 8 bits."""
-    lengths = [len(strip) for strip in stored]
-    offsets = (8 + np.cumsum([0, *lengths[:-1]])).tolist()
-    directory = 8 + sum(lengths)
-    tags = [
-        (256, [row_bytes]),
-        (257, [n_rows]),
-        (258, [8]),
-        (259, [compression]),
-        (262, [1]),
-        (273, offsets),
-        (277, [1]),
-        (278, [block_height]),
-        (279, lengths),
-    ]
-    entries, values = b"", b""
-    start = directory + 2 + 12 * len(tags) + 4
-    for tag, numbers in tags:
-        packed = struct.pack(f"<{len(numbers)}I", *numbers)
-        where = packed
-        if len(numbers) > 1:
-            where = struct.pack("<I", start + len(values))
-            values += packed
-        entries += struct.pack("<HHI", tag, 4, len(numbers)) + where
-    content = b"".join(
-        [b"II*\0", struct.pack("<I", directory), *stored, struct.pack("<H", len(tags)), entries]
-    )
-    content += bytes(4) + values
-    with TiffImagePlugin.TiffImageFile(io.BytesIO(content)) as image:
-        decoder, _, _, arguments = image.tile[0]
-    # Not loaded by itself: Pillow would take the bytes of a row for its pixels, and refuse many.
-    try:
-        image = Image.frombytes("L", (row_bytes, n_rows), content, decoder, arguments)
-    except ValueError as error:
-        name = _BYTEWISE[compression].removeprefix("tiff_")
-        raise ValueError(f"its strips or tiles are damaged, or end too early ({name})") from error
-    return np.asarray(image)
-
-
-def _samples(rows, n_columns, n_together, layout):
-    """Samples of decompressed rows: ndarray of shape (n_rows, n_columns)."""
-    bits = layout.bits[0]
-    if layout.predictor == 3:
-        rows = np.cumsum(rows.reshape(len(rows), -1, n_together), axis=1, dtype=np.uint8)
-        rows = rows.reshape(len(rows), bits // 8, n_columns).swapaxes(1, 2)
-        samples = np.ascontiguousarray(rows).view(f">u{bits // 8}")[..., 0]
-    elif bits in (8, 16, 32, 64):
-        samples = rows.view(f"{layout.order}u{bits // 8}")
-    else:
-        rows = np.unpackbits(rows, axis=1, count=n_columns * bits)
-        rows = rows.reshape(len(rows), n_columns, bits)
-        samples = np.zeros(rows.shape[:2], np.uint8 if bits < 8 else np.uint16)
-        for bit in range(bits):
-            samples = samples << 1 | rows[..., bit]
-    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    if layout.predictor == 2:
-        samples = samples.reshape(len(samples), -1, n_together)
-        samples = np.cumsum(samples, axis=1, dtype=samples.dtype).reshape(len(samples), -1)
-        if bits not in (8, 16, 32, 64):
-            samples &= (1 << bits) - 1
-    kind = {2: "i", 3: "f"}.get(layout.formats[0], "u")
-    samples = samples.view(f"{kind}{samples.itemsize}")
-    return samples.astype(np.float32) if samples.dtype == np.float16 else samples
 
 
 def _declared_range(samples, layout):

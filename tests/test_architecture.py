@@ -77,7 +77,8 @@ MAY_IMPORT = {
     "pillow": set(),
     "pixels": set(),
     "signatures": set(),
-    "tiff": {"pixels"},
+    "tiff": {"pixels", "tiff_samples"},
+    "tiff_samples": set(),
     "dicom": set(),
     "training": {
         "augmentation",

@@ -12,7 +12,7 @@ from openjpeg.utils import encode_array
 from PIL import Image
 from tiff_writer import tiff
 
-from lungestimators import ImageReadError, files, images
+from lungestimators import ImageReadError, files, images, pillow
 
 GRADIENT = np.linspace(0, 255, 48 * 64).astype(np.uint8).reshape(48, 64)
 
@@ -272,6 +272,34 @@ def test_a_tiff_whose_strips_are_cut_off_says_so(tmp_path):
     (tmp_path / "a").write_bytes(content.replace(lengths, struct.pack("<15I", *[40] * 14, 20)))
     with pytest.raises(ImageReadError, match="ends too early"):
         images.read_image(str(tmp_path / "a"), 1)
+
+
+# Modes of Pillow that few files have
+
+
+@pytest.mark.parametrize(
+    "mode", ["RGBX", "YCbCr", "HSV", "CMYK", "La", "RGBa", "PA", "I", "F", "I;16", "I;16L", "I;16B"]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_mode_of_pillow_becomes_grey_or_rgb(mode, channels):
+    grey = GRADIENT // 16 * 17
+    image = Image.fromarray(grey)
+    if mode.startswith("I;16"):
+        stored = (grey * np.uint16(257)).astype(">u2" if mode == "I;16B" else "<u2")
+        image = Image.frombytes(mode, image.size, stored.tobytes())
+    elif mode in ("La", "RGBa"):
+        image = image.convert(mode[:-1] + "A").convert(mode)
+    elif mode == "PA":
+        image = image.convert("P").convert("PA")
+    else:
+        image = image if mode in "IF" else image.convert("RGB")
+        image = image.convert(mode)
+    pixels, _ = pillow.decode(image, channels)
+    white = 65535 if pixels.dtype == np.uint16 else 255
+    shown = pixels.reshape(*grey.shape, -1) / white
+    np.testing.assert_allclose(
+        shown, np.broadcast_to(grey[..., None] / 255, shown.shape), atol=0.01
+    )
 
 
 # Found before any work
