@@ -161,7 +161,7 @@ def format_of(path):
             return "FITS", "unknown"
         try:
             image = Image.open(file)
-        except UnidentifiedImageError:  # a TIFF that is not read by Pillow
+        except Exception:  # it can be read nevertheless: a TIFF of which Pillow knows nothing
             return "TIFF", "unknown"
         return image.format, image.mode
 
