@@ -21,13 +21,17 @@ import PIL
 import xxhash
 
 from . import __version__, augmentation, files, images, store
+from . import pixels as ranges
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
-_PREPARED = 2
+_PREPARED = 3
 
 # Rows that are looked up in the store at once.
 _LOOK_UP = 64
+
+# What is not lost where a file turns out to be damaged.
+_GO_ON = "Features computed so far are kept: the next call goes on from there."
 
 # A file that was changed a moment ago could be changed again without another time stamp: its quick
 # key is not trusted until the file system's clock has ticked (ten milliseconds at most; two seconds
@@ -92,7 +96,10 @@ class Images:
             if isinstance(self._X, list):
                 pixels, low, high = images.decode(self._X[row], self._channels)
             else:
-                pixels, (low, high) = self._X[row].astype(np.float32), self._pixel_range
+                pixels, (low, high) = self._X[row], self._pixel_range
+                if ranges.needs_float64(pixels.dtype, low, high):
+                    pixels, (low, high) = ranges.to_unit(pixels, low, high), (0.0, 1.0)
+                pixels = pixels.astype(np.float32)
             # Scaled last, when there are the fewest pixels.
             pixels = images.resize(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
@@ -228,7 +235,8 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
         return rows, prepared, same
 
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    for some, prepared, keys in ahead(read, batches, images):
+    advice = "" if kept is None else _GO_ON
+    for some, prepared, keys in ahead(read, batches, images, advice):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]
@@ -272,11 +280,11 @@ def prepare_all(images):
     return prepared
 
 
-def ahead(function, items, images):
+def ahead(function, items, images, advice=""):
     """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them.
 
     Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
-    that one error names every bad one.
+    that one error names every bad one, and says by ``advice`` what to do.
     """
     pool = ThreadPoolExecutor(files.READERS)
     waiting = deque()
@@ -288,7 +296,7 @@ def ahead(function, items, images):
         while waiting:
             yield waiting.popleft().result()
     except files.ImageReadError as error:
-        raise files.with_all_others(error, images.paths()) from error
+        raise files.with_all_others(error, images.paths(), advice) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

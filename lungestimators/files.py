@@ -8,12 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from . import dicom
+from . import dicom, fits, pillow, signatures, tiff
+from . import pixels as ranges
 
 # Files named in one error; the others are counted.
 _NAMED = 10
+
+# What to do where several files were asked for.
+_LEAVE_OUT = (
+    'Leave these files out (the attribute reasons has their paths; fit with on_error="skip" does '
+    "so)."
+)
 
 # Threads that read files: decoders let go of Python's lock.
 READERS = min(4, os.cpu_count() or 1)
@@ -24,11 +31,7 @@ _REMEMBERED = 2**20
 # Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
-# What Pillow opens without decoding it, or hands to another program.
-NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-
-# How whole files of these formats end. One that does not is decoded before training begins.
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+NO_IMAGES = pillow.NO_IMAGES
 
 
 class ImageReadError(ValueError):
@@ -38,10 +41,14 @@ class ImageReadError(ValueError):
     ----------
     reasons : dict of {str: str}
         What is wrong with each file.
+    advice : str, default=""
+        What to do, as sentences.
 
     Attributes
     ----------
     reasons : dict of {str: str}
+        What is wrong with each file, by its path.
+    advice : str
 
     Examples
     --------
@@ -51,17 +58,22 @@ class ImageReadError(ValueError):
     ... except ImageReadError as error:
     ...     print(error)
     2 of the image files cannot be read: '1.png' (there is no such file), '2.png' (there is no \
-such file)
+such file). Leave these files out (the attribute reasons has their paths; fit with \
+on_error="skip" does so).
     """
 
-    def __init__(self, reasons):
-        super().__init__(reasons)
+    def __init__(self, reasons, advice=""):
+        super().__init__(reasons, advice)
         self.reasons = reasons
+        self.advice = advice
 
     def __reduce__(self):  # without it Dask's workers cannot hand the error on
-        return type(self), (self.reasons,)
+        return type(self), (self.reasons, self.advice)
 
     def __str__(self):
+        return f"{self._what()}. {self.advice}" if self.advice else self._what()
+
+    def _what(self):
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()
             return f"The image file {path!r} cannot be read: {why}"
@@ -69,7 +81,7 @@ such file)
         others = len(self.reasons) - len(named)
         return (
             f"{len(self.reasons)} of the image files cannot be read: {', '.join(named)}"
-            + f" and {others} others; the attribute reasons has them all" * bool(others)
+            + f" and {others} others" * bool(others)
         )
 
 
@@ -77,10 +89,10 @@ class MissingImageError(ImageReadError, FileNotFoundError):
     """An :class:`ImageReadError` of files some of which do not exist."""
 
 
-def error(reasons):
+def error(reasons, advice=""):
     """Return the exception for files and what is wrong with them."""
     missing = any(not os.path.exists(path) for path in reasons)
-    return (MissingImageError if missing else ImageReadError)(reasons)
+    return (MissingImageError if missing else ImageReadError)(reasons, advice)
 
 
 def check(paths):
@@ -98,7 +110,7 @@ def check(paths):
     found = _look_at(paths, whole=False)
     reasons = {path: seen.fault for path, seen in found.items() if seen.fault}
     if reasons:
-        raise error(reasons)
+        raise error(reasons, _LEAVE_OUT)
     _warn(found)
 
 
@@ -113,20 +125,45 @@ def unreadable(paths):
     return {path: seen.fault for path, seen in found.items() if seen.fault}
 
 
-def with_all_others(first, paths):
+def with_all_others(first, paths, advice=""):
     """Return the error that one file raised, extended to all files that cannot be read."""
-    return error(first.reasons | unreadable(paths))
+    found = first.reasons | unreadable(paths)
+    reasons = {path: found[path] for path in dict.fromkeys([*paths, *found]) if path in found}
+    return error(reasons, " ".join([_LEAVE_OUT, advice]).rstrip())
 
 
 def holds_image(path):
     """Whether the content of a file, whatever its name, is DICOM or of a format Pillow knows."""
     try:
         with open(path, "rb") as file:
-            if not _is_dicom(file):
-                return Image.open(file).format not in NO_IMAGES
-        return True
+            start = _start(file)
+            if dicom.is_dicom(start) or fits.is_fits(start):
+                return True
+            if tiff.is_tiff(start):
+                return bool(tiff.read_layout(file))
+            return Image.open(file).format not in NO_IMAGES
     except Exception:  # whatever a decoder meets in what is no image
         return False
+
+
+def format_of(path):
+    """Return the format of a file that can be read, and how its pixels are stored.
+
+    Returns
+    -------
+    tuple of (str, str)
+    """
+    with open(path, "rb") as file:
+        start = _start(file)
+        if dicom.is_dicom(start):
+            return "DICOM", "unknown"
+        if fits.is_fits(start):
+            return "FITS", "unknown"
+        try:
+            image = Image.open(file)
+        except Exception:  # it can be read nevertheless: a TIFF of which Pillow knows nothing
+            return "TIFF", "unknown"
+        return image.format, image.mode
 
 
 def decode(path, channels):
@@ -142,8 +179,8 @@ def decode(path, channels):
     -------
     pixels : ndarray of shape (height, width, 1 or 3)
         A grey file has one channel also where RGB is wanted; with ``channels=1`` every file has.
-    limits : tuple of (float, float) or None
-        The values that are black and white; None where the file does not say.
+    limits : tuple of (float, float)
+        The values that are black and white. All pixels lie between them, but for rounding.
 
     Raises
     ------
@@ -154,65 +191,77 @@ def decode(path, channels):
         # Pillow is given the open file: by name it would map an uncompressed TIFF into memory, and
         # Pillow 13.0 gets the rows of such a one wrong where it is to be turned.
         with open(path, "rb") as file:
-            if _is_dicom(file):
-                pixels, limits = dicom.decode(path, Image.MAX_IMAGE_PIXELS)
-                if pixels.ndim == 3 and channels == 1:
-                    pixels = pixels @ _LUMINANCE
-            else:
-                image = Image.open(file)
-                _check_image(image)
-                pixels, limits = _pixels(image, channels)
+            pixels, limits = _decoded(path, file, channels)
+        if limits is None:
+            pixels = ranges.without_64_bits(pixels)
+            limits = ranges.range_of_file(pixels)
+        if pixels.ndim == 3 and channels == 1:
+            if ranges.needs_float64(pixels.dtype, *limits):
+                pixels, limits = ranges.to_unit(pixels, *limits), (0.0, 1.0)
+            pixels = pixels @ _LUMINANCE
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        _check_pixels(pixels, limits, channels)
     except (ImageReadError, ImportError):
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        raise error({path: _reason(cause)}) from cause
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ImageReadError({path: "it holds NaN or infinity"})
-    return pixels.reshape(*pixels.shape[:2], -1), limits
+        raise error({path: _reason(cause, path)}) from cause
+    return pixels, limits
 
 
-def _is_dicom(file):
+def _decoded(path, file, channels):
+    """The pixels of an open file, whatever wrote it, and its limits, or None for those."""
+    start = _start(file)
+    if dicom.is_dicom(start):
+        return dicom.decode(path, Image.MAX_IMAGE_PIXELS)
+    if fits.is_fits(start):
+        header = fits.read_header(file)
+        pillow.check_size(*fits.size(header))
+        return fits.decode(file, header), None
+    if not tiff.is_tiff(start):
+        image = Image.open(file)
+        pillow.check(image)
+        return pillow.decode(image, channels)
+    layout = tiff.read_layout(file)
+    pillow.check_size(layout.width, layout.height)
+    if layout.is_plain:
+        file.seek(0)
+        try:
+            image = Image.open(file)
+        except UnidentifiedImageError:
+            pass  # what Pillow does not know is read here, too
+        else:
+            return pillow.decode(image, channels)
+    pixels, limits = tiff.decode(file, layout)
+    return pillow.turned(pixels, layout.orientation), limits
+
+
+def _start(file):
     start = file.read(132)
     file.seek(0)
-    return dicom.is_dicom(start)
+    return start
 
 
-def _pixels(image, channels):
-    """The array of an open Pillow image, turned as its EXIF says, and its limits."""
-    tags = image.tag_v2 if image.format == "TIFF" else {}
-    bits, white_is_zero = tags.get(258, (0,))[0], tags.get(262) == 0
-    unsigned = tags.get(339, (0,))[0] == 1
-    is_portable_map = image.format == "PPM"
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        pixels = np.asarray(image)
-        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        limits = None
-        if image.mode == "I" and bits == 32 and unsigned:  # Pillow has signed ones only
-            pixels = pixels.view(np.uint32)
-        elif image.mode == "I" and is_portable_map:  # Pillow has scaled what it declares as white
-            limits = (0.0, 65535.0)
-        # Less than a sixteenth of what the bits can hold would be a black image.
-        elif pixels.dtype == np.uint16 and 8 < bits < 16 and pixels.max() >= 2 ** (bits - 4):
-            limits = (0.0, 2.0**bits - 1)
-        if white_is_zero:  # Pillow inverts those of 8 bits and fewer
-            high = _white(pixels) if limits is None else limits[1]
-            pixels, limits = high - pixels.astype(np.float64), (0.0, high)
-        return pixels, limits
-    if image.mode == "LAB":
-        srgb = ImageCms.createProfile("sRGB")
-        image = ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, 0, "RGB")
-    elif image.mode in ("La", "RGBa"):
-        image = image.convert(image.mode[:-1] + "A")
-    grey = channels == 1 or image.mode in ("1", "L", "LA")
-    return np.asarray(image.convert("L" if grey else "RGB")), (0.0, 255.0)
-
-
-def _white(pixels):
-    """What the largest value of a file that does not say so is, where zero is white."""
-    steps = (1.0, 255.0, 4095.0, 65535.0) if pixels.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
-    highest = float(pixels.max())
-    return next((step for step in steps if highest <= step), highest)
+def _check_pixels(pixels, limits, channels):
+    """Raise unless pixels are what every decoder promises: this is the last line of defence."""
+    if pixels.ndim != 3 or not pixels.size or pixels.shape[2] not in (1, channels):
+        raise ValueError(f"its decoder returned pixels of shape {pixels.shape}")
+    if pixels.dtype.kind not in "biuf" or not np.isfinite(limits).all():
+        raise ValueError(f"its decoder returned {pixels.dtype.name} between {limits}")
+    low, high = map(float, limits)
+    if low > high:
+        raise ValueError(f"its decoder returned {low:g} as black and {high:g} as white")
+    if pixels.dtype.kind in "biu" and pixels.dtype.itemsize <= 2:
+        held = np.iinfo(np.uint8 if pixels.dtype.kind == "b" else pixels.dtype)
+        if low <= held.min and held.max <= high:
+            return  # whatever they are
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if not np.isfinite([lowest, highest]).all():
+        raise ValueError(ranges.NOT_FINITE)
+    slack = ranges.ROUNDING * (high - low)
+    if lowest < low - slack or highest > high + slack:
+        raise ValueError(
+            f"its pixels lie in {lowest:g}..{highest:g}, where {low:g} is black and {high:g} white"
+        )
 
 
 class _Seen(NamedTuple):
@@ -255,7 +304,7 @@ def _seen(path, whole):
     except ImportError:
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        return _Seen(_reason(cause), False)
+        return _Seen(_reason(cause, path), False)
 
 
 @functools.lru_cache(_REMEMBERED)
@@ -265,22 +314,34 @@ def _good(path, whole, stamp, switches):
     ``stamp`` and ``switches`` are what a verdict depends on besides; bad ones are not remembered.
     """
     with open(path, "rb") as file:
-        if _is_dicom(file):
-            several = dicom.check(path, Image.MAX_IMAGE_PIXELS) > 1
+        start = _start(file)
+        if dicom.is_dicom(start):
+            several, seems_whole = dicom.check(path, Image.MAX_IMAGE_PIXELS) > 1, True
+        elif fits.is_fits(start):  # decoding one is hardly more than reading it
+            several, seems_whole = False, False
+        elif tiff.is_tiff(start):
+            several, seems_whole = _looks_like_tiff(file, stamp[0])
         else:
             image = Image.open(file)
-            _check_image(image)
+            pillow.check(image)
             several = getattr(image, "is_animated", False)
-            whole = whole or not _ends_well(file, image.format)
-    if whole:
+            seems_whole = whole or pillow.seems_whole(image, stamp[0])
+    if whole or not seems_whole:
         decode(path, 3)
     return several
 
 
-def _ends_well(file, image_format):
-    end = _ENDS.get(image_format, b"")
-    file.seek(-len(end), os.SEEK_END)
-    return file.read() == end
+def _looks_like_tiff(file, n_bytes):
+    """Whether an open TIFF has several pages, and whether it seems to be whole."""
+    layout = tiff.read_layout(file)
+    pillow.check_size(layout.width, layout.height)
+    file.seek(0)
+    try:
+        if not layout.is_plain or not Image.open(file):
+            tiff.check(layout)
+    except UnidentifiedImageError:
+        tiff.check(layout)
+    return layout.several, not tiff.ends_too_early(layout, n_bytes)
 
 
 def _warn(found):
@@ -307,25 +368,19 @@ def _check_file(path):
     return state
 
 
-def _check_image(image):
-    """Raise for an open Pillow image that is not to be decoded."""
-    if image.format in NO_IMAGES:
-        raise ValueError(f"it is {image.format}, which Pillow does not decode by itself")
-    n_pixels = image.size[0] * image.size[1]
-    if Image.MAX_IMAGE_PIXELS and n_pixels > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(
-            f"it claims {n_pixels} pixels, above PIL.Image.MAX_IMAGE_PIXELS = "
-            f"{Image.MAX_IMAGE_PIXELS}"
-        )
-
-
-def _reason(cause):
+def _reason(cause, path=None):
     """What went wrong, in one line."""
     if isinstance(cause, FileNotFoundError):
         return "there is no such file"
-    if isinstance(cause, UnidentifiedImageError):
-        return "it is not an image: neither DICOM nor a format that Pillow knows"
     if isinstance(cause, MemoryError):
         return "it needs more memory than there is"
     text = getattr(cause, "strerror", None) or " ".join(str(cause).split())
-    return text[:200] or type(cause).__name__
+    described = None
+    if isinstance(cause, UnidentifiedImageError):
+        described = path and signatures.describe(path)
+        text = "it is not an image: neither DICOM nor a format that Pillow knows"
+    elif isinstance(cause, OSError | SyntaxError | ValueError) and path:
+        described = signatures.undecoded_jpeg(path)
+    if text.startswith("decoder error"):
+        text = f"its compressed pixels are damaged, or end too early ({text})"
+    return described or text[:200] or type(cause).__name__

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.utils import check_array
 
 from . import files
+from . import pixels as ranges
 
 
 def holds_paths(X):
@@ -87,16 +88,14 @@ def decode(path, channels):
     # Most radiographs in RGB are grey: one channel of three takes a third of the time.
     if pixels.shape[2] == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
         pixels = pixels[..., :1]
-    if limits is None:
-        low, high, doubt = _assumed_range(pixels)
-        limits = low, high
-        if doubt:
-            _warn_of_file(pixels.dtype, high)
-    if not limits[1] > limits[0]:  # a constant image is black
-        limits = limits[0], limits[0] + 1
-    if pixels.dtype in (np.int32, np.uint32, np.float64):  # these have more digits than float32
-        pixels, limits = (pixels - limits[0]) / (limits[1] - limits[0]), (0.0, 1.0)
-    return (pixels.astype(np.float32), *limits)
+    low, high = limits
+    if not high > low:  # a constant image is black
+        high = low + 1
+    # float32 has fewer digits than these.
+    wide = pixels.dtype.name in ("int32", "uint32", "float64")
+    if wide or ranges.needs_float64(pixels.dtype, low, high):
+        return ranges.to_unit(pixels, low, high), 0.0, 1.0
+    return pixels.astype(np.float32), low, high
 
 
 def resize(image, size):
@@ -124,7 +123,7 @@ def resize(image, size):
 
 
 def as_images(X, image_shape):
-    """Check an array of pixels and give it four dimensions; values and dtype stay as they are.
+    """Check an array of pixels and give it four dimensions; values and type stay as they are.
 
     Parameters
     ----------
@@ -172,7 +171,7 @@ def as_images(X, image_shape):
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
-    return X
+    return ranges.native(X)
 
 
 def stack(X):
@@ -192,7 +191,7 @@ def check_pixels(X):
     """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = np.asarray(X).astype(np.uint8) * np.uint8(255)
-    return check_array(X, dtype="numeric", allow_nd=True)
+    return ranges.native(check_array(X, dtype="numeric", allow_nd=True))
 
 
 def pixel_range(pixels):
@@ -205,29 +204,10 @@ def pixel_range(pixels):
     -------
     tuple of (float, float)
     """
-    low, high, doubt = _assumed_range(pixels)
+    low, high, doubt = ranges.assumed_range(pixels)
     if doubt:
         _warn_of_range(f"{pixels.dtype} pixels {doubt}", low, high)
     return low, high
-
-
-def _assumed_range(pixels):
-    """Black, white, and in what the pixels leave doubt, or None."""
-    if pixels.dtype == np.uint8:
-        return 0.0, 255.0, None
-    low, high = float(pixels.min()), float(pixels.max())
-    if pixels.dtype == np.uint16:
-        if high > 4095:
-            return 0.0, 65535.0, None
-        return 0.0, 255.0 if high <= 255 else 4095.0, f"reach only {high:g}"
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0, None
-    if low >= 0 and high <= 255:
-        return 0.0, 255.0, None
-    doubt = f"lie in {low:g}..{high:g}"
-    if high - low < np.finfo(np.float32).tiny:
-        high = low + 1
-    return low, high, doubt
 
 
 def range_like_fit(pixels, fitted_range, fitted_dtype):
@@ -236,10 +216,10 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
     The same kind of pixels has the fitted range, whichever images happen to come together; another
     kind (8 bit against float, say; or files, whose ``fitted_dtype`` is None) is measured anew.
     """
-    if fitted_dtype is None or _kind(pixels.dtype) != _kind(fitted_dtype):
+    if fitted_dtype is None or ranges.kind(pixels.dtype) != ranges.kind(fitted_dtype):
         return pixel_range(pixels)
     low, high = fitted_range
-    if pixels.dtype.kind == "f":
+    if ranges.kind(pixels.dtype) == "other":
         smallest, largest = float(pixels.min()), float(pixels.max())
         span = high - low
         too_wide = smallest < low - span or largest > high + span
@@ -251,19 +231,6 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
                 high,
             )
     return fitted_range
-
-
-def _warn_of_file(dtype, high):
-    # The same words for many files: Python shows them once.
-    if high in (255, 4095):
-        found = f"Image files of {dtype} reach only {high:g} or less: this is taken as white"
-    else:
-        found = f"Image files of {dtype} have no usual range: each one's extremes are its limits"
-    warnings.warn(f"{found}.", UserWarning, stacklevel=3)
-
-
-def _kind(dtype):
-    return dtype.name if dtype in (np.uint8, np.uint16) else "other"
 
 
 def _warn_of_range(found, low, high):

@@ -110,7 +110,7 @@ class AuditReport:
     def _repr_html_(self):
         rows = []
         for check in self.checks.values():
-            found = escape(check.sentence)
+            found = escape(_printable(check.sentence))
             if check.rows:
                 table = _html_table(check.rows)
                 found += f"<details><summary>{len(check.rows)} rows</summary>{table}</details>"
@@ -118,8 +118,9 @@ class AuditReport:
                 f"<tr><td>{escape(check.verdict)}</td><td>{escape(check.name)}</td>"
                 f'<td style="text-align: left">{found}</td></tr>'
             )
+        conclusion = escape(_printable(self.conclusion))
         return (
-            f"<h3>Audit of {escape(self._size())}</h3><p><b>{escape(self.conclusion)}</b></p>"
+            f"<h3>Audit of {escape(self._size())}</h3><p><b>{conclusion}</b></p>"
             f"<table><tr><th>verdict</th><th>check</th><th>found</th></tr>{''.join(rows)}</table>"
         )
 
@@ -128,12 +129,19 @@ class AuditReport:
         return f"{len(self.keep_)} images{test}"
 
 
+def _printable(text):
+    """Escape what cannot be printed, such as bytes of a file name that are not UTF-8."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _wrapped(text, indent):
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(_printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
 def _cell(value):
-    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else _printable(str(value))
 
 
 def _short(text):

@@ -8,7 +8,8 @@ import xxhash
 from joblib import Parallel, delayed
 from PIL import Image
 
-from . import dicom, files, images
+from . import files, images
+from . import pixels as ranges
 
 SIDE = 64  # of a thumbnail, in pixels
 
@@ -68,6 +69,8 @@ def _look_at_file(path):
 
 
 def _look_at_pixels(image, low, high):
+    if ranges.needs_float64(image.dtype, low, high):
+        return _look(ranges.to_unit(image, low, high), {})
     image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
     return _look(image, {})
 
@@ -88,17 +91,7 @@ def _look(pixels, properties):
 def _properties(path, shape):
     """What a file says about itself before anyone looks at the picture."""
     height, width, _ = shape
-    with open(path, "rb") as file:
-        # The first bytes of a DICOM file may be those of another format.
-        if dicom.is_dicom(file.read(132)):
-            kind, mode = "DICOM", "unknown"
-        else:
-            file.seek(0)
-            try:
-                image = Image.open(file)
-                kind, mode = image.format, image.mode
-            except OSError:  # read_image knows more formats than Pillow
-                kind, mode = "unknown", "unknown"
+    kind, mode = files.format_of(path)
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

@@ -299,7 +299,7 @@ def _unit(image):
 
     It stretches the image's own range, so which values are black and white changes nothing.
     """
-    if image.dtype in (np.uint8, np.uint16):
+    if image.dtype.name in ("uint8", "uint16"):
         return image
     low, high = float(image.min()), float(image.max())
     if image.dtype.kind == "f" and low >= 0 and high <= 1:

@@ -12,9 +12,19 @@ from types import TracebackType
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from sklearn.dummy import DummyClassifier
 from tblib import pickling_support
 
-from lungestimators import CNNClassifier, ImageReadError, files, images
+from lungestimators import (
+    BackboneFeatures,
+    CNNClassifier,
+    ImageReader,
+    ImageReadError,
+    audit_images,
+    files,
+    images,
+    pillow,
+)
 
 GRADIENT = np.linspace(0, 255, 48 * 64).astype(np.uint8).reshape(48, 64)
 
@@ -242,6 +252,83 @@ def test_files_that_hold_nan_are_skipped_like_other_bad_ones(tmp_path, cnn):
     cnn.set_params(on_error="skip")
     with pytest.warns(UserWarning, match="Left out"):
         assert list(cnn.fit(paths, [0, 1] * 3).skipped_) == [paths[1], paths[4]]
+
+
+BEYOND = {
+    "above white": (
+        np.full((4, 4), 1.1),
+        (0.0, 1.0),
+        "lie in 1.1..1.1, where 0 is black and 1 white",
+    ),
+    "below black": (np.full((4, 4), -1, np.int16), (0.0, 9.0), "lie in -1..-1"),
+    "more than 12 bits": (np.full((4, 4), 4096, np.uint16), (0.0, 4095.0), "lie in 4096"),
+    "an alpha channel": (np.zeros((4, 4, 4), np.uint8), (0.0, 255.0), r"shape \(4, 4, 4\)"),
+    "no pixel": (np.zeros((0, 4), np.uint8), (0.0, 255.0), r"shape \(0, 4, -?\d+\)|reshape"),
+    "NaN": (np.full((4, 4), np.nan, np.float32), (0.0, 1.0), "NaN"),
+    "infinity": (np.full((4, 4), np.inf), None, "infinity"),
+    "limits of NaN": (np.zeros((4, 4), np.uint8), (0.0, np.nan), "between"),
+    "limits the wrong way round": (np.zeros((4, 4), np.uint8), (255.0, 0.0), "255 as black"),
+    "complex numbers": (np.zeros((4, 4), complex), (0.0, 1.0), "complex"),
+}
+
+
+@pytest.fixture
+def decoder_returns(monkeypatch):
+    """Let the decoder of PNG files return what it should not."""
+
+    def set_to(*result):
+        monkeypatch.setattr(pillow, "decode", lambda image, channels: result)
+
+    return set_to
+
+
+@pytest.mark.parametrize("kind", BEYOND)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whatever_the_decoder_no_pixel_lies_beyond_black_and_white(
+    tmp_path, decoder_returns, kind, channels
+):
+    pixels, limits, reason = BEYOND[kind]
+    path = save(tmp_path / "a.png")
+    decoder_returns(pixels, limits)
+    if channels == 1 and kind == "an alpha channel":
+        reason = ""  # what is wrong comes up before
+    with pytest.raises(ImageReadError, match=f"a.png' cannot be read: .*({reason})"):
+        images.read_image(path, channels)
+    assert list(files.unreadable([path])) == [path]
+
+
+def test_rounding_beyond_black_and_white_is_no_error(tmp_path, decoder_returns):
+    decoder_returns(np.array([[-5e-7, 1 + 5e-7]]), (0.0, 1.0))
+    pixels = images.read_image(save(tmp_path / "a.png"), 1)
+    np.testing.assert_allclose(pixels, [[[0], [1]]], atol=1e-6)
+
+
+def test_pixels_beyond_white_are_named_wherever_files_are_read(tmp_path, cnn):
+    paths = [save(tmp_path / f"{number}.png") for number in range(8)]
+    bad = [save(tmp_path / f"{number}.tif") for number in range(2)]
+    decode = pillow.decode
+
+    def one_too_bright(image, channels):
+        pixels, limits = decode(image, channels)
+        return (pixels * 2.0 if image.format == "TIFF" else pixels), limits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pillow, "decode", one_too_bright)
+        y = [0, 1] * 5
+        with pytest.raises(ImageReadError, match=r"0\.tif.*1\.tif"):
+            cnn.fit(paths + bad, y)
+        cnn.set_params(on_error="skip")
+        with pytest.warns(UserWarning, match="Left out"):
+            assert list(cnn.fit(paths + bad, y).skipped_) == bad
+        with pytest.raises(ImageReadError, match=r"0\.tif.*1\.tif"):
+            cnn.predict(paths + bad)
+        with pytest.raises(ImageReadError, match=r"0\.tif.*1\.tif"):
+            ImageReader().fit_transform(paths + bad)
+        features = BackboneFeatures("MobileNet", image_size=32, weights=None, random_state=0)
+        with pytest.raises(ImageReadError, match=r"0\.tif.*1\.tif"):
+            features.fit(paths).transform(paths + bad)
+        report = audit_images(paths + bad, y, estimator=DummyClassifier(), cv=2, random_state=0)
+        assert [row["file"] for row in report.checks["readability"].rows] == bad
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):

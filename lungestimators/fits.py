@@ -1,0 +1,103 @@
+"""FITS files: the first image, with its scale, which Pillow passes over."""
+
+import math
+import re
+
+import numpy as np
+
+from . import pixels as ranges
+
+_CARD = 80
+_RECORD = 2880
+_MOST_CARDS = 36 * 1000
+_DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+def is_fits(start):
+    """Whether the first bytes of a file are those of FITS."""
+    return start.startswith(b"SIMPLE  =")
+
+
+def read_header(file):
+    """Return the values of the first header by keyword, of an open file; its pixels come next.
+
+    Raises
+    ------
+    ValueError
+        There is no image of two dimensions.
+    """
+    file.seek(0)
+    header = {}
+    for number in range(_MOST_CARDS):
+        card = file.read(_CARD)
+        keyword = card[:8].rstrip()
+        if len(card) < _CARD:
+            break
+        if keyword == b"END":
+            file.seek(math.ceil((number + 1) * _CARD / _RECORD) * _RECORD)
+            _check(header)
+            return header
+        if card[8:10] == b"= ":
+            header.setdefault(keyword.decode("latin-1"), _value(card[10:]))
+    raise ValueError("it is FITS that ends too early: its header has no end")
+
+
+def size(header):
+    """Width and height."""
+    return header["NAXIS1"], header["NAXIS2"]
+
+
+def decode(file, header):
+    """Return the pixels that follow the header, the first row at the bottom.
+
+    Returns
+    -------
+    ndarray of shape (height, width)
+    """
+    width, height = size(header)
+    dtype = np.dtype(_DTYPES[header["BITPIX"]])
+    content = file.read(width * height * dtype.itemsize)
+    if len(content) < width * height * dtype.itemsize:
+        raise ValueError("it is FITS that ends too early: pixels are missing")
+    pixels = np.frombuffer(content, dtype).reshape(height, width)[::-1]
+    pixels = pixels.astype(dtype.newbyteorder("="))
+    if dtype.kind != "f" and (pixels == header.get("BLANK")).any():
+        raise ValueError("it is FITS with pixels that are blank")
+    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
+    if (scale, zero) == (1, 0):
+        return pixels
+    # How FITS writes whole numbers of the other sign: the first bit is turned over.
+    turned = (2 if dtype.kind == "i" else -2) * 2.0 ** (8 * dtype.itemsize - 2)
+    if scale == 1 and dtype.kind != "f" and zero == turned:
+        bits = pixels.view(f"u{dtype.itemsize}")
+        bits = bits ^ bits.dtype.type(abs(zero))
+        return bits if zero > 0 else bits.view(f"i{dtype.itemsize}")
+    return zero + scale * ranges.without_64_bits(pixels).astype(np.float64)
+
+
+def _value(text):
+    """What a card says: an int, a float, or text."""
+    text = re.split(r"/", text.decode("latin-1"))[0].strip()
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text.replace("D", "E"))
+        except ValueError:
+            return text
+
+
+def _check(header):
+    axes = header.get("NAXIS")
+    sides = [header.get(f"NAXIS{number + 1}") for number in range(axes if axes in range(9) else 0)]
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError("it is FITS whose axes have no length")
+    if len(sides) < 2 or any(side > 1 for side in sides[2:]):
+        raise ValueError(f"it is FITS whose first part has the axes {sides}: an image has two")
+    if header.get("BITPIX") not in _DTYPES:
+        raise ValueError(f"it is FITS with BITPIX = {header.get('BITPIX')!r}, which does not exist")
+    numbers = [header.get("BSCALE", 1), header.get("BZERO", 0)]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError(f"it is FITS with BSCALE and BZERO of {numbers}: these are no numbers")
+    if not numbers[0]:
+        raise ValueError("it is FITS with BSCALE = 0")

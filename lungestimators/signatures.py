@@ -1,0 +1,110 @@
+"""What a file that cannot be read is, by its first bytes."""
+
+_JPEG = b"\xff\xd8\xff"
+
+# Frames of JPEG by their marker; those that Pillow decodes, of 8 bits a sample, come first.
+_DECODED = {0xC0, 0xC1, 0xC2}
+_FRAMES = {
+    0xC0: "baseline",
+    0xC1: "extended",
+    0xC2: "progressive",
+    0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical",
+    0xC7: "hierarchical lossless",
+    0xC9: "arithmetic coding",
+    0xCA: "arithmetic coding",
+    0xCB: "lossless with arithmetic coding",
+    0xCD: "hierarchical",
+    0xCE: "hierarchical",
+    0xCF: "hierarchical lossless",
+}
+_JPEG_LS = 0xF7
+
+# Formats that Pillow decodes.
+_KNOWN = {
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "64-bit TIFF (BigTIFF)",
+}
+
+# Others.
+_UNKNOWN = {
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"v/1\x01": "OpenEXR",
+    b"%PDF": "PDF",
+    b"PK\x03\x04": "a ZIP archive (.zip, .npz, .docx)",
+    b"\x1f\x8b": "compressed by gzip (.gz)",
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x89HDF": "HDF5",
+    b"NRRD": "NRRD",
+    b"ObjectType": "MetaImage",
+    b"NDims": "MetaImage",
+}
+_NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
+
+_READ = 2**16  # bytes that are looked at
+
+
+def describe(path):
+    """Return what a file is that Pillow did not open, or None where its first bytes say nothing.
+
+    Returns
+    -------
+    str or None
+        As a sentence.
+    """
+    start = _start(path)
+    if start.startswith(_JPEG):
+        return undecoded_jpeg(path) or _damaged("JPEG")
+    for signature, name in _KNOWN.items():
+        if start.startswith(signature):
+            return _damaged(name)
+    if start[344:348] in _NIFTI:
+        return _undecoded("NIfTI")
+    if start[4:8] == b"ftyp":
+        return _undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
+    found = (name for signature, name in _UNKNOWN.items() if start.startswith(signature))
+    name = next(found, None)
+    return name and _undecoded(name)
+
+
+def undecoded_jpeg(path):
+    """Return what a JPEG is that Pillow does not decode, or None where it does, as a sentence."""
+    start = _start(path)
+    marker, bits = _frame(start) if start.startswith(_JPEG) else (None, None)
+    if marker is None or (marker in _DECODED and bits == 8):
+        return None
+    if marker == _JPEG_LS:
+        return _undecoded(f"JPEG-LS of {bits} bits")
+    return _undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
+
+
+def _start(path):
+    with open(path, "rb") as file:
+        return file.read(_READ)
+
+
+def _undecoded(name):
+    return f"it is {name}, which Pillow does not decode"
+
+
+def _damaged(name):
+    return f"it begins as {name}, and is damaged"
+
+
+def _frame(start):
+    """The marker of the first frame and its bits a sample, or None twice."""
+    position = 2
+    while position + 5 <= len(start) and start[position] == 0xFF:
+        marker = start[position + 1]
+        if marker in _FRAMES or marker == _JPEG_LS:
+            return marker, start[position + 4]
+        position += 1 if marker == 0xFF else 2 + int.from_bytes(start[position + 2 : position + 4])
+    return None, None
