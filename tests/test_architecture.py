@@ -71,7 +71,8 @@ MAY_IMPORT = {
     "comparison": set(),
     "statistics": set(),
     "plotting": {"images"},
-    "images": {"files"},
+    "images": {"columns", "files"},
+    "columns": set(),
     "files": {"dicom"},
     "dicom": set(),
     "training": {
