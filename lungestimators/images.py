@@ -152,7 +152,8 @@ def as_images(X, image_shape):
         raise ValueError(
             f"X has the shape {X.shape}, that is {X.shape[3]} channels: images have 1 (grey) or "
             "3 (RGB), in the last dimension"
-            + ", where np.moveaxis(X, 1, -1) brings them" * (X.shape[1] in (1, 3))
+            + ", where np.moveaxis(X, 1, -1) brings them"
+            * (X.shape[1] in (1, 3))
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
