@@ -58,7 +58,7 @@ class ImageFiles:
 
     Attributes
     ----------
-    left_out : dict of {str: list of str}
+    left_out : dict of {str: set of str}
         Reason -> paths below ``root``. A folder of masks counts with each of its files.
     """
 
@@ -75,7 +75,7 @@ class ImageFiles:
         PermissionError
             The folder must not be read.
         """
-        folders, loose, closed = self._sort(folder, (os.path.realpath(folder),))
+        folders, loose, closed = self._sort(folder, self._above(folder))
         if closed:
             raise _no_permission(closed)
         for path, _ in loose:
@@ -104,7 +104,7 @@ class ImageFiles:
             A link leads to an image of another part.
         """
         found, closed = [], []
-        self._walk(folder, (os.path.realpath(folder),), found, closed)
+        self._walk(folder, self._above(folder), found, closed)
         if closed:
             raise _no_permission(closed)
         kept = []
@@ -124,12 +124,12 @@ class ImageFiles:
 
     def leave_out(self, reason, path):
         """Keep what is left out, and why."""
-        self.left_out.setdefault(reason, []).append(self._below(path))
+        self.left_out.setdefault(reason, set()).add(self._below(path))
 
     def leave_out_rest(self, folder):
         """Leave out the images below a folder but for those that were read through links."""
         found, closed = [], []
-        self._walk(folder, (os.path.realpath(folder),), found, closed)
+        self._walk(folder, self._above(folder), found, closed)
         if closed:
             raise _no_permission(closed)
         for path, real in found:
@@ -140,7 +140,7 @@ class ImageFiles:
         """Say how much was left out, why, and the first names; "" where nothing was."""
         said = []
         for reason in reasons or (*_WARNED_OF, LOOPS, NO_IMAGES, HIDDEN):
-            paths = self.left_out.get(reason, [])
+            paths = sorted(self.left_out.get(reason, ()))
             if paths:
                 named = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
                 said.append(f"{len(paths)} {reason} ({named})")
@@ -152,6 +152,13 @@ class ImageFiles:
 
     def _below(self, path):
         return path.relative_to(self.root).as_posix()
+
+    def _above(self, folder):
+        """The real paths of the root and of the folders from there to ``folder``."""
+        parts = folder.relative_to(self.root).parts
+        return tuple(
+            os.path.realpath(self.root.joinpath(*parts[:n])) for n in range(len(parts) + 1)
+        )
 
     def _walk(self, folder, above, found, closed):
         folders, loose, not_read = self._sort(folder, above)

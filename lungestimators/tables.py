@@ -290,7 +290,7 @@ def _labels(cells):
 
 def _plain(value):
     """A number without exponent and without zeros at its end."""
-    text = format(abs(value) if not value else value, "f")
+    text = format(value if value else abs(value), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
