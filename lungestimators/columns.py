@@ -36,6 +36,8 @@ def as_list(X):
     if isinstance(dtype, np.dtype) and dtype.kind not in "OSTU":
         return None
     shape = np.shape(X)
+    if shape == () and isinstance(np.asarray(X).item(), str | os.PathLike):
+        raise TypeError(_one_path(np.asarray(X).item()))
     if len(shape) == 2 and shape[0] and shape[1] > 1:
         _refuse_text(X, shape, dtype)
     if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):

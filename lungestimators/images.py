@@ -124,7 +124,7 @@ def as_images(X, image_shape):
             raise ValueError(
                 f"X has the shape {X.shape}: these are flat rows. Say how a row becomes an image "
                 "by image_shape=(height, width) or (height, width, channels); images themselves "
-                "are 3-D (grey) or 4-D"
+                "are 3-D (grey) or 4-D, and one image is passed as X[np.newaxis]"
             )
         try:
             X = X.reshape(len(X), *image_shape)
@@ -140,6 +140,11 @@ def as_images(X, image_shape):
         raise ValueError(
             f"image_shape={image_shape} is for flat rows, but X has the shape {X.shape}: "
             "leave image_shape=None for images"
+        )
+    elif X.ndim == 3 and X.shape[2] == 3 < X.shape[1]:
+        raise ValueError(
+            f"X has the shape {X.shape}, that is one RGB image or {len(X)} grey ones, three pixels "
+            "wide: pass X[np.newaxis] for the one, X[..., np.newaxis] for the others"
         )
     if X.ndim == 3:
         X = X[..., None]
@@ -165,14 +170,21 @@ def stack(X):
     items = columns.as_list(X)
     if not items:
         return X
+    items = [_whole(item) for item in items]
     for row, item in enumerate(items):
         if isinstance(item, Image.Image) and item.mode not in _PLAIN_MODES:
             raise ValueError(
                 f"X[{row}] is a Pillow image of the mode {item.mode!r}, whose numbers are no grey "
                 "and no RGB: convert it by convert('L') or convert('RGB')"
             )
-    if not all(np.ndim(item) >= 2 for item in items):
+    are_images = [np.ndim(item) >= 2 for item in items]
+    if not any(are_images):
         return items
+    if not all(are_images):
+        raise ValueError(
+            f"X[{are_images.index(False)}] is no image, and others are: an image has two dimensions "
+            "(grey) or three. X and y are two arguments"
+        )
     shapes = sorted({np.shape(item) for item in items})
     if len(shapes) > 1:
         raise ValueError(
@@ -180,6 +192,15 @@ def stack(X):
             "them to one shape, or pass the paths of their files"
         )
     return np.stack(items)
+
+
+def _whole(item):
+    """Return an image that is arrays in arrays, as in the lists of polars and pyarrow, as one."""
+    if isinstance(item, np.ndarray) and item.dtype == object and len(item):
+        parts = [_whole(part) for part in item]
+        if all(isinstance(part, np.ndarray) for part in parts):
+            return np.stack(parts)
+    return item
 
 
 def check_pixels(X):
