@@ -182,8 +182,8 @@ def stack(X):
         return items
     if not all(are_images):
         raise ValueError(
-            f"X[{are_images.index(False)}] is no image, and others are: an image has two dimensions "
-            "(grey) or three. X and y are two arguments"
+            f"X[{are_images.index(False)}] is no image, and others are: an image has two "
+            "dimensions (grey) or three. X and y are two arguments"
         )
     shapes = sorted({np.shape(item) for item in items})
     if len(shapes) > 1:

@@ -316,7 +316,7 @@ NO_X = {
     "one grey image": (
         lambda X, paths: X[0],
         ValueError,
-        r"one image is passed as X\[np.newaxis\]",
+        r"is passed as X\[np.newaxis\]",
     ),
     "one RGB image": (
         lambda X, paths: np.stack([X[0]] * 3, axis=2),
