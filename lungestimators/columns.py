@@ -62,7 +62,7 @@ def holds_paths(X):
         return False
     if not items:
         raise ValueError(
-            "X is empty (0 samples): pass an array of images, or a list of image files"
+            "X holds no image (0 samples): pass an array of images, or a list of image files"
         )
     if isinstance(items[0], str | os.PathLike) and all(map(_is_path, items)):
         return True

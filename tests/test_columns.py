@@ -274,9 +274,13 @@ NO_X = {
     "bytes": (lambda X, paths: [p.encode() for p in paths], TypeError, "X holds bytes"),
     "an array of bytes": (lambda X, paths: np.array(paths, "S"), TypeError, "X holds bytes"),
     "paths and pixels": (lambda X, paths: [*paths[:-1], X[0]], TypeError, "paths beside ndarray"),
-    "an empty list": (lambda X, paths: [], ValueError, r"X is empty \(0 samples\)"),
+    "an empty list": (lambda X, paths: [], ValueError, r"X holds no image \(0 samples\)"),
     "an empty array": (lambda X, paths: X[:0], ValueError, r"0 sample\(s\)"),
-    "an empty Series": (lambda X, paths: pandas.Series([], dtype=str), ValueError, "X is empty"),
+    "an empty Series": (
+        lambda X, paths: pandas.Series([], dtype=str),
+        ValueError,
+        "X holds no image",
+    ),
     "a sparse matrix": (
         lambda X, paths: scipy.sparse.csr_array(X.reshape(48, -1)),
         TypeError,
