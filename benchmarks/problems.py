@@ -117,17 +117,17 @@ def _load(data, difficulty, seed):
 
 
 def _from_bunch(name, bunch):
-    split = bunch.split
+    split, y = bunch.split, np.unique(bunch.target, return_inverse=True)[1]
     if split is not None and {"train", "val"} <= set(split):  # the test images are left in peace
         used = np.flatnonzero(split != "test")
-        bunch.data, bunch.target, split = bunch.data[used], bunch.target[used], split[used]
+        bunch.data, y, split = bunch.data[used], y[used], split[used]
         bunch.groups = None if bunch.groups is None else bunch.groups[used]
         rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     elif split is not None and "test" in split:
         rows = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     else:
         rows = None
-    return Problem(name, bunch.data, bunch.target, bunch.target_names, rows, False, bunch.groups)
+    return Problem(name, bunch.data, y, bunch.target_names, rows, False, bunch.groups)
 
 
 def _medmnist(path):

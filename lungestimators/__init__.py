@@ -30,6 +30,7 @@ _MODULES = {
     "fetch_pneumoniamnist": "datasets",
     "load_image_folder": "datasets",
     "load_image_table": "datasets",
+    "load_images": "datasets",
     "make_chest_xrays": "datasets",
     "ClassDistributionDisplay": "plotting",
     "SampleImagesDisplay": "plotting",

@@ -46,7 +46,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         X : array-like or list of paths
             Images as an array of shape (n_samples, height, width) or (n_samples, height, width,
             channels), uint8, uint16 or float; flat rows of shape (n_samples, n_features) with
-            ``image_shape``; or the paths of n_samples image files.
+            ``image_shape``; or the paths of n_samples image files, as a list, a Series or the one
+            column of an array or DataFrame.
         y : array-like of shape (n_samples,)
             Class labels: strings, integers or booleans; two classes or more.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -108,7 +109,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         Parameters
         ----------
         X : array-like or list of paths
-            Images of the shape that ``fit`` saw, or files.
+            Images of the height and width that ``fit`` saw, or files. Grey is repeated where the
+            fit was on RGB or on files; RGB must have equal channels where the fit was on grey.
 
         Returns
         -------

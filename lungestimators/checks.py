@@ -15,6 +15,13 @@ def check_y(X, y):
     """Return y as one class label an image, or raise."""
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None")
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(
+            f"y has the shape {np.shape(y)}, but one class label an image is needed (a 1d array). "
+            "For several labels an image, sklearn.multiclass.OneVsRestClassifier(clf) fits one "
+            "classifier a column, and a frozen backbone sees each image once for all of them; "
+            "one-hot rows become labels by y.argmax(axis=1)"
+        )
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("y contains NaN or infinity: every image needs a class label")

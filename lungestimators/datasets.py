@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from .folders import load_image_folder
+from .folders import load_image_folder, load_images
 from .synthetic import make_chest_xrays
 from .tables import load_image_table
 
@@ -21,6 +21,7 @@ __all__ = [
     "fetch_pneumoniamnist",
     "load_image_folder",
     "load_image_table",
+    "load_images",
     "make_chest_xrays",
 ]
 
@@ -75,7 +76,8 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
     Returns
     -------
     Bunch
-        As :func:`load_image_folder` returns it: paths, labels and ``split``; ``groups`` is None.
+        As :func:`load_image_folder` returns it: paths, the names of the classes and ``split``;
+        ``groups`` is None.
 
     Raises
     ------

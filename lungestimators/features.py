@@ -100,7 +100,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         X : array-like or list of paths
             Images as an array of shape (n_samples, height, width) or (n_samples, height, width,
             channels), uint8, uint16 or float; flat rows of shape (n_samples, n_features) with
-            ``image_shape``; or the paths of n_samples image files.
+            ``image_shape``; or the paths of n_samples image files, as a list, a Series or the one
+            column of an array or DataFrame.
         y : None
             Ignored.
 
@@ -142,7 +143,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         Parameters
         ----------
         X : array-like or list of paths
-            Images of the shape that ``fit`` saw, or files.
+            Images of the height and width that ``fit`` saw, or files. Grey is repeated where the
+            fit was on RGB or on files; RGB must have equal channels where the fit was on grey.
 
         Returns
         -------

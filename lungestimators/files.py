@@ -360,7 +360,7 @@ def _check_file(path):
     """Raise unless there is something to read, and return its state."""
     state = os.stat(path)
     if stat.S_ISDIR(state.st_mode):
-        raise IsADirectoryError("it is a folder: lungestimators.load_image_folder reads those")
+        raise IsADirectoryError("it is a folder: lungestimators.load_images lists the images in it")
     if not stat.S_ISREG(state.st_mode):
         raise ValueError("it is no regular file")
     if state.st_size == 0:

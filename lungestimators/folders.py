@@ -1,22 +1,18 @@
-"""Folders of images: which files are images, what their classes are, whose they are."""
+"""Folders of images as data sets: the pixels, the labels and the patients."""
 
 import re
+import warnings
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 from sklearn.utils import Bunch
 
 from . import files, images
+from .image_files import HIDDEN, ImageFiles
+from .layout import sort_files
 from .tables import describe, listed, read_table
 
-_SPLITS = ("train", "test")
-_DICOM_SUFFIXES = {".dcm", ".dicom"}
-# What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
-_NO_IMAGES = {*files.NO_IMAGES, "PDF"}
-# What operating systems and DICOM media put beside images.
-_PASSED_OVER = {"thumbs.db", "dicomdir"}
 # patient00001/study1/view1.jpg (CheXpert), person12_virus_3.jpeg, p10000032/s50414267/... (MIMIC).
 _PATIENT = re.compile(
     r"(?<![a-z])(?:patient|person|subject|pat)[ _-]?\d+|(?<![^/])p\d{8}(?=/)", re.IGNORECASE
@@ -26,9 +22,16 @@ _PATIENT = re.compile(
 def load_image_folder(path, *, group=None, group_csv=None, as_array=False, return_X_y=False):
     r"""Load a folder of images with one sub-folder a class.
 
-    ``path`` holds either the class folders or ``train/`` and ``test/`` that do. Classes are
-    matched by name, and numbered in the order of their names. Images are all files below them of
-    a format that Pillow reads, and DICOM, whatever they are called; hidden files are passed over.
+    ``path`` holds either the class folders, or folders of splits that do: ``train`` or
+    ``training``, ``val``, ``valid`` or ``validation``, ``test`` or ``testing``, in any case, also
+    as in ``test_set`` or ``1-train``. Or each class folder holds the splits. Classes are matched by
+    name. Images are all files below them of a format that Pillow reads, and DICOM, whatever they
+    are called. Links are followed.
+
+    ``DESCR`` says how many files were left out and why: hidden files and those of operating
+    systems, files that are no images, segmentation masks (folders below a class that are named so,
+    and ``12_mask.png`` beside ``12.png``), images beside the class folders or the splits, links
+    that lead nowhere or to an image that is there already.
 
     Where the same patient has several images, a random split puts some of them into the training
     part and others into the test part. ``groups`` says which images belong together, for
@@ -58,11 +61,12 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
     -------
     Bunch
         - data : ndarray of shape (n_images,) of str, or (n_images, height, width, 3), uint8
-        - target : ndarray of shape (n_images,), int
-        - target_names : list of str
+        - target : ndarray of shape (n_images,) of str, the name of each image's class
+        - target_names : list of str, the classes in the order of their names
         - filenames : ndarray of shape (n_images,) of str
         - groups : ndarray of shape (n_images,) of str, the patients; None where nothing says it
-        - split : ndarray of shape (n_images,), ``"train"`` or ``"test"``; None without such folders
+        - split : ndarray of shape (n_images,), ``"train"``, ``"val"`` or ``"test"``; None without
+          such folders
         - DESCR : str
 
     Raises
@@ -71,13 +75,23 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
         There is no such folder, or no such CSV file.
     ImageReadError
         With ``as_array``: files cannot be read.
+    PermissionError
+        A folder must not be read.
     ValueError
-        There are fewer than two class folders, one without images, the classes of ``test/``
-        differ from those of ``train/``, or ``group`` or ``group_csv`` leaves out a file.
+        There are fewer than two class folders, one without images, two whose names differ in case
+        only, folders that may be splits or classes; the classes of ``test/`` differ from those of
+        ``train/``; a link leads to an image of another class or split; or ``group`` or
+        ``group_csv`` leaves out a file.
+
+    Warns
+    -----
+    UserWarning
+        Masks, images beside the class folders or links were left out.
 
     See Also
     --------
-    load_image_table : Images and labels from a CSV file.
+    load_images : A folder without classes, such as new images to predict.
+    load_image_table : Images and labels from a CSV file or a DataFrame.
 
     Examples
     --------
@@ -92,34 +106,19 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
     ...         file.parent.mkdir(exist_ok=True)
     ...         Image.fromarray(np.zeros((8, 8), np.uint8)).save(file)
     ...     lungs = load_image_folder(folder, group=r"(\w+)-\d+\.png", as_array=True)
-    >>> lungs.target_names, lungs.data.shape, lungs.groups
-    (['healthy', 'ill'], (3, 8, 8, 3), array(['A', 'A', 'B'], dtype='<U1'))
+    >>> lungs.target.tolist(), lungs.data.shape, lungs.groups
+    (['healthy', 'healthy', 'ill'], (3, 8, 8, 3), array(['A', 'A', 'B'], dtype='<U1'))
     """
-    path = Path(path).expanduser()
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path)!r}")
+    path = _folder(path)
     patients = _patients(group, group_csv)
-    splits = {name: path / name for name in _SPLITS if (path / name).is_dir()}
-    if splits and "train" not in splits:
-        raise ValueError(f"{str(path)!r} holds test/ but no train/")
-    folders = splits or {"": path}
-    classes = {split: _classes(folder) for split, folder in folders.items()}
-    if "test" in classes and set(classes["train"]) != set(classes["test"]):
-        raise ValueError(
-            f"The class folders of {str(path)!r} differ: train/ has {sorted(classes['train'])}, "
-            f"test/ has {sorted(classes['test'])}"
-        )
-    target_names = sorted(classes["train" if splits else ""])
-    rows = [
-        (file, target_names.index(name), split)
-        for split, files_of in classes.items()
-        for name in target_names
-        for file in files_of[name]
-    ]
+    found = ImageFiles(path)
+    rows, target_names, has_splits = sort_files(found)
     below = [file.relative_to(path).as_posix() for file, _, _ in rows]
-    groups, how = patients(below)
+    groups, how = patients(below, 2 if has_splits else 1)
     filenames = np.array([str(file) for file, _, _ in rows])
     target, split = (np.array(column) for column in list(zip(*rows, strict=True))[1:])
+    if found.warning():
+        warnings.warn(f"Left out of {str(path)!r}: {found.warning()}", UserWarning, stacklevel=2)
     data = _read_all(filenames) if as_array else filenames
     if return_X_y:
         return data, target
@@ -129,54 +128,95 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
         target_names=target_names,
         filenames=filenames,
         groups=groups,
-        split=split if splits else None,
+        split=split if has_splits else None,
         DESCR=describe(
             f"from the folder {path.resolve().name}",
             target,
-            target_names,
             groups,
             labels="the names of the folders",
             patients=how,
+            left_out=found.describe(),
         ),
     )
 
 
-def _classes(folder):
-    """Class name -> its image files, sorted."""
-    classes = {
-        child.name: sorted(file for file in child.rglob("*") if _is_image(file, child))
-        for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith(".")
-    }
-    empty = sorted(name for name, files_of in classes.items() if not files_of)
-    if empty:
-        raise ValueError(
-            f"{str(folder)!r}: no image file in {empty}; images are DICOM or of a format that "
-            "Pillow reads"
-        )
-    if len(classes) < 2:
-        raise ValueError(
-            f"{str(folder)!r} must hold one folder of images a class, two or more; "
-            f"it holds {sorted(classes) or 'no folder'}"
-        )
-    return classes
+def load_images(path):
+    """List the images of a folder that says nothing of their classes, such as new ones.
 
+    Images are all files in the folder, and in folders below it, of a format that Pillow reads, and
+    DICOM, whatever they are called. Nothing is decoded.
 
-def _is_image(file, folder):
-    """Whether a file is one by its suffix or, where that says nothing, by its content.
+    Parameters
+    ----------
+    path : path
+        The folder.
 
-    A broken file with an image's suffix is one: the error comes where it is read, and not nowhere.
+    Returns
+    -------
+    ndarray of shape (n_images,) of str
+        Paths, as ``predict`` takes them, in natural order: ``2.png`` comes before ``10.png``.
+
+    Warns
+    -----
+    UserWarning
+        Files and links were left out that are not hidden: no images, segmentation masks
+        (folders named so, and ``12_mask.png`` beside ``12.png``), links that lead nowhere.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder.
+    PermissionError
+        A folder must not be read.
+    ValueError
+        There is no image in it.
+
+    See Also
+    --------
+    load_image_folder : Images with one sub-folder a class, and their labels.
+    load_image_table : Images and labels from a CSV file or a DataFrame.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from lungestimators.datasets import load_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("10.png", "2.png"):
+    ...         Image.fromarray(np.zeros((8, 8), np.uint8)).save(Path(folder, name))
+    ...     paths = load_images(folder)
+    >>> [Path(path).name for path in paths]
+    ['2.png', '10.png']
     """
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    if hidden or file.name.lower() in _PASSED_OVER or not file.is_file():
-        return False
-    suffix = file.suffix.lower()
-    if suffix in _DICOM_SUFFIXES:
-        return True
-    image_format = Image.registered_extensions().get(suffix)
-    if image_format is None:
-        return files.holds_image(str(file))
-    return image_format in Image.OPEN and image_format not in _NO_IMAGES
+    path = _folder(path)
+    found = ImageFiles(path)
+    images_of = found.images(path)
+    left_out = found.describe([reason for reason in found.left_out if reason != HIDDEN])
+    if not images_of:
+        raise ValueError(
+            f"There is no image in {str(path)!r}: images are DICOM or of a format that Pillow reads"
+            + f". Left out: {left_out}" * bool(left_out)
+        )
+    if left_out:
+        warnings.warn(f"Left out of {str(path)!r}: {left_out}", UserWarning, stacklevel=2)
+    images_of.sort(key=lambda file: _natural(file.relative_to(path)))
+    return np.array([str(file) for file in images_of])
+
+
+def _folder(path):
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "is no folder: there is none"
+        raise FileNotFoundError(f"{str(path)!r} {what}")
+    return path
+
+
+def _natural(path):
+    """Sort numbers in names by their value."""
+    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
+    return [[int(s) if n % 2 else s for n, s in enumerate(part)] for part in parts], path
 
 
 def _read_all(filenames):
@@ -195,7 +235,10 @@ def _read_all(filenames):
 
 
 def _patients(group, group_csv):
-    """Check the parameters; return a function from paths below the folder to (groups, how)."""
+    """Check the parameters; return a function to (groups, how).
+
+    It is passed the paths below the folder, and how many of their folders are splits and classes.
+    """
     if group is not None and group_csv is not None:
         raise ValueError(
             f"group={group!r} and group_csv={str(group_csv)!r}: give one of them, the patient is "
@@ -204,7 +247,7 @@ def _patients(group, group_csv):
     if group_csv is not None:
         csv = Path(group_csv).expanduser()
         patient_of = _listed_patients(csv)
-        return lambda below: (_look_up(csv, patient_of, below), f"those of {csv.name}")
+        return lambda below, _: (_look_up(csv, patient_of, below), f"those of {csv.name}")
     if group is None:
         return _recognised
     try:
@@ -213,7 +256,8 @@ def _patients(group, group_csv):
         raise ValueError(f"group={group!r} is not a regular expression: {error}") from None
     except TypeError:
         raise TypeError(f"group={group!r} must be a regular expression, a str") from None
-    return lambda below: (_search(expression, below), f"what {expression.pattern!r} finds in names")
+    how = f"what {expression.pattern!r} finds in names"
+    return lambda below, _: (_search(expression, below), how)
 
 
 def _search(expression, below):
@@ -228,9 +272,11 @@ def _search(expression, below):
     return np.array(found)
 
 
-def _recognised(below):
-    """The patients that names say by themselves, if every name does; the class is no part of it."""
-    skipped = 2 if below[0].split("/")[0] in _SPLITS else 1
+def _recognised(below, skipped):
+    """The patients that names say by themselves, if every name does.
+
+    ``skipped`` folders are splits and classes, and no part of it.
+    """
     matches = [_PATIENT.search("/".join(name.split("/")[skipped:])) for name in below]
     if not all(matches):
         return None, None

@@ -1,30 +1,18 @@
 """What X may be, and how it becomes pixels."""
 
-import os
 import warnings
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import check_array
 
-from . import files
+from . import columns, files
 from . import pixels as ranges
+from .columns import as_paths as as_paths
+from .columns import holds_paths as holds_paths
 
-
-def holds_paths(X):
-    """Whether X is a list or 1-D array of file paths."""
-    if isinstance(X, str | bytes | os.PathLike):
-        raise TypeError(
-            f"X is the single path {os.fspath(X)!r}: pass a list of image files. A folder of "
-            "images is read by lungestimators.datasets.load_image_folder"
-        )
-    if hasattr(X, "dtype") and getattr(X, "ndim", 1) == 1:
-        X = np.asarray(X).tolist()
-    return (
-        isinstance(X, list | tuple)
-        and len(X) > 0
-        and all(isinstance(item, str | os.PathLike) for item in X)
-    )
+# Modes of Pillow images whose numbers are brightness.
+_PLAIN_MODES = {"1", "L", "I", "I;16", "I;16L", "I;16B", "F", "RGB"}
 
 
 def check_paths(X):
@@ -41,11 +29,6 @@ def check_paths(X):
     paths = as_paths(X)
     files.check(paths)
     return paths
-
-
-def as_paths(X):
-    """Return the paths as a list of str."""
-    return [os.fspath(item) for item in (X.tolist() if hasattr(X, "tolist") else X)]
 
 
 def read_image(path, channels, size=None):
@@ -140,7 +123,7 @@ def as_images(X, image_shape):
             raise ValueError(
                 f"X has the shape {X.shape}: these are flat rows. Say how a row becomes an image "
                 "by image_shape=(height, width) or (height, width, channels); images themselves "
-                "are 3-D (grey) or 4-D"
+                "are 3-D (grey) or 4-D, and one image is passed as X[np.newaxis]"
             )
         try:
             X = X.reshape(len(X), *image_shape)
@@ -157,6 +140,11 @@ def as_images(X, image_shape):
             f"image_shape={image_shape} is for flat rows, but X has the shape {X.shape}: "
             "leave image_shape=None for images"
         )
+    elif X.ndim == 3 and X.shape[2] == 3 < X.shape[1]:
+        raise ValueError(
+            f"X has the shape {X.shape}, that is one RGB image or {len(X)} grey ones, three pixels "
+            "wide: pass X[np.newaxis] for the one, X[..., np.newaxis] for the others"
+        )
     if X.ndim == 3:
         X = X[..., None]
     if X.ndim != 4:
@@ -168,6 +156,8 @@ def as_images(X, image_shape):
         raise ValueError(
             f"X has the shape {X.shape}, that is {X.shape[3]} channels: images have 1 (grey) or "
             "3 (RGB), in the last dimension"
+            + ", where np.moveaxis(X, 1, -1) brings them"
+            * (X.shape[1] in (1, 3))
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
@@ -175,23 +165,81 @@ def as_images(X, image_shape):
 
 
 def stack(X):
-    """Return a list of images as one array, and anything else as it is."""
-    if not (isinstance(X, list | tuple) and len(X) and all(np.ndim(x) >= 2 for x in X)):
+    """Return a list or column of images as one array, and anything else as it is."""
+    items = columns.as_list(X)
+    if not items:
         return X
-    shapes = sorted({np.shape(x) for x in X})
+    items = [_whole(item) for item in items]
+    for row, item in enumerate(items):
+        if isinstance(item, Image.Image) and item.mode not in _PLAIN_MODES:
+            raise ValueError(
+                f"X[{row}] is a Pillow image of the mode {item.mode!r}, whose numbers are no grey "
+                "and no RGB: convert it by convert('L') or convert('RGB')"
+            )
+    are_images = [np.ndim(item) >= 2 for item in items]
+    if not any(are_images):
+        return items
+    if not all(are_images):
+        raise ValueError(
+            f"X[{are_images.index(False)}] is no image, and others are: an image has two "
+            "dimensions (grey) or three. X and y are two arguments"
+        )
+    shapes = sorted({np.shape(item) for item in items})
     if len(shapes) > 1:
         raise ValueError(
             f"The images of X have different shapes, such as {shapes[0]} and {shapes[-1]}: bring "
             "them to one shape, or pass the paths of their files"
         )
-    return np.stack(X)
+    return np.stack(items)
+
+
+def _whole(item):
+    """Return an image that is arrays in arrays, as in the lists of polars and pyarrow, as one."""
+    if isinstance(item, np.ndarray) and item.dtype == object and len(item):
+        parts = [_whole(part) for part in item]
+        if all(isinstance(part, np.ndarray) for part in parts):
+            return np.stack(parts)
+    return item
 
 
 def check_pixels(X):
     """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
+    if hasattr(X, "__array__"):
+        X = np.asarray(X)  # a tensor's types are not NumPy's
     if getattr(X, "dtype", None) == np.dtype(bool):
-        X = np.asarray(X).astype(np.uint8) * np.uint8(255)
+        X = X.astype(np.uint8) * np.uint8(255)
     return ranges.native(check_array(X, dtype="numeric", allow_nd=True))
+
+
+def with_channels(X, channels):
+    """Return images as an estimator takes them that was fitted on grey or on RGB.
+
+    RGB whose channels are equal is grey. Grey stays as it is where RGB is wanted: it is repeated
+    when there are fewer pixels.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, height, width, 1 or 3)
+    channels : {1, 3}
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, 1 or 3)
+
+    Raises
+    ------
+    ValueError
+        Grey is wanted, and the channels of an image differ.
+    """
+    if X.shape[3] == 1 or channels == 3:
+        return X
+    for row, image in enumerate(X):
+        if (image[..., :1] != image[..., 1:]).any():
+            raise ValueError(
+                f"X is RGB and the channels of X[{row}] differ, but the fit was on grey images: "
+                "bring X to grey in the same way as the images of the fit"
+            )
+    return X[..., :1]
 
 
 def pixel_range(pixels):

@@ -54,7 +54,10 @@ class ImageInput(BaseEstimator):
         )
 
     def _check_X(self, X, reset):
-        """Return X as a list of paths or as an array of shape (n, height, width, channels)."""
+        """Return X as a list of paths or as an array of shape (n, height, width, channels).
+
+        Where the fit was on RGB or on files, ``channels`` may be 1: grey is repeated later.
+        """
         if images.holds_paths(X):
             if self.image_shape is not None:
                 raise ValueError(
@@ -70,17 +73,16 @@ class ImageInput(BaseEstimator):
         else:
             X = images.check_pixels(X)
         X = images.as_images(X, self.image_shape)
-        shape = X.shape[1:]
         if reset:
-            self.image_shape_ = shape
-        elif any(
-            size not in (None, got) for size, got in zip(self.image_shape_, shape, strict=True)
-        ):
+            self.image_shape_ = X.shape[1:]
+        sizes = zip(self.image_shape_[:2], X.shape[1:3], strict=True)
+        if any(size not in (None, got) for size, got in sizes):
             raise ValueError(
-                f"X holds images of shape {shape}, but {type(self).__name__} was fitted on images "
-                f"of shape {self.image_shape_} (height, width, channels)"
+                f"X holds images of shape {X.shape[1:]}, but {type(self).__name__} was fitted on "
+                f"images of shape {self.image_shape_} (height, width, channels): resize X, or "
+                "pass the paths of files, which are resized"
             )
-        return X
+        return images.with_channels(X, self._channels())
 
     def _remember_range(self, X):
         """Keep which pixel values are black and white."""

@@ -72,7 +72,7 @@ class SampleImagesDisplay:
         """
         check_consistent_length(X, y)
         random_state = check_random_state(random_state)
-        read = _reader(X)
+        X, read = _reader(X)
         labels = np.unique(y)
         samples = []
         for label in labels:
@@ -287,11 +287,12 @@ def _axes(ax, size):
 
 
 def _reader(X):
-    """Return the function that turns one item of X into floats in 0..1."""
+    """Return X as a list or array, and the function that turns its items into floats in 0..1."""
     if images.holds_paths(X):
-        return lambda path: images.read_image(path, 3)
-    low, high = images.pixel_range(np.asarray(X))
-    return lambda image: np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
+        return images.as_paths(X), lambda path: images.read_image(path, 3)
+    X = np.asarray(images.stack(X))
+    low, high = images.pixel_range(X)
+    return X, lambda image: np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
 
 
 def _square(image, side):

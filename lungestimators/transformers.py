@@ -91,7 +91,7 @@ class ImageReader(_ImageTransformer):
 
         Parameters
         ----------
-        X : list of paths or array-like of shape (n_samples,)
+        X : list of paths, or array-like of shape (n_samples,) or (n_samples, 1)
             Image files.
 
         Returns
@@ -146,7 +146,7 @@ class ImageReader(_ImageTransformer):
     def _check_X(self, X):
         if not images.holds_paths(X):
             found = f"an array of shape {X.shape}" if hasattr(X, "shape") else repr(X)[:100]
-            raise TypeError(f"ImageReader takes a list or 1-D array of paths, not {found}")
+            raise TypeError(f"ImageReader takes a list or column of paths, not {found}")
 
 
 class CLAHE(_ImageTransformer):

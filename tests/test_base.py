@@ -344,9 +344,11 @@ def test_a_bad_path_is_named(cnn, squares, tmp_path):
         cnn.fit(paths, y)
 
 
-def test_a_single_path_is_not_a_list(cnn):
-    with pytest.raises(TypeError, match="load_image_folder"):
-        cnn.fit("folder", ["a"])
+def test_a_single_path_is_not_a_list(cnn, tmp_path):
+    with pytest.raises(TypeError, match=r"single folder .*load_images lists.*load_image_folder"):
+        cnn.fit(tmp_path, ["a"])
+    with pytest.raises(TypeError, match=r"single path '1\.png': pass a list"):
+        cnn.fit("1.png", ["a"])
 
 
 def test_default_constructors_take_the_documented_names():

@@ -1,0 +1,160 @@
+"""X as a list: of paths or of images, from whatever holds them in a row or in one column."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+
+# Rows that are named in one error; the others are counted.
+_NAMED = 10
+
+
+def as_list(X):
+    """Return the items of X where each is an object or a str, and None where X holds numbers.
+
+    Items are those of a list or tuple, of a 1-D array or Series, or of the only column of an
+    array, DataFrame or table.
+
+    Raises
+    ------
+    TypeError
+        X is one path, or of a kind that no estimator takes: a generator, a dict, a data set of
+        TensorFlow or PyTorch.
+    ValueError
+        X has several columns that hold text.
+    """
+    if isinstance(X, str | bytes | os.PathLike):
+        raise TypeError(_one_path(X))
+    if isinstance(X, list | tuple):
+        return [item[0] for item in X] if all(map(_is_row_of_one_path, X)) else list(X)
+    if hasattr(X, "toarray") and not hasattr(X, "__array__"):
+        return None  # sparse: scikit-learn's check has the right words
+    if not (hasattr(X, "__array__") or hasattr(X, "__array_interface__")):
+        raise TypeError(_unusable(X))
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "OSTU":
+        return None
+    shape = np.shape(X)
+    if shape == () and isinstance(np.asarray(X).item(), str | os.PathLike):
+        raise TypeError(_one_path(np.asarray(X).item()))
+    if len(shape) == 2 and shape[0] and shape[1] > 1:
+        _refuse_text(X, shape, dtype)
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+        array = np.asarray(X)
+        if array.dtype.kind in "OSTU":
+            return array.reshape(-1).tolist()
+    return None
+
+
+def holds_paths(X):
+    """Whether X holds the path of a file in each row.
+
+    Raises
+    ------
+    ValueError
+        X is empty, or holds paths in some rows only.
+    TypeError
+        As :func:`as_list` does, or X holds bytes, or other objects beside paths.
+    """
+    items = as_list(X)
+    if items is None:
+        return False
+    if not items:
+        raise ValueError(
+            "X holds no image (0 samples): pass an array of images, or a list of image files"
+        )
+    if isinstance(items[0], str | os.PathLike) and all(map(_is_path, items)):
+        return True
+    missing = [row for row, item in enumerate(items) if _is_missing(item)]
+    others = {type(item).__name__ for item in items if not (_is_path(item) or _is_missing(item))}
+    if missing and not others:
+        raise ValueError(
+            f"X has no path in {len(missing)} of {len(items)} rows (counted from 0: "
+            f"{_few(missing)}): leave these rows out of X and y"
+        )
+    if "bytes" in others:
+        raise TypeError(
+            "X holds bytes: pass the paths of files as str (os.fsdecode makes one of bytes), and "
+            "images as arrays"
+        )
+    if any(map(_is_path, items)):
+        raise TypeError(f"X holds paths beside {' and '.join(sorted(others))}: pass paths alone")
+    return False
+
+
+def as_paths(X):
+    """Return the paths as a list of str."""
+    return [str(os.fsdecode(item)) for item in as_list(X)]
+
+
+def _is_path(item):
+    return isinstance(item, os.PathLike) or (isinstance(item, str) and item != "")
+
+
+def _is_missing(item):
+    """Whether an item is None, NaN, pandas.NA or an empty str."""
+    if item is None or isinstance(item, str):
+        return not item
+    try:
+        return np.ndim(item) == 0 and bool(item != item)
+    except TypeError:  # pandas.NA is neither true nor false
+        return True
+    except ValueError:  # an item of several numbers
+        return False
+
+
+def _is_row_of_one_path(item):
+    return (
+        isinstance(item, list | tuple | np.ndarray)
+        and np.shape(item) == (1,)
+        and isinstance(item[0], str | os.PathLike)
+    )
+
+
+def _one_path(X):
+    path = os.fsdecode(X)
+    if Path(path).is_dir():
+        return (
+            f"X is the single folder {path!r}: pass the paths of its images, which "
+            "lungestimators.load_images lists. With one sub-folder a class, load_image_folder has "
+            "the labels as well"
+        )
+    return (
+        f"X is the single path {path!r}: pass a list of image files, if only of one. "
+        "lungestimators.load_images lists those of a folder"
+    )
+
+
+def _unusable(X):
+    kind = f"{type(X).__module__}.{type(X).__qualname__}".removeprefix("builtins.")
+    if hasattr(X, "keys"):
+        return (
+            f"X is of the type {kind}: pass the images or paths that it holds, such as X['data'], "
+            "and not all of it"
+        )
+    if hasattr(X, "__iter__") or hasattr(X, "__getitem__"):
+        return (
+            f"X is of the type {kind}, whose items come one by one: pass an array of images or a "
+            "list of paths. Images that do not fit in memory are passed as the paths of their files"
+        )
+    return f"X is of the type {kind}: pass an array of images or a list of paths"
+
+
+def _refuse_text(X, shape, dtype):
+    """Raise where a table or an array of several columns holds text."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))
+    if names is None and not isinstance(dtype, np.dtype):
+        return  # a tensor
+    first = np.asarray(_safe_indexing(X, [0]), dtype=object).reshape(-1).tolist()
+    text = [column for column, item in enumerate(first) if isinstance(item, str | os.PathLike)]
+    if text:
+        which = _few([column if names is None else list(names)[column] for column in text])
+        raise ValueError(
+            f"X has {shape[1]} columns, and text in {len(text)} of them ({which}): pass the one "
+            "column that holds the paths of image files, or numbers alone"
+        )
+
+
+def _few(items):
+    return ", ".join(map(repr, items[:_NAMED])) + " ..." * (len(items) > _NAMED)

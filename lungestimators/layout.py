@@ -1,0 +1,174 @@
+"""Which folders are classes, which are splits, and which are neither."""
+
+import re
+
+from .image_files import BESIDE, is_mask_folder
+
+# How the name of a split begins -> the split, in the order in which they are returned.
+_SPLITS = {"tr": "train", "va": "val", "te": "test"}
+# Train, training_set, 02-validation, test images
+_SPLIT_NAME = re.compile(
+    r"(?:\d+[ _.-]*)?(train|training|val|valid|validation|test|testing)"
+    r"(?:[ _.-]*(?:set|split|data|dataset|images?|imgs?|\d+))*",
+    re.IGNORECASE,
+)
+_IMAGES_NAME = re.compile(r"images?|imgs?|cxr(?:[ _-]?png)?", re.IGNORECASE)
+
+
+def sort_files(found):
+    """Sort the images below a folder by split and class.
+
+    Parameters
+    ----------
+    found : ImageFiles
+
+    Returns
+    -------
+    rows : list of (Path, str, str or None)
+        File, class and split.
+    target_names : list of str
+    has_splits : bool
+
+    Raises
+    ------
+    ValueError
+        Which folders are classes and which are splits is not clear, or they do not fit.
+    """
+    folders, others = _split_folders(found)
+    if folders is None:
+        classes = _classes(found, found.root)
+        splits = _splits_below(found.root, classes)
+        rows = [
+            (file, name, splits and splits[file])
+            for name in sorted(classes)
+            for file in classes[name]
+        ]
+        return rows, sorted(classes), splits is not None
+    classes = {split: _classes(found, folder, split) for split, folder in folders.items()}
+    target_names = sorted(classes["train"])
+    for split, files_of in classes.items():
+        if sorted(files_of) != target_names:
+            raise ValueError(
+                f"The class folders of {str(found.root)!r} differ: "
+                f"{folders['train'].name}/ has {target_names}, "
+                f"{folders[split].name}/ has {sorted(files_of)}"
+            )
+    for folder in others:
+        found.leave_out_rest(folder)
+    rows = [
+        (file, name, split)
+        for split, files_of in classes.items()
+        for name in target_names
+        for file in files_of[name]
+    ]
+    return rows, target_names, True
+
+
+def _split_of(name):
+    """Return the split that a folder's name says, or None."""
+    match = _SPLIT_NAME.fullmatch(name.strip())
+    return match and _SPLITS[match[1].lower()[:2]]
+
+
+def _split_folders(found):
+    """Return {split: folder}, None where no folder is named like a split, and other folders."""
+    path, folders, others = found.root, {}, []
+    for name, folder in found.folders(found.root).items():
+        split = _split_of(name)
+        if split in folders:
+            raise ValueError(
+                f"{str(path)!r} holds {folders[split].name}/ and {name}/, both for {split!r}: "
+                "bring them together, or pass the folder of one split"
+            )
+        if split:
+            folders[split] = folder
+        else:
+            others.append(folder)
+    if not folders:
+        return None, others
+    named = ", ".join(f"{folder.name}/" for folder in folders.values())
+    if "train" not in folders:
+        beside = ", ".join(f"{folder.name}/" for folder in others)
+        raise ValueError(
+            f"{str(path)!r} holds {named} but no train/"
+            + f", and {beside} beside it: a folder of this name is taken for a split, not for a "
+            "class. Rename it if it is one" * bool(others)
+        )
+    return {split: folders[split] for split in _SPLITS.values() if split in folders}, others
+
+
+def _classes(found, folder, split=None):
+    """Class name -> its image files, sorted."""
+    folders = found.folders(folder)
+    _check_classes(folder, folders)
+    classes = {name: found.images(child, (name, split)) for name, child in folders.items()}
+    empty = sorted(name for name, files_of in classes.items() if not files_of)
+    if empty:
+        raise ValueError(
+            f"{str(folder)!r}: no image file in {empty}; images are DICOM or of a format that "
+            "Pillow reads" + f". Left out: {found.describe()}" * bool(found.describe())
+        )
+    if len(classes) < 2:
+        loose = len(found.left_out.get(BESIDE, []))
+        raise ValueError(
+            f"{str(folder)!r} must hold one folder of images a class, two or more; "
+            f"it holds {sorted(classes) or 'no folder'}"
+            + f" and {loose} images: load_images lists a folder without classes"
+            * bool(loose)
+        )
+    return classes
+
+
+def _check_classes(folder, names):
+    """Raise where the names of folders say that they are no classes."""
+    masks = sorted(filter(is_mask_folder, names))
+    others = sorted(name for name in names if _IMAGES_NAME.fullmatch(name))
+    if masks and others:
+        raise ValueError(
+            f"{str(folder)!r} holds {others[0]}/ and {masks[0]}/, which are no classes: pass a "
+            "folder with one sub-folder a class, or a list of labels to load_image_table"
+        )
+    splits = sorted(filter(_split_of, names))
+    if splits:
+        raise ValueError(
+            f"{str(folder)!r} holds {splits[0]}/: a folder of this name is a split, not a class. "
+            "Pass the folder that holds the splits, or rename the class"
+        )
+    spellings = {}
+    for name in sorted(names):
+        first = spellings.setdefault(name.strip().casefold(), name)
+        if first != name:
+            raise ValueError(
+                f"{str(folder)!r} holds {first!r} and {name!r}, which may be one class: give two "
+                "classes names that differ in more than case and spaces, or bring them together"
+            )
+
+
+def _splits_below(path, classes):
+    """Image file -> split where each class folder holds split folders; None where none does.
+
+    Raises
+    ------
+    ValueError
+        Some images lie in folders named like splits and others do not, or there are folders above
+        and below such a one: either could be the classes.
+    """
+    splits, doubtful = {}, []
+    for file in (file for files_of in classes.values() for file in files_of):
+        _, *folders = file.relative_to(path).parent.parts
+        said = [_split_of(name) for name in folders]
+        splits[file] = said[0] if said else None
+        others = [name for name in folders[1:] if not _IMAGES_NAME.fullmatch(name)]
+        if any(said[1:]) or (splits[file] and others):
+            doubtful.append(file)
+    if not any(splits.values()) and not doubtful:
+        return None
+    doubtful += [file for file, split in splits.items() if split is None]
+    if doubtful:
+        raise ValueError(
+            f"Below the folders {sorted(classes)} of {str(path)!r} there are folders named like "
+            "splits (train, val, test), and which folders are the classes is not clear, such as "
+            f"for {doubtful[0].relative_to(path).as_posix()!r}: pass the folder that holds train/ "
+            "and test/, with the class folders in them, or a CSV file to load_image_table"
+        )
+    return splits
