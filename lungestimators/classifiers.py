@@ -90,7 +90,7 @@ class CNNClassifier(LungClassifier):
         self.verbose = verbose
 
     def _backbone(self):
-        return "CNN", (("filters", tuple(self.filters)),)
+        return "CNN", (("filters", tuple(map(int, self.filters))),)
 
 
 @with_shared_parameters(epochs=60)
@@ -274,7 +274,7 @@ class DenseNetClassifier(LungClassifier):
         self.verbose = verbose
 
     def _backbone(self):
-        return "DenseNet", (("blocks", tuple(self.blocks)),)
+        return "DenseNet", (("blocks", tuple(map(int, self.blocks))),)
 
 
 @with_shared_parameters(epochs=60)

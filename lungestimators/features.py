@@ -68,6 +68,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     array(['backbonefeatures0', 'backbonefeatures1'], dtype=object)
     """
 
+    _AT_ONCE = frozenset({"feature_cache", "verbose"})
+
     def __init__(
         self,
         backbone="DenseNet121",
@@ -128,12 +130,13 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             self._network = blueprints.initial_backbone(
                 self.backbone,
                 (),
-                self.image_size,
+                int(self.image_size),
                 self._channels(),
                 None if self.weights is None else os.fspath(self.weights),
                 int(random_state.randint(2**31)),
             )
             self._n_features_out = self._network.n_outputs
+            self._remember_parameters()
         return self
 
     def transform(self, X):
@@ -149,9 +152,10 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         ndarray of shape (n_samples, n_features_out), float32
         """
         check_is_fitted(self, "_network")
-        X = self._check_X(X, reset=False)
+        fitted = self._as_fitted()
+        X = fitted._check_X(X, reset=False)
 
         from . import extraction
 
         cache = checks.cache_name(self.feature_cache)
-        return extraction.extract(self._network, self._images(X), cache, verbose=self.verbose)
+        return extraction.extract(self._network, fitted._images(X), cache, verbose=self.verbose)
