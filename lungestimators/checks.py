@@ -63,6 +63,7 @@ def check_backbone_parameters(estimator):
         raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
     if not isinstance(estimator.verbose, bool | np.bool_):
         _whole(estimator, "verbose", 0)
+    _check_structure(estimator)
     cache_name(estimator.feature_cache)
 
 
@@ -102,7 +103,6 @@ def check_parameters(estimator):
     if not isinstance(estimator.early_stopping, bool | np.bool_):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
-    _check_structure(estimator)
 
     from . import augmentation, distribution, keras_callbacks, training
 

@@ -29,6 +29,9 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     weights : {"imagenet", None} or path, default="imagenet"
         ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
         without the top.
+    alpha : float, default=1.0
+        Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
+        be of the same width; other networks have none.
     feature_cache : {"memory", None} or path, default="memory"
         Where features are kept: in this process (at most 512 MiB unless
         :func:`limit_feature_cache` says otherwise), nowhere, or in a directory that processes may
@@ -77,6 +80,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         image_size=224,
         image_shape=None,
         weights="imagenet",
+        alpha=1.0,
         feature_cache="memory",
         random_state=None,
         verbose=0,
@@ -85,6 +89,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         self.image_size = image_size
         self.image_shape = image_shape
         self.weights = weights
+        self.alpha = alpha
         self.feature_cache = feature_cache
         self.random_state = random_state
         self.verbose = verbose
@@ -129,7 +134,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
             self._network = blueprints.initial_backbone(
                 self.backbone,
-                (),
+                (("alpha", float(self.alpha)),),
                 int(self.image_size),
                 self._channels(),
                 None if self.weights is None else os.fspath(self.weights),

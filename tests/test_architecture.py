@@ -123,7 +123,8 @@ MAY_IMPORT = {
     "memory_store": set(),
     "reuse": {"devices", "distribution"},
     "devices": set(),
-    "networks": set(),
+    "networks": {"weights_files"},
+    "weights_files": set(),
     "tuning": {
         "delegation",
         "identity",
