@@ -190,6 +190,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def __getstate__(self):
         state = super().__getstate__().copy()
         state.pop("_model", None)
+        if state.get("callbacks_"):
+            from . import keras_callbacks
+
+            state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
         return state
 
     # What fit and partial_fit do; the callbacks end before a failure is undone
@@ -200,7 +204,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         from . import keras_callbacks, training
 
-        callbacks = keras_callbacks.copied(self.callbacks)
+        callbacks = keras_callbacks.for_one_fit(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
