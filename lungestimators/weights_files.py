@@ -36,9 +36,10 @@ def _kernels(path):
     found = {}
 
     def visit(name, item):
-        is_kernel = isinstance(item, h5py.Dataset) and item.ndim == 4
-        if is_kernel and "depthwise" not in name and not name.startswith("optimizer"):
-            found[name] = item.shape
+        if isinstance(item, h5py.Dataset) and item.ndim == 4 and not name.startswith("optimizer"):
+            is_depthwise = item.shape[2] > item.shape[3] == 1
+            if not is_depthwise:
+                found[name] = item.shape
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
