@@ -2,11 +2,11 @@
 
 import json
 
-import keras
 import numpy as np
 import xxhash
 
 from . import compiled, reuse
+from .startup import keras
 
 # Augmented views of each image that go through a frozen network, whatever the number of epochs.
 N_VIEWS = 8

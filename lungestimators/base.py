@@ -74,6 +74,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             Image files cannot be read; it names all of them.
         FileNotFoundError
             An image file or the file of weights does not exist.
+        RuntimeError
+            The process was forked, as by joblib's ``multiprocessing`` backend, after TensorFlow or
+            JAX had run: their threads do not survive that. The default backend is right.
         """
         with self._as_it_was_on_failure():
             return self._fit(X, y, sample_weight, groups)
@@ -175,16 +178,17 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            from . import networks
+            from . import networks, reuse
 
-            self._model = networks.chain(
-                networks.build_preprocessing(
-                    self.image_shape_, self._fit_parameters["image_size"], self._pixel_range
-                ),
-                self._parts.backbone.build(),
-                self._parts.head.build(),
-                name=type(self).__name__,
-            )
+            with reuse.seeded(0):
+                self._model = networks.chain(
+                    networks.build_preprocessing(
+                        self.image_shape_, self._fit_parameters["image_size"], self._pixel_range
+                    ),
+                    self._parts.backbone.build(),
+                    self._parts.head.build(),
+                    name=type(self).__name__,
+                )
         return self._model
 
     def __getstate__(self):

@@ -126,13 +126,11 @@ def _file_state(weights):
 
 def _blueprint(build, arguments, seed, file_state=None):
     """``build(*arguments)`` with initial weights that follow from ``seed``, as plain data."""
-    import keras
-
-    return _built(build, arguments, seed, file_state, keras.config.dtype_policy().name)
+    return _built(build, arguments, seed, file_state)
 
 
 @functools.lru_cache(maxsize=4)
-def _built(build, arguments, seed, file_state, policy):
+def _built(build, arguments, seed, file_state):
     with distribution.use(None), reuse.seeded(seed):
         network = build(*arguments)
     architecture = with_fixed_names(network.to_json())

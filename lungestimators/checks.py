@@ -8,7 +8,11 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from . import store, weighting
+from . import (
+    devices,  # noqa: F401 (from its import on it notices that this process is forked)
+    store,
+    weighting,
+)
 
 # Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
 # weights of the published network, far above which a mistyped width builds for minutes.
@@ -104,8 +108,9 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    from . import augmentation, distribution, keras_callbacks, training
+    from . import augmentation, distribution, keras_callbacks, keras_settings, training
 
+    keras_settings.check()
     distribution.check(estimator.batch_size)
     keras_callbacks.check(estimator.callbacks)
     training.check_optimizer(estimator.optimizer)

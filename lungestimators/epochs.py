@@ -4,11 +4,11 @@ import contextlib
 import math
 import types
 
-import keras
 import numpy as np
 
 from . import augmentation, compiled, distribution, dropout, extraction
 from .blueprints import Parts
+from .startup import keras
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024

@@ -15,13 +15,13 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 import PIL
 import xxhash
 
 from . import __version__, augmentation, files, images, store
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
+from .startup import keras
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
 _PREPARED = 2

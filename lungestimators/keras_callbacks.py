@@ -4,8 +4,9 @@ import copy
 import io
 import pickle
 
-import keras
 from sklearn.callback import FitCallback
+
+from .startup import keras
 
 _PART_ONLY = (
     "it would save the part of the network that learns, not the model. early_stopping=True goes "

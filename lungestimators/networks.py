@@ -14,10 +14,10 @@ import sys
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from . import weights_files
+from .startup import keras
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.
@@ -36,11 +36,7 @@ _WHAT_RANDOM_WEIGHTS_COST = (
     "a CPU, and a few hundred images are not enough for it (with ImageNet weights a MobileNet was "
     "right on 0.97 of 300 synthetic images of three classes, from random weights on 0.39)"
 )
-_DENSENETS = {
-    (6, 12, 24, 16): "DenseNet121",
-    (6, 12, 32, 32): "DenseNet169",
-    (6, 12, 48, 32): "DenseNet201",
-}
+_DENSENETS = {blocks: name for name, blocks in weights_files.DENSENETS.items()}
 
 
 def build_preprocessing(image_shape, image_size, pixel_range):
@@ -276,36 +272,13 @@ def load_weights(network, path, name, options):
         problem = str(error).strip().splitlines()[0]
     missing = [w.path for w in network.weights if np.isnan(keras.ops.convert_to_numpy(w)).any()]
     if problem or missing:
-        _raise_what_the_file_says(path, name, options)
+        weights_files.check(path, name, options)
         problem = problem or f"it lacks {len(missing)} weights, among them {missing[0]}"
         raise ValueError(
             f"weights={str(path)!r} could not be loaded into {network.name}: the file is damaged "
             f"or holds the weights of another network ({problem})"
         )
     return network
-
-
-def _raise_what_the_file_says(path, name, options):
-    """Raise where the shapes in a weights file show that a parameter should be another."""
-    stored = weights_files.describe(path, name)
-    if "DenseNet" in name and "blocks" not in options:
-        options = {"blocks": next(b for b, standard in _DENSENETS.items() if standard == name)}
-    if abs(stored.get("alpha", 1.0) - options.get("alpha", 1.0)) < 0.02:
-        stored.pop("alpha", None)  # the number of channels is rounded
-    other = {key: value for key, value in stored.items() if value != options.get(key)}
-    channels = other.pop("channels", None)
-    if other:
-        found = ", ".join(f"{key}={value}" for key, value in other.items())
-        asked = ", ".join(f"{key}={options[key]}" for key in other)
-        raise ValueError(
-            f"weights={str(path)!r} holds a {name} of {found}, and the parameter is {asked}: set "
-            f"{found}, or pass the weights of another file"
-        )
-    if channels is not None:
-        raise ValueError(
-            f"weights={str(path)!r} holds a {name} for images of {channels} channels, and X has "
-            f"{options['channels']}: pass images as the file's network saw them, or another file"
-        )
 
 
 def build_head(n_features, n_classes, dense_units, dropout):

@@ -9,9 +9,7 @@ import functools
 import math
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from scikeras.wrappers import BaseWrapper
 
 from . import (
     augmentation,
@@ -26,6 +24,10 @@ from . import (
     spill,
 )
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
+from .startup import keras, quiet
+
+with quiet():  # it imports TensorFlow under every backend
+    from scikeras.wrappers import BaseWrapper
 
 # Rows of vectors that go through the top of a network at once.
 _RUN_ROWS = 1024

@@ -5,6 +5,49 @@ import re
 
 import h5py
 
+DENSENETS = {
+    "DenseNet121": (6, 12, 24, 16),
+    "DenseNet169": (6, 12, 32, 32),
+    "DenseNet201": (6, 12, 48, 32),
+}
+
+
+def check(path, name, options):
+    """Raise where the shapes in a weights file show that a parameter should be another.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        As in :func:`describe`.
+    options : dict
+        How the network was built.
+
+    Raises
+    ------
+    ValueError
+        The file holds a network of the same kind that was built otherwise.
+    """
+    stored = describe(path, name)
+    if name in DENSENETS:
+        options = {"blocks": DENSENETS[name]}
+    if abs(stored.get("alpha", 1.0) - options.get("alpha", 1.0)) < 0.02:
+        stored.pop("alpha", None)  # the number of channels is rounded
+    other = {key: value for key, value in stored.items() if value != options.get(key)}
+    channels = other.pop("channels", None)
+    if other:
+        found = ", ".join(f"{key}={value}" for key, value in other.items())
+        asked = ", ".join(f"{key}={options[key]}" for key in other)
+        raise ValueError(
+            f"weights={str(path)!r} holds a {name} of {found}, and the parameter is {asked}: set "
+            f"{found}, or pass the weights of another file"
+        )
+    if channels is not None:
+        raise ValueError(
+            f"weights={str(path)!r} holds a {name} for images of {channels} channels, and X has "
+            f"{options['channels']}: pass images as the file's network saw them, or another file"
+        )
+
 
 def describe(path, network):
     """Return the parameters with which the network of a file was built, as far as they show.
