@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import sklearn
 
 from . import (
     augmentation,
@@ -339,17 +340,19 @@ def run_stage(
         if task is not None:
             told.append(Announcer(task, learnt_so_far))
         engine = BaseWrapper(network, callbacks=told, verbose=0)
-        engine.fit(
-            np.arange(len(train.y))[:, None],
-            train.y,
-            train.sample_weight,
-            source=train.images,
-            batch_size=options.batch_size,
-            epochs=stage.epochs,
-            initial_epoch=first_epoch,
-            seed=options.seed,
-            validation_data=validation,
-        )
+        # SciKeras sends y through transformers, which warn where the user wants data frames.
+        with sklearn.config_context(transform_output="default"):
+            engine.fit(
+                np.arange(len(train.y))[:, None],
+                train.y,
+                train.sample_weight,
+                source=train.images,
+                batch_size=options.batch_size,
+                epochs=stage.epochs,
+                initial_epoch=first_epoch,
+                seed=options.seed,
+                validation_data=validation,
+            )
         return *learnt(), network.optimizer_state()
 
 
