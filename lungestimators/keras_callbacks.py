@@ -87,8 +87,8 @@ def for_one_fit(callbacks):
             copies.append(copy.deepcopy(callback))
         except Exception as error:  # whatever its attributes raise
             raise TypeError(
-                f"callbacks holds {callback!r}, which cannot be copied ({error}), and fit trains "
-                "with copies so that no parameter is changed: pass a function that makes it, such "
+                f"callbacks holds {callback!r}, which cannot be copied: {error}. Since fit trains "
+                "with copies so that no parameter is changed, pass a function that makes it, such "
                 f"as callbacks=lambda: [{type(callback).__name__}()]"
             ) from error
     return copies
