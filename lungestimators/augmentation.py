@@ -2,11 +2,11 @@
 
 import json
 
-import keras
 import numpy as np
 import xxhash
 
 from . import compiled, reuse
+from .startup import keras
 
 # Augmented views of each image that go through a frozen network, whatever the number of epochs.
 N_VIEWS = 8
@@ -14,10 +14,10 @@ N_VIEWS = 8
 
 def as_json(augment):
     """The estimators' ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
-    if augment is None or augment is False:
+    if augment is None:
         return None
-    if augment is True:
-        return "gentle"
+    if isinstance(augment, bool | np.bool_):
+        return "gentle" if augment else None
     if isinstance(augment, keras.layers.Layer):
         return json.dumps(_without_names(keras.saving.serialize_keras_object(augment)))
     raise TypeError(f"augment={augment!r} must be False, True or a Keras layer")
@@ -25,7 +25,7 @@ def as_json(augment):
 
 def check(augment):
     """Raise unless ``augment`` can be built anew from plain data."""
-    if augment is None or isinstance(augment, bool):
+    if augment is None or isinstance(augment, bool | np.bool_):
         return
     plain = as_json(augment)
     try:

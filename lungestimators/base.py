@@ -7,20 +7,24 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
-from . import checks
+from . import checks, splitting, weighting
 from .callbacks import FitTask
 from .inputs import ImageInput
+from .parameters import TRAINING_PARAMETERS
 
 # What a fit leaves behind beside the attributes that end with an underscore.
-_LEARNT = ("_parts", "_model", "_seed", "_pixel_range", "_pixel_dtype", "_optimizer_state")
+_LEARNT = (
+    "_parts",
+    "_model",
+    "_seed",
+    "_pixel_range",
+    "_pixel_dtype",
+    "_optimizer_state",
+    "_fit_parameters",
+)
 
 
 class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
@@ -28,6 +32,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     A child names its parameters in ``__init__`` and its network in ``_backbone``.
     """
+
+    _AT_ONCE = TRAINING_PARAMETERS
 
     @abstractmethod
     def _backbone(self):
@@ -69,6 +75,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             Image files cannot be read; it names all of them.
         FileNotFoundError
             An image file or the file of weights does not exist.
+        RuntimeError
+            The process was forked, as by joblib's ``multiprocessing`` backend, after TensorFlow or
+            JAX had run: their threads do not survive that. The default backend is right.
         """
         with self._as_it_was_on_failure():
             return self._fit(X, y, sample_weight, groups)
@@ -79,6 +88,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         The learning rate is constant. With ``trainable="top"`` or ``"all"`` and pre-trained
         weights the first ``epochs`` calls train the head, later ones fine-tune. Callbacks of
         scikit-learn see one task; those of Keras are for ``fit`` only.
+
+        Parameters that were set since the last call count at once where they say how to train:
+        rates, ``epochs``, ``batch_size``, ``class_weight``, ``augment``, and ``optimizer``, which
+        begins anew when it is another one. What the network is was settled by the first call:
+        ``image_size``, ``weights``, ``trainable``, ``dense_units``, ``dropout``, ``random_state``
+        and the like must stay as they were.
 
         Parameters
         ----------
@@ -98,7 +113,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         Raises
         ------
         ValueError
-            ``classes`` is missing, differs from the first call's, or lacks a label of y.
+            ``classes`` is missing, differs from the first call's, or lacks a label of y; a
+            parameter of the network is not what it was at the first call; or
+            ``early_stopping=True``, for which one epoch has no validation images.
         """
         with self._as_it_was_on_failure():
             return self._partial_fit(X, y, classes, sample_weight)
@@ -118,12 +135,13 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             Columns in the order of ``classes_``; rows sum to 1.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        fitted = self._as_fitted()
+        X = fitted._check_X(X, reset=False)
 
         from . import blueprints, extraction
 
         backbone, head = self._parts
-        trainable = self._trainable()
+        trainable = fitted._trainable()
         network, cache = backbone, None
         if trainable != "all":
             network, cache = (
@@ -131,7 +149,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
                 checks.cache_name(self.feature_cache),
             )
         probabilities = np.empty((len(X), len(self.classes_)))
-        for rows, vectors in extraction.stream(network, self._images(X), cache):
+        for rows, vectors in extraction.stream(network, fitted._images(X), cache):
             if trainable == "top":
                 vectors = blueprints.above(backbone).run(vectors)
             probabilities[rows] = head.run(vectors)
@@ -187,6 +205,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def __getstate__(self):
         state = super().__getstate__().copy()
         state.pop("_model", None)
+        if state.get("callbacks_"):
+            from . import keras_callbacks
+
+            state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
         return state
 
     # What fit and partial_fit do; the callbacks end before a failure is undone
@@ -197,7 +219,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         from . import keras_callbacks, training
 
-        callbacks = keras_callbacks.copied(self.callbacks)
+        callbacks = keras_callbacks.for_one_fit(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
@@ -208,10 +230,19 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             raise ValueError(
                 f"y holds one class only ({self.classes_[0]!r}): a classifier needs two or more"
             )
-        sample_weight = self._check_sample_weight(X, y, sample_weight)
+        weighting.check_class_names(self.class_weight, self.classes_, all_known=False)
+        sample_weight = weighting.check_sample_weight(
+            X, y, sample_weight, self.class_weight, self.classes_
+        )
         random_state = check_random_state(self.random_state)
         split_seed = int(random_state.randint(2**31))
-        training_rows, validation_rows = self._split(y, sample_weight, groups, split_seed)
+        training_rows, validation_rows = splitting.split(
+            np.flatnonzero(sample_weight),
+            y,
+            checks.check_groups(y, groups),
+            self.validation_fraction if self.early_stopping else None,
+            split_seed,
+        )
 
         stages = self._stages()
         task = FitTask(self, sum(stage.epochs for stage in stages), *given)
@@ -233,12 +264,22 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def _partial_fit(self, X, y, classes, sample_weight):
         first = not hasattr(self, "classes_")
         checks.check_parameters(self)
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: it trains one epoch on all "
+                "images. Set early_stopping=False, or call fit"
+            )
+        if not first:
+            self._check_same_network()
         X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
         given = X, y, sample_weight
         X = self._check_X(X, reset=first)
         y = checks.check_y(X, y)
         y = self._number_classes(y, classes)
-        sample_weight = self._check_sample_weight(X, y, sample_weight)
+        weighting.check_class_names(self.class_weight, self.classes_, all_known=True)
+        sample_weight = weighting.check_sample_weight(
+            X, y, sample_weight, self.class_weight, self.classes_
+        )
 
         from . import training
 
@@ -250,15 +291,16 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             self.history_, self.n_iter_ = {}, 0
         stages = self._stages()
         stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
+        optimized = stage.trainable, str(self.optimizer).lower()
         self._parts, history, optimizer_state = training.partial_fit(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
             self._options(),
             epoch=self.n_iter_,
-            optimizer_state=getattr(self, "_optimizer_state", {}).get(stage.trainable),
+            optimizer_state=getattr(self, "_optimizer_state", {}).get(optimized),
         )
-        self._optimizer_state = {stage.trainable: optimizer_state}
+        self._optimizer_state = {optimized: optimizer_state}
         self.history_ = {
             name: self.history_.get(name, []) + values for name, values in history.items()
         }
@@ -283,71 +325,50 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         backbone = blueprints.initial_backbone(
             name,
             options,
-            self.image_size,
+            int(self.image_size),
             self._channels(),
             None if self.weights is None else os.fspath(self.weights),
             seed,
         )
         head = blueprints.initial_head(
-            backbone.n_outputs, len(self.classes_), self.dense_units, self.dropout, seed
+            backbone.n_outputs, len(self.classes_), int(self.dense_units), float(self.dropout), seed
         )
         self._parts = blueprints.Parts(backbone, head)
         self._seed = int(random_state.randint(2**31))
         self._remember_range(X)
+        self._remember_parameters()
+
+    def _check_same_network(self):
+        """Raise where a parameter of the network is not what it was when the network was built."""
+        for name, before in self._fit_parameters.items():
+            value = getattr(self, name)
+            if value is not before and not np.array_equal(value, before):
+                raise ValueError(
+                    f"partial_fit goes on with the network that an earlier call built with "
+                    f"{name}={before!r}: {name}={value!r} counts only in a new fit, such as "
+                    "partial_fit of a clone"
+                )
 
     def _training_data(self, X, y, sample_weight, rows):
         from . import training
 
         weight = sample_weight[rows]
         if self.class_weight is not None:
-            weight = weight * self._weights_by_class(y[rows])
+            weight = weight * weighting.by_image(self.class_weight, y[rows], self.classes_)
         return training.Data(
             self._images(X, rows), y[rows], (weight / weight.mean()).astype(np.float32)
         )
-
-    def _weights_by_class(self, y):
-        class_weight = self.class_weight
-        if not isinstance(class_weight, str):
-            numbers_of = {label: number for number, label in enumerate(self.classes_.tolist())}
-            class_weight = {numbers_of[label]: w for label, w in class_weight.items()}
-            class_weight = {number: class_weight.get(number, 1.0) for number in numbers_of.values()}
-        return compute_sample_weight(class_weight, y)
-
-    def _split(self, y, sample_weight, groups, seed):
-        """Rows to train on and, for early stopping, rows to validate on."""
-        rows = np.flatnonzero(sample_weight)
-        groups = checks.check_groups(y, groups)
-        if not self.early_stopping:
-            return rows, None
-        try:
-            if groups is None:
-                return train_test_split(
-                    rows, test_size=self.validation_fraction, stratify=y[rows], random_state=seed
-                )
-            splitter = StratifiedGroupKFold(
-                max(2, round(1 / self.validation_fraction)), shuffle=True, random_state=seed
-            )
-            for training, validation in splitter.split(rows, y[rows], groups[rows]):
-                training, validation = rows[training], rows[validation]
-                if len(validation) and len(np.unique(y[training])) == len(np.unique(y[rows])):
-                    return training, validation
-            raise ValueError("whichever groups are set aside, they have all images of a class")
-        except ValueError as error:
-            raise ValueError(
-                "early_stopping=True cannot set aside validation_fraction="
-                f"{self.validation_fraction} of {len(rows)} images: {error}"
-            ) from error
 
     def _stages(self):
         from . import training
 
         return training.plan(
-            self.trainable,
+            str(self.trainable),
             self.weights is not None,
-            self.epochs,
-            self.learning_rate,
-            self.fine_tune_epochs,
-            self.fine_tune_learning_rate,
+            int(self.epochs),
+            float(self.learning_rate),
+            int(self.fine_tune_epochs),
+            float(self.fine_tune_learning_rate),
         )
 
     def _options(self):
@@ -355,18 +376,18 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         return training.Options(
             feature_cache=checks.cache_name(self.feature_cache),
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
+            batch_size=int(self.batch_size),
+            optimizer=str(self.optimizer),
             augment=augmentation.as_json(self.augment),
-            n_iter_no_change=self.n_iter_no_change,
-            verbose=self.verbose,
+            n_iter_no_change=int(self.n_iter_no_change),
+            verbose=int(self.verbose),
             seed=self._seed,
         )
 
     def _trainable(self):
         from . import training
 
-        return training.resolve(self.trainable, self.weights is not None)
+        return training.resolve(str(self.trainable), self.weights is not None)
 
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""
@@ -387,19 +408,3 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if len(unknown):
             raise ValueError(f"y holds {unknown}, which are not among the classes {self.classes_}")
         return np.searchsorted(self.classes_, y)
-
-    def _check_sample_weight(self, X, y, sample_weight):
-        """Return one weight an image; no weight is written to."""
-        if isinstance(self.class_weight, dict):
-            unknown = set(self.class_weight) - set(self.classes_.tolist())
-            if unknown:
-                raise ValueError(
-                    f"class_weight names {sorted(map(str, unknown))}, but the classes of y are "
-                    f"{self.classes_.tolist()}"
-                )
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if len(np.unique(y[sample_weight > 0])) < 2 and len(np.unique(y)) > 1:
-            raise ValueError("sample_weight leaves one class only: a classifier needs two or more")
-        return sample_weight

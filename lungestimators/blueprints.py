@@ -78,9 +78,9 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     Parameters
     ----------
     name : str
-        ``"CNN"``, ``"DenseNet"`` or a name in ``keras.applications``.
+        A name in ``keras.applications``.
     options : tuple of (str, value)
-        The backbone's own parameters.
+        The backbone's own parameters; ``filters`` make it the custom CNN, ``blocks`` any DenseNet.
     image_size, channels : int
     weights : {"imagenet", None} or str
     seed : int
@@ -91,7 +91,7 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     """
     from . import networks
 
-    if name == "CNN":
+    if "filters" in dict(options):
         build, arguments = (
             networks.build_cnn,
             (image_size, channels, weights, *dict(options).values()),
@@ -126,13 +126,11 @@ def _file_state(weights):
 
 def _blueprint(build, arguments, seed, file_state=None):
     """``build(*arguments)`` with initial weights that follow from ``seed``, as plain data."""
-    import keras
-
-    return _built(build, arguments, seed, file_state, keras.config.dtype_policy().name)
+    return _built(build, arguments, seed, file_state)
 
 
 @functools.lru_cache(maxsize=4)
-def _built(build, arguments, seed, file_state, policy):
+def _built(build, arguments, seed, file_state):
     with distribution.use(None), reuse.seeded(seed):
         network = build(*arguments)
     architecture = with_fixed_names(network.to_json())

@@ -8,7 +8,15 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from . import store
+from . import (
+    devices,  # noqa: F401 (from its import on it notices that this process is forked)
+    store,
+    weighting,
+)
+
+# Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
+# weights of the published network, far above which a mistyped width builds for minutes.
+_ALPHAS = 1 / 32, 4
 
 
 def check_y(X, y):
@@ -64,6 +72,9 @@ def check_backbone_parameters(estimator):
     _whole(estimator, "image_size", 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
         raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+    if not isinstance(estimator.verbose, bool | np.bool_):
+        _whole(estimator, "verbose", 0)
+    _check_structure(estimator)
     cache_name(estimator.feature_cache)
 
 
@@ -100,22 +111,53 @@ def check_parameters(estimator):
         )
     if estimator.on_error not in ("raise", "skip"):
         raise ValueError(f"on_error={estimator.on_error!r} must be 'raise' or 'skip'")
-    if not (
-        estimator.class_weight is None
-        or estimator.class_weight == "balanced"
-        or isinstance(estimator.class_weight, dict)
-    ):
-        raise ValueError(
-            f"class_weight={estimator.class_weight!r} must be None, 'balanced' or a dict of class "
-            "label to weight"
-        )
+    if not isinstance(estimator.early_stopping, bool | np.bool_):
+        raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
+    weighting.check_class_weight(estimator.class_weight)
 
-    from . import augmentation, distribution, keras_callbacks, training
+    from . import augmentation, distribution, keras_callbacks, keras_settings, training
 
+    keras_settings.check()
     distribution.check(estimator.batch_size)
     keras_callbacks.check(estimator.callbacks)
     training.check_optimizer(estimator.optimizer)
     augmentation.check(estimator.augment)
+
+
+def _check_structure(estimator):
+    """Raise unless the parameters that some networks have, and others not, are in their range."""
+    parameters = estimator.get_params(deep=False)
+    if "alpha" in parameters:
+        alpha = parameters["alpha"]
+        if isinstance(alpha, bool | np.bool_) or not isinstance(alpha, numbers.Real):
+            raise TypeError(f"alpha={alpha!r} must be a number")
+        if not _ALPHAS[0] <= alpha <= _ALPHAS[1]:
+            raise ValueError(
+                f"alpha={alpha!r} must lie between {_ALPHAS[0]} and {_ALPHAS[1]}: it multiplies "
+                "the number of channels, which is 1 in the published network"
+            )
+    if "filters" in parameters and not _whole_numbers(parameters["filters"]):
+        raise ValueError(
+            f"filters={parameters['filters']!r} must be a tuple of one whole number, at least 1, "
+            "for each block, such as (32, 64, 128)"
+        )
+    if "blocks" in parameters and not (
+        _whole_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
+    ):
+        raise ValueError(
+            f"blocks={parameters['blocks']!r} must be a tuple of four whole numbers, at least 1, "
+            "such as (6, 12, 24, 16)"
+        )
+
+
+def _whole_numbers(values):
+    return (
+        isinstance(values, list | tuple | np.ndarray)
+        and len(values) > 0
+        and all(
+            isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 1 for n in values
+        )
+    )
 
 
 def _whole(estimator, name, smallest):

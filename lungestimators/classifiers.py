@@ -90,7 +90,7 @@ class CNNClassifier(LungClassifier):
         self.verbose = verbose
 
     def _backbone(self):
-        return "CNN", (("filters", tuple(self.filters)),)
+        return "CNN", (("filters", tuple(map(int, self.filters))),)
 
 
 @with_shared_parameters(epochs=60)
@@ -107,7 +107,8 @@ class MobileNetClassifier(LungClassifier):
         ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
         without the top.
     alpha : float, default=1.0
-        Width of the network; ImageNet weights exist for 0.25, 0.5, 0.75 and 1.
+        Width of the network, between 1/32 and 4; ImageNet weights exist for 0.25, 0.5, 0.75 and 1,
+        and a file of weights must be of the same width.
     {shared}
 
     References
@@ -274,7 +275,7 @@ class DenseNetClassifier(LungClassifier):
         self.verbose = verbose
 
     def _backbone(self):
-        return "DenseNet", (("blocks", tuple(self.blocks)),)
+        return "DenseNet", (("blocks", tuple(map(int, self.blocks))),)
 
 
 @with_shared_parameters(epochs=60)
@@ -290,6 +291,9 @@ class BackboneClassifier(LungClassifier):
     weights : {"imagenet", None} or path, default="imagenet"
         ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
         without the top.
+    alpha : float, default=1.0
+        Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
+        be of the same width; other networks have none.
     {shared}
 
     Examples
@@ -314,6 +318,7 @@ class BackboneClassifier(LungClassifier):
         image_size=224,
         image_shape=None,
         weights="imagenet",
+        alpha=1.0,
         trainable="auto",
         feature_cache="memory",
         epochs=60,
@@ -338,6 +343,7 @@ class BackboneClassifier(LungClassifier):
         self.image_size = image_size
         self.image_shape = image_shape
         self.weights = weights
+        self.alpha = alpha
         self.trainable = trainable
         self.feature_cache = feature_cache
         self.epochs = epochs
@@ -359,4 +365,4 @@ class BackboneClassifier(LungClassifier):
         self.verbose = verbose
 
     def _backbone(self):
-        return self.backbone, ()
+        return self.backbone, (("alpha", float(self.alpha)),)

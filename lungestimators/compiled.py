@@ -7,10 +7,10 @@ JAX have functions of their own here; every other backend runs Keras' own.
 import contextlib
 import itertools
 
-import keras
 import numpy as np
 
 from . import distribution
+from .startup import keras
 
 # Every forward pass has a fixed number of rows, the last batch being padded: a convolution may
 # round differently in a batch of another size, and an image's features must not depend on its

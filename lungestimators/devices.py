@@ -21,21 +21,62 @@ _lock = threading.Lock()
 _prepared = False
 _claims = []
 
+# Frameworks that had run before this process was forked: their threads did not come along.
+_lost = set()
+
 
 def prepare():
     """Settle, once in the life of a process, what the framework may use; before its first use.
 
     The main process keeps its threads and its cores. TensorFlow takes memory of GPUs as it needs
     it, unless they are in use already.
+
+    Raises
+    ------
+    RuntimeError
+        The process was forked from one in which the framework had run, whose threads did not come
+        along: it would wait for them for ever.
     """
     global _prepared
+    if _lost:
+        _check_threads()
     with _lock:
         if not _prepared:
-            import keras
+            from .startup import keras, quiet
 
             start = {"tensorflow": _start_tensorflow, "jax": _start_jax, "torch": _start_torch}
-            start[keras.config.backend()](_is_worker())
+            with quiet():
+                start[keras.config.backend()](_is_worker())
             _prepared = True
+
+
+def _check_threads():
+    import keras
+
+    backend = keras.config.backend()
+    if backend in _lost:
+        name = {"tensorflow": "TensorFlow", "jax": "JAX"}[backend]
+        raise RuntimeError(
+            f"this process was forked from one in which {name} had run, and {name}'s threads do "
+            "not survive a fork: it would wait for them for ever. Use joblib's default backend "
+            "(loky) or Dask instead of joblib's 'multiprocessing', and the context 'spawn' or "
+            "'forkserver' for processes of your own"
+        )
+
+
+def _note_fork():
+    """Remember, in a process that was just forked, what cannot run in it any more."""
+    global _lock
+    _lock = threading.Lock()  # another thread may have held it
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+    if getattr(context, "_initialized", False):
+        _lost.add("tensorflow")
+    if getattr(sys.modules.get("jax._src.xla_bridge"), "_backends", None):
+        _lost.add("jax")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def _is_worker():

@@ -4,11 +4,11 @@ import contextlib
 import math
 import types
 
-import keras
 import numpy as np
 
 from . import augmentation, compiled, distribution, dropout, extraction
 from .blueprints import Parts
+from .startup import keras
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024
@@ -249,30 +249,37 @@ class Progress(keras.callbacks.Callback):
         self._first_epoch = first_epoch
 
     def on_train_begin(self, logs=None):
-        steps = self.params["steps"]
-        print(f"Training {self._stage.trainable}: {self._stage.epochs} epochs of {steps} steps")
+        epochs, self._steps = self._stage.epochs, self.params["steps"]
+        self._n_steps, self._done = epochs * self._steps, 0
+        print(
+            f"Training {self._stage.trainable}: {epochs} epoch{'s' * (epochs > 1)} of "
+            f"{self._steps} step{'s' * (self._steps > 1)}"
+        )
         self._bar = keras.utils.Progbar(
-            self._stage.epochs * steps,
-            stateful_metrics=["loss", "accuracy", "val_loss", "val_accuracy"],
+            self._n_steps, stateful_metrics=["loss", "accuracy", "val_loss", "val_accuracy"]
         )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch - self._first_epoch
 
+    def on_train_batch_begin(self, batch, logs=None):
+        # What is done is shown when more is to come, so that the last line is written once.
+        if self._done:
+            self._bar.update(self._done, self._values(), finalize=False)
+
     def on_train_batch_end(self, batch, logs=None):
-        self._update(batch + 1, logs)
+        self._done, self._logs = self._epoch * self._steps + batch + 1, logs
 
     def on_epoch_end(self, epoch, logs=None):
-        self._update(self.params["steps"], logs)
+        self._logs = logs  # with what validation gave
 
     def on_train_end(self, logs=None):
-        if self._epoch + 1 < self._stage.epochs:
-            print(f"\nStopped early, after epoch {self._epoch + 1}")
+        self._bar.update(self._done, self._values(), finalize=True)
+        if self._done < self._n_steps:
+            print(f"Stopped early, after epoch {self._epoch + 1}")
 
-    def _update(self, batch, logs):
-        done = self._epoch * self.params["steps"] + batch
-        values = [(name, value) for name, value in (logs or {}).items() if name != "learning_rate"]
-        self._bar.update(done, values)
+    def _values(self):
+        return [(name, value) for name, value in self._logs.items() if name != "learning_rate"]
 
 
 class Announcer(keras.callbacks.Callback):

@@ -15,7 +15,6 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 import PIL
 import xxhash
@@ -23,6 +22,7 @@ import xxhash
 from . import __version__, augmentation, files, images, store
 from . import pixels as ranges
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
+from .startup import keras
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
 _PREPARED = 3
@@ -217,6 +217,8 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
             known = kept.look_up(quick[start : start + _LOOK_UP])
             if known:
                 found = some[list(known)]
+                if progress is not None:
+                    progress.known(len(found))
                 yield found, np.stack(list(known.values()))
                 rows[found] = -1
         rows = rows[rows >= 0]
@@ -243,13 +245,16 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
             if augment is not None:
                 images = augmentation.augmented(images, augment, view)
             if progress is not None:
-                progress(len(images))
+                progress.begin()
             return network.run(images)
 
         if kept is None:
-            yield some, compute(slice(None))
+            vectors = compute(slice(None))
         else:
-            yield some, kept.fill([_digest(image) for image in prepared], keys, compute)
+            vectors = kept.fill([_digest(image) for image in prepared], keys, compute)
+        if progress is not None:
+            progress.done(len(some))
+        yield some, vectors
     if progress is not None:
         progress.close()
 
@@ -369,19 +374,32 @@ class _Kept:
 
 
 class _Progress:
-    """A bar that appears when there is something to compute."""
+    """A bar that appears when there is something to compute, and counts what was not known."""
 
     def __init__(self, n_images):
-        self._n_images = n_images
+        self._n_images = self._n_left = n_images
+        self._n_done = 0
         self._bar = None
 
-    def __call__(self, n_computed):
+    def known(self, n_images):
+        """Images need not be computed; all of them are found before the first is computed."""
+        self._n_left -= n_images
+
+    def begin(self):
+        """Something is about to be computed: show what is done, and not the last line yet."""
         if self._bar is None:
-            print(f"Features of {self._n_images} images, of which some may be known")
-            self._bar = keras.utils.Progbar(self._n_images + 1)
-        self._bar.add(n_computed)
+            n_known = self._n_images - self._n_left
+            known = f", of which {n_known} {'is' if n_known == 1 else 'are'} known" * (n_known > 0)
+            print(f"Features of {self._n_images} images{known}")
+            self._bar = keras.utils.Progbar(self._n_left)
+        elif self._n_done:
+            self._bar.update(self._n_done, finalize=False)
+
+    def done(self, n_images):
+        """Images are computed, or turned out to be known."""
+        self._n_done += n_images
 
     def close(self):
-        """End the line: images that were known are done as well."""
+        """Write the last line."""
         if self._bar is not None:
-            self._bar.update(self._n_images + 1, finalize=True)
+            self._bar.update(self._n_done, finalize=True)

@@ -29,6 +29,9 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     weights : {"imagenet", None} or path, default="imagenet"
         ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
         without the top.
+    alpha : float, default=1.0
+        Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
+        be of the same width; other networks have none.
     feature_cache : {"memory", None} or path, default="memory"
         Where features are kept: in this process (at most 512 MiB unless
         :func:`limit_feature_cache` says otherwise), nowhere, or in a directory that processes may
@@ -68,6 +71,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     array(['backbonefeatures0', 'backbonefeatures1'], dtype=object)
     """
 
+    _AT_ONCE = frozenset({"feature_cache", "verbose"})
+
     def __init__(
         self,
         backbone="DenseNet121",
@@ -75,6 +80,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         image_size=224,
         image_shape=None,
         weights="imagenet",
+        alpha=1.0,
         feature_cache="memory",
         random_state=None,
         verbose=0,
@@ -83,6 +89,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         self.image_size = image_size
         self.image_shape = image_shape
         self.weights = weights
+        self.alpha = alpha
         self.feature_cache = feature_cache
         self.random_state = random_state
         self.verbose = verbose
@@ -128,13 +135,14 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
             self._network = blueprints.initial_backbone(
                 self.backbone,
-                (),
-                self.image_size,
+                (("alpha", float(self.alpha)),),
+                int(self.image_size),
                 self._channels(),
                 None if self.weights is None else os.fspath(self.weights),
                 int(random_state.randint(2**31)),
             )
             self._n_features_out = self._network.n_outputs
+            self._remember_parameters()
         return self
 
     def transform(self, X):
@@ -151,9 +159,10 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         ndarray of shape (n_samples, n_features_out), float32
         """
         check_is_fitted(self, "_network")
-        X = self._check_X(X, reset=False)
+        fitted = self._as_fitted()
+        X = fitted._check_X(X, reset=False)
 
         from . import extraction
 
         cache = checks.cache_name(self.feature_cache)
-        return extraction.extract(self._network, self._images(X), cache, verbose=self.verbose)
+        return extraction.extract(self._network, fitted._images(X), cache, verbose=self.verbose)

@@ -16,6 +16,9 @@ class ImageInput(BaseEstimator):
     A child has the parameters ``image_size`` and ``image_shape``.
     """
 
+    # Parameters that change no answer of a fitted estimator.
+    _AT_ONCE = frozenset()
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -83,6 +86,20 @@ class ImageInput(BaseEstimator):
                 "pass the paths of files, which are resized"
             )
         return images.with_channels(X, self._channels())
+
+    def _remember_parameters(self):
+        """Keep the parameters that answers depend on: one that is set later waits for a fit."""
+        self._fit_parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in self._AT_ONCE
+        }
+
+    def _as_fitted(self):
+        """Return this estimator with the parameters that it was fitted with."""
+        fitted = object.__new__(type(self))
+        vars(fitted).update(vars(self) | self._fit_parameters)
+        return fitted
 
     def _remember_range(self, X):
         """Keep which pixel values are black and white."""

@@ -1,5 +1,27 @@
 """What the parameters mean that all four classifiers share: documentation, in one place."""
 
+# How to train, not what the network is: ``partial_fit`` takes them as they are at each call, and no
+# answer of a fitted classifier depends on them. Every other parameter waits for the next fit.
+TRAINING_PARAMETERS = frozenset(
+    {
+        "feature_cache",
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "fine_tune_epochs",
+        "fine_tune_learning_rate",
+        "early_stopping",
+        "validation_fraction",
+        "n_iter_no_change",
+        "class_weight",
+        "augment",
+        "on_error",
+        "callbacks",
+        "verbose",
+    }
+)
+
 _TEXT = """\
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed:
@@ -47,14 +69,15 @@ _TEXT = """\
         before anything is trained and names every bad file in one error; ``"skip"`` reads every
         file once beforehand, leaves the bad ones out with one warning and records them in
         ``skipped_``. To predict an unreadable file is always an error.
-    callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks, of which ``fit`` takes copies; ``partial_fit`` takes none. Each stage is a
-        training to them, as each call of ``fit`` is in Keras: epochs count from 0, and
-        ``stop_training`` ends the stage. Their model is the part of the network that learns; they
-        may set its weights and its learning rate, but not change which layers learn. Hooks of a
-        test or a prediction are not called. On JAX, inside an epoch, a callback must ask for
-        ``self.model`` anew to see or set the weights of that moment. Callbacks of scikit-learn are
-        set by ``set_callbacks``.
+    callbacks : list of keras.callbacks.Callback or callable, default=None
+        Keras callbacks, of which ``fit`` takes copies; ``partial_fit`` takes none. A function
+        without arguments that returns such a list is called by every ``fit``: for callbacks that
+        cannot be copied, such as ``TqdmCallback``. Each stage is a training to them, as each call
+        of ``fit`` is in Keras: epochs count from 0, and ``stop_training`` ends the stage. Their
+        model is the part of the network that learns; they may set its weights and its learning
+        rate, but not change which layers learn. Hooks of a test or a prediction are not called. On
+        JAX, inside an epoch, a callback must ask for ``self.model`` anew to see or set the weights
+        of that moment. Callbacks of scikit-learn are set by ``set_callbacks``.
     random_state : int, RandomState instance or None, default=None
         Initial weights, order of the images, dropout, augmentation and validation split. The same
         int gives bitwise the same model.
@@ -78,7 +101,8 @@ _TEXT = """\
     n_iter_ : int
         Epochs that were run.
     callbacks_ : list of keras.callbacks.Callback
-        The copies of ``callbacks`` that saw the training, without their model.
+        The callbacks that saw the training, without their model. A pickle holds those of them that
+        can be pickled; one with an open file or a lock is left out.
     model_ : keras.Model
         Pixels in, as ``fit`` saw them or, after a fit on files, RGB images of ``image_size`` in
         0..1; probabilities out. A copy, built when first asked for."""

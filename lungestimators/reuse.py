@@ -12,7 +12,7 @@ import random
 import threading
 from collections import OrderedDict
 
-from . import devices, distribution
+from . import devices, distribution, keras_settings
 
 MAX_IDLE = 8
 
@@ -27,7 +27,7 @@ def seeded(seed):
 
     Keras draws the seed of every initializer and of every random layer that is given none from
     Python's global generator. Other threads draw from it too, Dask's at every heartbeat: Keras is
-    given one of its own for the while.
+    given one of its own for the while, and its default settings.
     """
     devices.prepare()
     from keras.src.random import seed_generator
@@ -36,7 +36,8 @@ def seeded(seed):
         shared = seed_generator.python_random
         seed_generator.python_random = random.Random(seed)
         try:
-            yield
+            with keras_settings.defaults():
+                yield
         finally:
             seed_generator.python_random = shared
 
@@ -50,6 +51,7 @@ def borrow(key, build, spread_over=None, alone=False):
     thrown away, and so is one that is to be used ``alone``, which is always new: its borrower may
     change more of it than weights.
     """
+    devices.prepare()
     key = (*key, distribution.key(spread_over))
     full_key = _full(key)
     with _lock:
@@ -90,7 +92,7 @@ def _give_back(key, network):
 
 
 def _full(key):
-    """A network serves one backend and one precision."""
+    """A network serves one backend."""
     import keras
 
-    return (*key, keras.config.backend(), keras.config.dtype_policy().name)
+    return (*key, keras.config.backend())

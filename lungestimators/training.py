@@ -9,9 +9,8 @@ import functools
 import math
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from scikeras.wrappers import BaseWrapper
+import sklearn
 
 from . import (
     augmentation,
@@ -26,6 +25,10 @@ from . import (
     spill,
 )
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
+from .startup import keras, quiet
+
+with quiet():  # it imports TensorFlow under every backend
+    from scikeras.wrappers import BaseWrapper
 
 # Rows of vectors that go through the top of a network at once.
 _RUN_ROWS = 1024
@@ -337,17 +340,19 @@ def run_stage(
         if task is not None:
             told.append(Announcer(task, learnt_so_far))
         engine = BaseWrapper(network, callbacks=told, verbose=0)
-        engine.fit(
-            np.arange(len(train.y))[:, None],
-            train.y,
-            train.sample_weight,
-            source=train.images,
-            batch_size=options.batch_size,
-            epochs=stage.epochs,
-            initial_epoch=first_epoch,
-            seed=options.seed,
-            validation_data=validation,
-        )
+        # SciKeras sends y through transformers, which warn where the user wants data frames.
+        with sklearn.config_context(transform_output="default"):
+            engine.fit(
+                np.arange(len(train.y))[:, None],
+                train.y,
+                train.sample_weight,
+                source=train.images,
+                batch_size=options.batch_size,
+                epochs=stage.epochs,
+                initial_epoch=first_epoch,
+                seed=options.seed,
+                validation_data=validation,
+            )
         return *learnt(), network.optimizer_state()
 
 

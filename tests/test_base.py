@@ -273,7 +273,7 @@ BAD_PARAMETERS = {
     "validation_fraction": (1.0, ValueError, "between 0 and 1"),
     "dropout": (1, ValueError, "below 1"),
     "trainable": ("tail", ValueError, "'auto', 'head', 'top' or 'all'"),
-    "class_weight": ({"round": 2}, ValueError, "round.*clear"),
+    "class_weight": ({"Clear": 2}, ValueError, "Clear.*did you mean .clear"),
     "optimizer": ("downhill", ValueError, "no Keras optimizer"),
     "augment": ("flip", TypeError, "Keras layer"),
     "weights": ("nowhere.h5", FileNotFoundError, "no such file"),

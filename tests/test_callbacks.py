@@ -635,8 +635,8 @@ class NoCopy(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("callbacks", "error", "message"),
     [
-        (Recorder(), TypeError, "must be None or a list of keras.callbacks.Callback"),
-        ("early", TypeError, "must be None or a list of keras.callbacks.Callback"),
+        (Recorder(), TypeError, "must be None, a list of keras.callbacks.Callback"),
+        ("early", TypeError, "must be None, a list of keras.callbacks.Callback"),
         ([keras.callbacks.TerminateOnNaN], TypeError, "the class TerminateOnNaN: pass an instance"),
         ([Observer()], TypeError, r"scikit-learn goes through set_callbacks\(\)"),
         ([print], TypeError, "is no keras.callbacks.Callback"),

@@ -96,7 +96,6 @@ def test_densenet121_weights_are_found_in_keras_home(squares, keras_home):
 def test_a_file_of_another_network_is_refused(squares, mobilenet_file):
     for clf in (
         BackboneClassifier("MobileNetV2", weights=mobilenet_file, image_size=32),
-        MobileNetClassifier(alpha=0.5, weights=mobilenet_file, image_size=32),
         DenseNetClassifier(weights=str(mobilenet_file), image_size=32),
     ):
         with pytest.raises(ValueError, match="damaged or holds the weights of another network"):

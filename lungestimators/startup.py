@@ -1,0 +1,71 @@
+"""Keras, imported without the lines that TensorFlow writes to stderr at every start.
+
+They come from TensorFlow's libraries while they are loaded, before any level of its log is heeded,
+and look like errors. Everything else that is written meanwhile is shown.
+"""
+
+import contextlib
+import glob
+import os
+import re
+import sys
+import tempfile
+import threading
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_lock = threading.RLock()
+
+# Notices of absl and of TensorFlow's older log, and two messages on libraries that are there twice.
+_CHATTER = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
+    rb"|I\d{4} |\d{4}-\d\d-\d\d [\d:.]+: I |To enable the following instructions: "
+    rb"|.*Unable to register cu(FFT|DNN|BLAS) factory|.*computation placer already registered"
+)
+# An error where there is a GPU, and nothing to be told of where there is none.
+_NO_CUDA = re.compile(rb".*failed call to cuInit")
+_GPUS = "/dev/nvidia*", "/dev/dxg"
+
+
+@contextlib.contextmanager
+def quiet():
+    """Leave out of stderr what TensorFlow writes at every start.
+
+    A user who has set ``TF_CPP_MIN_LOG_LEVEL`` sees what that level shows. The environment is as
+    before when the block ends, and so is stderr, which is this whole process's meanwhile.
+    """
+    if _LEVEL in os.environ:
+        yield
+        return
+    with _lock, contextlib.ExitStack() as stack:
+        os.environ[_LEVEL] = "1"  # read once, by the libraries that are loaded here
+        stack.callback(os.environ.pop, _LEVEL, None)
+        with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
+            caught = stack.enter_context(tempfile.TemporaryFile())
+            stderr = os.dup(2)
+            stack.callback(_put_back, stderr, caught)
+            _flush()
+            os.dup2(caught.fileno(), 2)
+        yield
+
+
+def _put_back(stderr, caught):
+    """Make ``stderr`` the process's stderr again, and show what is no chatter."""
+    _flush()
+    os.dup2(stderr, 2)
+    caught.seek(0)
+    has_gpu = any(map(glob.glob, _GPUS))
+    for line in caught:
+        if not _CHATTER.match(line) and (has_gpu or not _NO_CUDA.match(line)):
+            os.write(stderr, line)
+    os.close(stderr)
+
+
+def _flush():
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+with quiet():
+    import keras
+
+__all__ = ["keras", "quiet"]
