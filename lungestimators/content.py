@@ -85,21 +85,36 @@ def _text(value, around):
         found = _keras_object(keras, value, of)
         if found is not None:
             return found
-    if hasattr(value, "get_params") and _is_its_parameters(value):
-        parameters = dict(sorted(value.get_params(deep=False).items()))
-        callbacks = getattr(value, "_skl_callbacks", ())
-        return _call(_type_name(value), callbacks, parameters, of)
+    if hasattr(value, "get_params"):
+        return _estimator(value, of)
     return _object(value, of)
 
 
-def _is_its_parameters(estimator):
-    """Whether a clone holds parameters only; a frozen estimator keeps what it has learnt."""
+def _estimator(value, of):
+    """Describe an estimator by its parameters; a frozen one keeps what it has learnt, too."""
     usual = BaseEstimator.__sklearn_clone__
-    return getattr(type(estimator), "__sklearn_clone__", usual) is usual
+    attributes = value.get_params(deep=False)
+    attributes["set_callbacks"] = getattr(value, "_skl_callbacks", None)
+    if getattr(type(value), "__sklearn_clone__", usual) is not usual:
+        attributes["digest"] = joblib.hash(value)
+    return _made(value, attributes, of)
 
 
 def _type_name(value):
     return type(value).__qualname__
+
+
+def _made(value, attributes, of):
+    """Write an object as the call that makes it: what is no default, the parameters first."""
+    try:
+        parameters = inspect.signature(type(value)).parameters.values()
+    except (TypeError, ValueError):  # it is made by no function of Python
+        parameters = ()
+    defaults = {parameter.name: parameter.default for parameter in parameters}
+    names = [*filter(attributes.__contains__, defaults), *sorted(set(attributes) - set(defaults))]
+    texts = {name: of(attributes[name]) for name in names}
+    shown = [f"{name}={texts[name]}" for name in names if texts[name] != of(defaults.get(name))]
+    return f"{_type_name(value)}({', '.join(shown)})"
 
 
 def _call(name, arguments, keywords, of):
@@ -126,7 +141,7 @@ def _array(value, of):
         return f"array({of(value.tolist())}, object)"
     if value.size <= _LARGEST_SHOWN_ARRAY:
         return f"array({value.tolist()}, {value.dtype})"
-    return f"array(shape {value.shape}, {value.dtype}, digest {digest(value)})"
+    return f"array(shape {value.shape}, {value.dtype}, digest {digest(value)[:8]})"
 
 
 def _function(value, of):
@@ -140,7 +155,7 @@ def _function(value, of):
         return named
     held = [_held(cell, of) for cell in value.__closure__ or ()]
     rest = [held, of(value.__defaults__), of(value.__kwdefaults__)]
-    return f"{named} of digest {joblib.hash([_code(code), *rest])}"
+    return f"{named} of digest {joblib.hash([_code(code), *rest])[:8]}"
 
 
 def _held(cell, of):
@@ -172,10 +187,12 @@ def _keras_object(keras, value, of):
         config = value.get_config()
     except Exception:  # a layer of the user's may have none, or need what is not there
         return None
-    parts = [of(_without_numbers(config, type(value).__name__))]
+    config = _without_numbers(config, type(value).__name__)
     if isinstance(value, keras.layers.Layer) and value.weights:
-        parts += [of(weight) for weight in value.get_weights()]
-    return f"{name}({', '.join(parts)})"
+        config["weights"] = value.get_weights()
+    if isinstance(value, keras.losses.Loss):  # Keras leaves parameters out of some configurations
+        config = {**vars(value), **config}
+    return _made(value, config, of)
 
 
 def _without_numbers(config, class_name):
@@ -188,7 +205,7 @@ def _without_numbers(config, class_name):
             if isinstance(name, str) and re.fullmatch(rf"{_snake(of_class)}(_\d+)?", name):
                 automatic.setdefault(name, f"{_snake(of_class)} {len(automatic)}")
             for item in part.values():
-                collect(item, part.get("class_name", of_class) if item is not name else "")
+                collect(item, part.get("class_name", of_class))
         elif isinstance(part, list | tuple):
             for item in part:
                 collect(item, of_class)
@@ -201,7 +218,10 @@ def _without_numbers(config, class_name):
         return automatic.get(part, part) if isinstance(part, str) else part
 
     collect(config, class_name)
-    return rename(config)
+    renamed = rename(config)
+    if config.get("name") in automatic:
+        del renamed["name"]
+    return renamed
 
 
 def _snake(class_name):
@@ -222,10 +242,12 @@ def _object(value, of):
     try:
         reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
     except Exception:  # whatever an object raises that is not made to be copied
-        return f"{name}({of(vars(value))})" if hasattr(value, "__dict__") else name
+        return _made(value, vars(value), of) if hasattr(value, "__dict__") else name
     if isinstance(reduced, str):  # the name of something that its module holds
         return f"{name} {reduced}"
     maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+    if maker is copyreg.__newobj__ and len(arguments) == 1 and isinstance(state, dict):
+        return _made(value, {str(key): item for key, item in state.items()}, of)
     parts = [p for p in (maker, *arguments) if p is not copyreg.__newobj__ and p is not type(value)]
     parts += [part for part in (state, items and list(items), pairs and list(pairs)) if part]
     return _call(name, parts, {}, of)

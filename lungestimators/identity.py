@@ -1,12 +1,14 @@
 """What a search is about, as plain data: two that share a study must agree in all of it."""
 
 import inspect
+import json
 import math
 import numbers
 import os
 
 import joblib
 import numpy as np
+from optuna.distributions import distribution_to_json
 
 from . import content
 from .studies import DIGEST
@@ -40,7 +42,10 @@ def describe(task, scoring):
     return {
         "estimator": type(task.estimator).__name__,
         **{f"parameter {name}": _plain(_outline(value)) for name, value in sorted(params.items())},
-        **{f"space of {name}": repr(held) for name, held in sorted(task.space.stored.items())},
+        **{
+            f"space of {name}": _describe_distribution(distribution)
+            for name, distribution in sorted(task.space.stored.items())
+        },
         "scoring": _plain(scoring),
         "metric": task.metric,
         "X": _describe_data(task.X),
@@ -49,6 +54,14 @@ def describe(task, scoring):
         **{f"fit parameter {name}": _plain(value) for name, value in task.fit_params.items()},
         **{f"score parameter {name}": _plain(value) for name, value in task.score_params.items()},
     }
+
+
+def _describe_distribution(distribution):
+    described = json.loads(distribution_to_json(distribution))
+    attributes = described["attributes"]
+    for position, choice in enumerate(attributes.pop("choices", ())):
+        attributes[f"choices[{position}]"] = _plain(choice)
+    return {"kind": described["name"], **attributes}
 
 
 def _describe_data(X):

@@ -278,7 +278,8 @@ class _Scoring:
             raise SearchError(
                 f"The scorer {self._name()} raised {type(error).__name__}: {error}"
             ) from error
-        if np.isnan(scores[metric]):
+        # Where all probabilities are NaN the first class is predicted, and accuracy is a number.
+        if np.isnan(scores[metric]) or _has_seen_nan(learner(estimator)):
             self._check_probabilities(estimator)
         self.seconds += time.perf_counter() - start
         return scores
@@ -288,20 +289,25 @@ class _Scoring:
         if not hasattr(estimator, "predict_proba"):
             return
         if not np.isfinite(estimator.predict_proba(self._X)).all():
-            raise ValueError("training diverged: its probabilities are not numbers") from error
+            raise ValueError("training diverged: its probabilities are NaN or infinite") from error
 
     def _name(self):
         return getattr(self._task.scorer, "__qualname__", self._task.scorer)
 
     def describe_nan(self):
         """Say of a score that is NaN where it comes from."""
-        text = f"the scorer {self._name()} returned it, and the predictions are numbers"
+        text = f"the scorer {self._name()} returned NaN, and no probability is NaN"
         if self._y is None or np.ndim(self._y) != 1:
             return text
         classes = sorted(map(str, set(np.asarray(self._y).tolist())))
         if len(classes) > 10:
             return text
-        return f"{text}; the {len(self._y)} rows that are scored are of {', '.join(classes)}"
+        return f"{text}; the {len(self._y)} rows scored hold the classes {', '.join(classes)}"
+
+
+def _has_seen_nan(fitted):
+    """Whether the loss of a classifier of this package was NaN; callbacks may have mended that."""
+    return isinstance(fitted, LungClassifier) and np.isnan(fitted.history_.get("loss", [])).any()
 
 
 class _Scores:
