@@ -66,10 +66,11 @@ def _describe_distribution(distribution):
 
 def _describe_data(X):
     values = _as_array(X)
-    if values is None:
-        return {"values": DIGEST + joblib.hash(X)}
+    if values is None:  # a sparse matrix, images of several sizes
+        rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        return {"rows": rows, "values": DIGEST + joblib.hash(X)}
     if _are_paths(values):
-        return {"files": len(values), "names": DIGEST + joblib.hash(_without_folder(values))}
+        return {"rows": len(values), "paths": DIGEST + joblib.hash(_without_folder(values))}
     described = {"rows": len(values), "shape of a row": list(values.shape[1:])}
     if values.ndim != 2 or values.shape[1] > _MOST_ITEMS:
         return {**described, "type": str(values.dtype), "values": DIGEST + content.digest(values)}

@@ -3,6 +3,7 @@
 import time
 import warnings
 
+import numpy as np
 from optuna.trial import TrialState
 
 from . import studies
@@ -95,3 +96,17 @@ def report_failures(trials):
             UserWarning,
             stacklevel=4,
         )
+
+
+def report_nan(results):
+    """Warn of scores, other than the one that counts, that are NaN in complete trials."""
+    complete = results["state"] == "complete"
+    for name in results:
+        if name.startswith("mean_test_") and np.isnan(results[name][complete]).any():
+            n_nan = np.isnan(results[name][complete]).sum()
+            warnings.warn(
+                f"{name} is NaN in {n_nan} of {complete.sum()} complete trials: its scorer "
+                "returned NaN",
+                UserWarning,
+                stacklevel=4,
+            )

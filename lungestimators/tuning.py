@@ -35,7 +35,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         Such as a classifier of this package, or a pipeline.
     space : dict of str to optuna.distributions.BaseDistribution, default=None
         Values for each parameter, by the names that ``set_params`` takes. ``None``:
-        :func:`search_space`.
+        :func:`search_space`. Choices may be any objects. The study holds a text for a choice that
+        is no number, string or None; ``best_params_`` and ``cv_results_`` hold the choice itself.
     cv : int, cross-validation generator or iterable, default=None
         As in :class:`sklearn.model_selection.GridSearchCV`; all trials have the same folds.
     scoring : str, callable, list, tuple or dict, default=None
@@ -185,7 +186,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         OSError
             The storage cannot be reached; nothing was run.
         RuntimeError
-            The scorer raised before any trial was complete; later it fails the trial alone.
+            The scorer raised before any trial was complete; later it fails the trial alone, as a
+            score that is NaN always does.
         """
         from . import identity, objective, studies, workers
 
@@ -313,6 +315,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         progress.report_failures(trials)
         self.n_splits_ = len(task.splits)
         self.cv_results_ = results.tabulate(trials, task.space, self.n_splits_)
+        progress.report_nan(self.cv_results_)
         self.multimetric_ = "mean_test_score" not in self.cv_results_
         self.scorer_ = scorer
         if self.multimetric_ and not callable(self.scoring):

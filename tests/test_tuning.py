@@ -534,7 +534,8 @@ def test_a_metric_that_does_not_count_may_be_nan_as_in_a_grid_search(iris):
     def scores(clf, X, y):
         return {"a": clf.score(X, y), "b": np.nan if clf.var_smoothing > 0.05 else 1.0}
 
-    found = grid(scoring=scores, refit="a").fit(*iris)
+    with pytest.warns(UserWarning, match="mean_test_b is NaN in 2 of 3 complete trials: its sco"):
+        found = grid(scoring=scores, refit="a").fit(*iris)
     with pytest.warns(UserWarning, match="non-finite"):
         expected = GridSearchCV(
             GaussianNB(), {"var_smoothing": VALUES}, cv=3, scoring=scores, refit="a"
@@ -544,7 +545,8 @@ def test_a_metric_that_does_not_count_may_be_nan_as_in_a_grid_search(iris):
         np.testing.assert_array_equal(found.cv_results_[name][rows], expected.cv_results_[name])
     assert found.best_score_ == expected.best_score_
     models = {"search": found, "alone": GaussianNB()}
-    compared = compare_models(models, *iris, cv=3, n_repeats=1, random_state=0)
+    with pytest.warns(UserWarning, match="mean_test_b is NaN"):
+        compared = compare_models(models, *iris, cv=3, n_repeats=1, random_state=0)
     assert [row["model"] for row in compared.models] == ["search", "alone"]
 
 
