@@ -10,7 +10,7 @@ def _best_has(name):
     """Whether the estimator, once it is found, has a method."""
 
     def check(search):
-        if not search.refit:
+        if not search._refits():
             raise AttributeError(f"{name} needs the best estimator, and refit=False leaves none")
         getattr(getattr(search, "best_estimator_", search.estimator), name)
         return True
@@ -19,7 +19,11 @@ def _best_has(name):
 
 
 class BestEstimatorMixin:
-    """Predicts and scores by ``best_estimator_``; ``refit`` says whether there is one."""
+    """Predicts and scores by ``best_estimator_``.
+
+    ``refit`` says whether there is to be one. After a fit what that fit did counts, and parameters
+    that were set since are for the next fit.
+    """
 
     @property
     def n_features_in_(self):
@@ -104,6 +108,6 @@ class BestEstimatorMixin:
         elif params:
             raise ValueError(f"{sorted(params)} are taken with metadata routing enabled only")
         several = isinstance(self.scorer_, dict)
-        scorer = self.scorer_[self.refit] if several else self.scorer_
+        scorer = self.scorer_[self._metric] if several else self.scorer_
         score = scorer(self.best_estimator_, X, y, **params)
-        return score[self.refit] if isinstance(score, dict) else score
+        return score[self._metric] if isinstance(score, dict) else score

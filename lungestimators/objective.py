@@ -11,8 +11,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from . import spaces
 from .base import LungClassifier
+from .pipeline_view import PipelineView
+from .spaces import Space
 from .studies import SearchError
 
 # How often a fold is looked at as it learns, and how many pruning steps it has. Trials of different
@@ -30,7 +31,7 @@ class Task(NamedTuple):
     Attributes
     ----------
     estimator : estimator
-    space : dict of str to optuna.distributions.BaseDistribution
+    space : spaces.Space
     X, y : array-like
         ``y`` may be None.
     splits : list of (ndarray, ndarray)
@@ -45,7 +46,7 @@ class Task(NamedTuple):
     """
 
     estimator: BaseEstimator
-    space: dict
+    space: Space
     X: object
     y: object
     splits: list
@@ -75,7 +76,7 @@ class Task(NamedTuple):
         SearchError
             The scorer raised; the search ends unless a trial is complete.
         """
-        params = spaces.suggest(trial, self.space)
+        params = self.space.suggest(trial)
         estimator = clone(self.estimator).set_params(**clone(params, safe=False))
         scores = _Scores(trial, len(self.splits), self.metric)
         try:
@@ -98,8 +99,13 @@ class Task(NamedTuple):
             fit(estimator, X, y, fit_params)
         first = STEPS - 1 if looks is None else looks.n_steps
         if first < STEPS and not scores.pruned:  # a callback of the user's may have ended the fit
-            scores.add(score(estimator, score.X), range(first, STEPS))
+            scores.add(score(estimator), range(first, STEPS))
         scores.end_fold(time.perf_counter() - start - score.seconds, score.seconds)
+        if not scores.pruned and not scores.has_value():
+            raise ValueError(
+                f"{self.metric!r} is NaN in fold {scores.n_folds} of {len(self.splits)}: "
+                f"{score.describe_nan()}"
+            )
 
 
 def fit(estimator, X, y, params):
@@ -175,7 +181,7 @@ class _Looks(EpochCallback):
         self._estimator = estimator
         self._scores = scores
         self._score = score
-        self._X = None
+        self._view = None
         self.n_steps = 0
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
@@ -187,20 +193,11 @@ class _Looks(EpochCallback):
         steps = range(STEPS * (epoch - 1) // of, STEPS * epoch // of)
         if not steps:
             return False
-        if self._X is None:
-            self._X = _before_learner(self._estimator, self._score.X)
-        self._scores.add(self._score(fitted_estimator, self._X), steps)
+        if self._view is None:  # by now the steps before the learner are fitted
+            self._view = PipelineView(self._estimator)
+        self._scores.add(self._score(self._view.with_learner(fitted_estimator)), steps)
         self.n_steps = steps.stop
         return self._scores.pruned
-
-
-def _before_learner(estimator, X):
-    """Send X through the steps of a pipeline that is being fitted, but for the last."""
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
-    return X
 
 
 class _Scoring:
@@ -208,33 +205,55 @@ class _Scoring:
 
     def __init__(self, task, train, test):
         self._task = task
-        self.X, self._y = _safe_split(task.estimator, task.X, task.y, test, train)
+        self._X, self._y = _safe_split(task.estimator, task.X, task.y, test, train)
         self._params = _check_method_params(task.X, task.score_params, indices=test)
         self.seconds = 0.0
 
-    def __call__(self, estimator, X):
+    def __call__(self, estimator):
         """Return a dict of scores."""
         scorer, metric = self._task.scorer, self._task.metric
         start = time.perf_counter()
         try:
-            scores = scorer(estimator, X, self._y, **self._params)
+            scores = scorer(estimator, self._X, self._y, **self._params)
             scores = scores if isinstance(scores, dict) else {"score": scores}
             scores = {name: float(score) for name, score in scores.items()}
             if metric not in scores:
                 raise ValueError(f"it returned {sorted(scores)}, and {metric!r} is asked for")
         except Exception as error:
-            if _has_diverged(estimator, X):
-                raise ValueError("training diverged: its probabilities are not numbers") from error
-            name = getattr(scorer, "__qualname__", scorer)
+            self._check_probabilities(estimator, error)
             raise SearchError(
-                f"The scorer {name} raised {type(error).__name__}: {error}"
+                f"The scorer {self._name()} raised {type(error).__name__}: {error}"
             ) from error
+        # Where all probabilities are NaN the first class is predicted, and accuracy is a number.
+        if np.isnan(scores[metric]) or _has_seen_nan(learner(estimator)):
+            self._check_probabilities(estimator)
         self.seconds += time.perf_counter() - start
         return scores
 
+    def _check_probabilities(self, estimator, error=None):
+        """Raise where the estimator, not the scorer, is why there is no score."""
+        if not hasattr(estimator, "predict_proba"):
+            return
+        if not np.isfinite(estimator.predict_proba(self._X)).all():
+            raise ValueError("training diverged: its probabilities are NaN or infinite") from error
 
-def _has_diverged(estimator, X):
-    return hasattr(estimator, "predict_proba") and not np.isfinite(estimator.predict_proba(X)).all()
+    def _name(self):
+        return getattr(self._task.scorer, "__qualname__", self._task.scorer)
+
+    def describe_nan(self):
+        """Say of a score that is NaN where it comes from."""
+        text = f"the scorer {self._name()} returned NaN, and no probability is NaN"
+        if self._y is None or np.ndim(self._y) != 1:
+            return text
+        classes = sorted(map(str, set(np.asarray(self._y).tolist())))
+        if len(classes) > 10:
+            return text
+        return f"{text}; the {len(self._y)} rows scored hold the classes {', '.join(classes)}"
+
+
+def _has_seen_nan(fitted):
+    """Whether the loss of a classifier of this package was NaN; callbacks may have mended that."""
+    return isinstance(fitted, LungClassifier) and np.isnan(fitted.history_.get("loss", [])).any()
 
 
 class _Scores:
@@ -289,20 +308,27 @@ class _Scores:
         table = self._tables[self._metric][: self._fold + 1]
         known = ~np.isnan(table)
         some = known.any(axis=0)
+        self._at_end = steps.stop == STEPS
+        if not some.any():  # NaN says nothing for or against the trial
+            return
         means = np.where(known, table, 0).sum(axis=0)[some] / known.sum(axis=0)[some]
         for step in steps:
-            value = means.max() if some.any() else np.nan
-            self._trial.report(value, self._fold * STEPS + step + 1)
-        self._at_end = steps.stop == STEPS
+            self._trial.report(means.max(), self._fold * STEPS + step + 1)
         over = self._at_end and self._fold + 1 == self._n_splits
         self.pruned = not over and self._trial.should_prune()
 
+    @property
+    def n_folds(self):
+        """How many folds were begun."""
+        return self._fold + 1
+
+    def has_value(self):
+        """Whether there is a step with a score in each fold so far."""
+        return self._best_step() is not None
+
     def value(self):
         """Return the highest mean over the folds of the scores at one step."""
-        step = self._best_step()
-        if step is None:
-            raise ValueError("the scores are not numbers")
-        return float(np.mean(self._tables[self._metric][:, step]))
+        return float(np.mean(self._tables[self._metric][:, self._best_step()]))
 
     def as_dict(self):
         """Return plain data: scores of finished folds at the best step, epochs and times."""

@@ -4,7 +4,6 @@ import numpy as np
 from optuna.trial import TrialState
 from scipy.stats import rankdata
 
-from . import spaces
 from .objective import FOLDS
 
 
@@ -15,7 +14,7 @@ def tabulate(trials, space, n_splits):
     ----------
     trials : list of optuna.trial.FrozenTrial
         Finished ones.
-    space : dict of str to optuna.distributions.BaseDistribution
+    space : spaces.Space
     n_splits : int
 
     Returns
@@ -44,8 +43,8 @@ def tabulate(trials, space, n_splits):
 
     for name in ("fit_time", "score_time"):
         store(name, [some.get(name, []) for some in folds], splits=False)
-    params = [spaces.decode(trial.params, space) for trial in trials]
-    for name in space:
+    params = [space.decode(trial.params) for trial in trials]
+    for name in space.given:
         results[f"param_{name}"] = _column([some.get(name, np.ma.masked) for some in params])
     results["params"] = params
     results["best_epoch"] = _column([some.get("best_epoch", np.ma.masked) for some in folds])

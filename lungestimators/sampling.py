@@ -1,8 +1,10 @@
-"""What OptunaSearch takes where it is given no sampler and no pruner."""
+"""The sampler and the pruner of OptunaSearch: its defaults, and the user's."""
+
+import copy
 
 import numpy as np
 from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, PartialFixedSampler, TPESampler
 from sklearn.utils import check_random_state
 
 from .objective import STEPS
@@ -53,6 +55,86 @@ def default_sampler(random_state):
     if random_state is None:
         return NumberedSampler(int(np.random.SeedSequence().generate_state(1)[0]))
     return NumberedSampler(int(check_random_state(random_state).randint(2**31)))
+
+
+class ChoiceSampler(BaseSampler):
+    """A sampler that may draw the choices themselves, where a storage holds texts of them.
+
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler
+    space : spaces.Space
+    """
+
+    def __init__(self, sampler, space):
+        self._sampler = sampler
+        self._space = space
+
+    def reseed_rng(self):
+        """Seed anew."""
+        self._sampler.reseed_rng()
+
+    def before_trial(self, study, trial):
+        """Tell the sampler."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(self, study, trial, state, values):
+        """Tell the sampler."""
+        self._sampler.after_trial(study, trial, state, values)
+
+    def infer_relative_search_space(self, study, trial):
+        """Return what is drawn jointly."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study, trial, search_space):
+        """Draw jointly."""
+        drawn = self._sampler.sample_relative(study, trial, search_space)
+        return {name: self._space.encode(name, value) for name, value in drawn.items()}
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        """Draw one parameter by itself."""
+        drawn = self._sampler.sample_independent(study, trial, param_name, param_distribution)
+        return self._space.encode(param_name, drawn)
+
+
+def users_sampler(sampler, space):
+    """Return a copy of a sampler that draws what a storage can hold.
+
+    Optuna's samplers that are given values look them up among those of the storage.
+
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler
+    space : spaces.Space
+
+    Returns
+    -------
+    optuna.samplers.BaseSampler
+    """
+    copied = _with_encoded_values(sampler, space)
+    if not space.holds_texts or isinstance(sampler, GridSampler | PartialFixedSampler):
+        return copied
+    return ChoiceSampler(copied, space)
+
+
+def _with_encoded_values(sampler, space):
+    copied = copy.deepcopy(sampler)
+    # The values of the sampler itself are encoded: they may be the very choices, unlike copies.
+    if isinstance(sampler, GridSampler):
+        names = sampler._param_names
+        copied._search_space = {
+            name: [space.encode(name, value) for value in sampler._search_space[name]]
+            for name in names
+        }
+        copied._all_grids = [
+            tuple(map(space.encode, names, values)) for values in sampler._all_grids
+        ]
+    elif isinstance(sampler, PartialFixedSampler):
+        copied._fixed_params = {
+            name: space.encode(name, value) for name, value in sampler._fixed_params.items()
+        }
+        copied._base_sampler = users_sampler(sampler._base_sampler, space)
+    return copied
 
 
 def default_pruner():

@@ -1,7 +1,9 @@
 """Search spaces: sensible distributions, and what a trial draws from them."""
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
+from . import content
 from .base import LungClassifier
 
 _PRIMITIVE = (type(None), bool, int, float, str)
@@ -112,59 +114,152 @@ def check(estimator, space):
             )
 
 
-def stored(distribution):
-    """Return the distribution as a storage holds it: choices of other types by their repr."""
+class Space:
+    """A space as the user gave it, and as an Optuna storage holds it.
+
+    A storage holds numbers, strings and None. It holds a text in place of any other choice, and in
+    place of a choice that equals an earlier one, as 1 equals True. A text describes the content of
+    its choice; where two contents have the same description, the position is added.
+
+    Parameters
+    ----------
+    distributions : dict of str to optuna.distributions.BaseDistribution
+
+    Attributes
+    ----------
+    given : dict of str to optuna.distributions.BaseDistribution
+    stored : dict of str to optuna.distributions.BaseDistribution
+    """
+
+    def __init__(self, distributions):
+        self.given = distributions
+        self.stored = {name: _stored(each) for name, each in distributions.items()}
+
+    @property
+    def holds_texts(self):
+        """Whether a choice is stored as something else than itself."""
+        return any(choice is not held for name in self.given for choice, held in self._pairs(name))
+
+    def suggest(self, trial):
+        """Draw a value for every parameter.
+
+        Parameters
+        ----------
+        trial : optuna.Trial
+
+        Returns
+        -------
+        dict of str to object
+        """
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        enqueued = getattr(trial, "_fixed_params", {})
+        trial._fixed_params = {name: self.encode(name, value) for name, value in enqueued.items()}
+        params = {}
+        for name, distribution in self.stored.items():
+            if isinstance(distribution, FloatDistribution | IntDistribution):
+                floating = isinstance(distribution, FloatDistribution)
+                suggest_number = trial.suggest_float if floating else trial.suggest_int
+                params[name] = suggest_number(
+                    name,
+                    distribution.low,
+                    distribution.high,
+                    step=distribution.step,
+                    log=distribution.log,
+                )
+            else:
+                params[name] = trial.suggest_categorical(name, distribution.choices)
+        return self.decode(params)
+
+    def decode(self, params):
+        """Return the parameters of a trial as the estimator takes them.
+
+        Parameters
+        ----------
+        params : dict of str to object
+            As the storage holds them.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        decoded = {}
+        for name, value in params.items():
+            choices = _choices(self.given[name])
+            if choices:
+                value = choices[int(self.stored[name].to_internal_repr(value))]
+            decoded[name] = value
+        return decoded
+
+    def encode(self, name, value):
+        """Return a choice as the storage holds it, and any other value as it is.
+
+        Parameters
+        ----------
+        name : str
+            Of a parameter.
+        value : object
+            A choice, or an equal of it: a storage makes lists of tuples.
+
+        Returns
+        -------
+        object
+        """
+        pairs = self._pairs(name)
+        for is_the_choice in (_is_same, _has_same_content, _has_same_items):
+            for choice, held in pairs:
+                if is_the_choice(choice, value):
+                    return held
+        return value.item() if isinstance(value, np.generic) else value
+
+    def _pairs(self, name):
+        """Return each choice of a parameter, and what is stored in its place."""
+        if name not in self.given:
+            return []
+        given, stored = _choices(self.given[name]), _choices(self.stored[name])
+        return list(zip(given, stored, strict=True))
+
+
+def _is_same(choice, value):
+    return choice is value
+
+
+def _has_same_content(choice, value):
+    return type(choice) is type(value) and content.text(choice) == content.text(value)
+
+
+def _has_same_items(choice, value):
+    return isinstance(value, list) and _has_same_content(choice, tuple(value))
+
+
+def _choices(distribution):
+    return getattr(distribution, "choices", ())
+
+
+def _stored(distribution):
+    """Return a distribution whose choices a storage can hold and Optuna tells apart."""
     from optuna.distributions import CategoricalDistribution
 
     if not isinstance(distribution, CategoricalDistribution):
         return distribution
-    return CategoricalDistribution([_stored(choice) for choice in distribution.choices])
+    choices = [c.item() if isinstance(c, np.generic) else c for c in distribution.choices]
+    held = {}
+    for position, choice in enumerate(choices):
+        equals = [other for other in held.values() if _are_equal(other, choice)]
+        if isinstance(choice, _PRIMITIVE) and all(
+            _has_same_content(choice, other) for other in equals
+        ):
+            held[position] = choice
+    for position in sorted(set(range(len(choices))) - set(held)):
+        text = content.short(choices[position])
+        while text in held.values():
+            text = f"{text} (choices[{position}])"
+        held[position] = text
+    return CategoricalDistribution([held[position] for position in range(len(choices))])
 
 
-def suggest(trial, space):
-    """Draw a value for every parameter of ``space``.
-
-    Parameters
-    ----------
-    trial : optuna.Trial
-    space : dict of str to optuna.distributions.BaseDistribution
-
-    Returns
-    -------
-    dict of str to object
-    """
-    from optuna.distributions import FloatDistribution, IntDistribution
-
-    params = {}
-    for name, distribution in space.items():
-        if isinstance(distribution, FloatDistribution | IntDistribution):
-            floating = isinstance(distribution, FloatDistribution)
-            suggest_number = trial.suggest_float if floating else trial.suggest_int
-            params[name] = suggest_number(
-                name,
-                distribution.low,
-                distribution.high,
-                step=distribution.step,
-                log=distribution.log,
-            )
-        else:
-            params[name] = trial.suggest_categorical(name, stored(distribution).choices)
-    return decode(params, space)
-
-
-def decode(params, space):
-    """Return the parameters of a trial as the estimator takes them."""
-    from optuna.distributions import CategoricalDistribution
-
-    decoded = {}
-    for name, value in params.items():
-        distribution = space[name]
-        if isinstance(distribution, CategoricalDistribution):
-            choices = distribution.choices
-            value = choices[[_stored(choice) for choice in choices].index(value)]
-        decoded[name] = value
-    return decoded
-
-
-def _stored(choice):
-    return choice if isinstance(choice, _PRIMITIVE) else repr(choice)
+def _are_equal(one, other):
+    """Compare choices as Optuna does, to which all NaN are equal."""
+    if not (isinstance(one, _PRIMITIVE) and isinstance(other, _PRIMITIVE)):
+        return False
+    return one == other or (one != one and other != other)

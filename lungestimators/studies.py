@@ -20,12 +20,14 @@ from .storages import open_storage
 
 DESCRIPTION = "description"
 ERROR = "error"  # why an objective failed
+DIGEST = "digest "  # begins a text of which nothing but equality can be told
 LOST = "lost"  # why a trial is tried again: KILLED or INTERRUPTED
 KILLED, INTERRUPTED = "killed", "interrupted"
 SURPLUS = "surplus"
 RETRY_OF = "retry_of"  # the number of the original
 ATTEMPT = "attempt"  # 1 for the first retry
 RETRIES = 5  # of a trial that kills its process again and again
+MOST_DIFFERENCES = 8
 SECONDS_TO_DESCRIBE = 5
 SECONDS_BETWEEN_LOOKS = (0.05, 2.0)
 
@@ -50,7 +52,7 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     pruner : optuna.pruners.BasePruner
         Ends trials early; not kept in the storage.
     description : dict of str to JSON
-        What the study is about; kept in it.
+        What the study is about; kept in it. Texts that begin with ``DIGEST`` are not shown.
 
     Returns
     -------
@@ -239,6 +241,8 @@ def _tell(study, trial, value, state):
 def _is_exhausted(study):
     """Whether the sampler has tried everything, maybe before this process."""
     sampler = study.sampler
+    while isinstance(sampler, optuna.samplers.PartialFixedSampler):
+        sampler = sampler._base_sampler
     return isinstance(sampler, optuna.samplers.GridSampler) and sampler.is_exhausted(study)
 
 
@@ -328,7 +332,9 @@ def _description(study):
         # Trials that wait in the queue may have been put there before the first search.
         if any(t.state != TrialState.WAITING for t in study.get_trials(deepcopy=False)):
             raise ValueError(
-                f"study {study.study_name!r} says not what it is about; name a new one"
+                f"study {study.study_name!r} has trials and no description of what they were run "
+                "on, so no search of this package made it: whether its trials belong to this "
+                "estimator and these data cannot be told. Name a new study, or delete this one"
             )
         if time.monotonic() > stop:
             return None
@@ -338,15 +344,43 @@ def _description(study):
 
 def _differences(study_name, known, given):
     """Name what two descriptions do not have in common."""
-    different = [
-        f"{key} is {known.get(key)!r} there, {given.get(key)!r} here"
-        for key in {**known, **given}
-        if known.get(key) != given.get(key)
-    ]
+    different = _compare("", known, given)
+    hidden = len(different) - MOST_DIFFERENCES
+    if hidden > 0:
+        different = [*different[:MOST_DIFFERENCES], f"and {hidden} more"]
     return (
-        f"study {study_name!r} is about something else: {'; '.join(different)}; name a new one, or "
+        f"study {study_name!r} is about something else: {'; '.join(different)}. Name a new one, or "
         "set study_name=None to cross-validate the search"
     )
+
+
+def _compare(name, known, given):
+    """Return a text for each difference; of digests where nothing else differs beside them."""
+    if not (isinstance(known, dict) and isinstance(given, dict)):
+        return [f"{name}: {known!r} there, {given!r} here"]
+    before = f"{name}, " if name else ""
+    found, other_digests = [], []
+    for key in {**known, **given}:
+        if key not in given:
+            found.append(f"{before}{key}: only there")
+        elif key not in known:
+            found.append(f"{before}{key}: only here")
+        elif _is_digest(known[key]) and _is_digest(given[key]):
+            other_digests += [key] * (known[key] != given[key])
+        elif known[key] != given[key]:
+            found += _compare(before + key, known[key], given[key])
+    if found or not other_digests:
+        return found
+    return [f"{before}{_listed(other_digests)}: not the same there and here"]
+
+
+def _is_digest(value):
+    return isinstance(value, str) and value.startswith(DIGEST)
+
+
+def _listed(names):
+    hidden = len(names) - MOST_DIFFERENCES
+    return ", ".join(names[:MOST_DIFFERENCES]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         Such as a classifier of this package, or a pipeline.
     space : dict of str to optuna.distributions.BaseDistribution, default=None
         Values for each parameter, by the names that ``set_params`` takes. ``None``:
-        :func:`search_space`.
+        :func:`search_space`. Choices may be any objects. The study holds a text for a choice that
+        is no number, string or None; ``best_params_`` and ``cv_results_`` hold the choice itself.
     cv : int, cross-validation generator or iterable, default=None
         As in :class:`sklearn.model_selection.GridSearchCV`; all trials have the same folds.
     scoring : str, callable, list, tuple or dict, default=None
@@ -45,7 +46,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         How many trials the study is to have: complete, pruned and failed ones, with those that
         were in the storage, and those of other processes.
     timeout : float, default=None
-        Seconds after which no trial begins.
+        Seconds after which no trial begins. Trials that run then are finished, and the final fit
+        comes after them, so that ``fit`` takes longer.
     storage : str, path-like or optuna.storages.BaseStorage, default=None
         Where the study is kept: in memory, in a journal file (its path), a database (its URL), or
         any storage of Optuna. Processes that share one share the work. The URL is shown with the
@@ -66,7 +68,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seeds the default sampler. The seed of the estimator is its own parameter.
     verbose : int, default=0
-        0 is silent, 1 prints a line for each trial.
+        0 is silent, 1 prints a line for each trial and one before the final fit.
 
     Attributes
     ----------
@@ -184,12 +186,14 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         OSError
             The storage cannot be reached; nothing was run.
         RuntimeError
-            The scorer raised before any trial was complete; later it fails the trial alone.
+            The scorer raised before any trial was complete; later it fails the trial alone, as a
+            score that is NaN always does.
         """
         from . import identity, objective, studies, workers
 
         space = search_space(self.estimator) if self.space is None else self.space
         self._check_parameters(space)
+        space = spaces.Space(space)
         scorer, metric = self._get_scorer()
         X, y = indexable(X, y)
         routed = self._route(scorer, params)
@@ -205,20 +209,22 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
                 storage=storage,
                 study_name=self.study_name,
                 direction="maximize",
-                **self._sampler_and_pruner(),
+                **self._sampler_and_pruner(space),
                 description=identity.describe(task, self.scoring),
             )
             opened = studies.open_study(**study)
             self._forget()
+            self._refit, self._metric = self.refit, metric
             self.study_ = opened
             study["study_name"] = opened.study_name
             job = workers.Job(task, study, self.n_trials, self.timeout, self.verbose)
+            start = time.monotonic()
             try:
                 workers.run(self.study_, job, n_workers)
             finally:
                 if storage is not self.storage:
                     self.study_ = studies.in_memory(self.study_)
-            self._conclude(task, scorer)
+            self._conclude(task, scorer, time.monotonic() - start)
         return self
 
     def __getstate__(self):
@@ -235,6 +241,9 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             delattr(self, name)
 
     def _check_parameters(self, space):
+        from optuna.pruners import BasePruner
+        from optuna.samplers import BaseSampler
+
         spaces.check(self.estimator, space)
         if not isinstance(self.n_trials, numbers.Integral) or isinstance(self.n_trials, bool):
             raise TypeError(f"n_trials={self.n_trials!r} must be a whole number")
@@ -242,6 +251,10 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(f"n_trials={self.n_trials!r} must be at least 1")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout!r} must be None or seconds above 0")
+        for name, kind in (("sampler", BaseSampler), ("pruner", BasePruner)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{name}={value!r} must be None or of Optuna: a {kind.__name__}")
         if not isinstance(self.refit, bool | str):
             raise TypeError(f"refit={self.refit!r} must be True, False or the name of a metric")
 
@@ -262,14 +275,14 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return scorer, self.refit
 
-    def _sampler_and_pruner(self):
+    def _sampler_and_pruner(self, space):
         from . import sampling
 
-        sampler, pruner = copy.deepcopy(self.sampler), copy.deepcopy(self.pruner)
-        if sampler is None:
+        if self.sampler is None:
             sampler = sampling.default_sampler(self.random_state)
-        if pruner is None:
-            pruner = sampling.default_pruner()
+        else:
+            sampler = sampling.users_sampler(self.sampler, space)
+        pruner = sampling.default_pruner() if self.pruner is None else copy.deepcopy(self.pruner)
         return {"sampler": sampler, "pruner": pruner}
 
     def _route(self, scorer, params):
@@ -294,14 +307,15 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             scorer=Bunch(score=score_params),
         )
 
-    def _conclude(self, task, scorer):
+    def _conclude(self, task, scorer, seconds):
         """Make the results known, and fit with the best parameters."""
-        from . import objective, results, studies, workers
+        from . import objective, progress, results, studies, workers
 
         trials = studies.settled_trials(self.study_)
-        _report_failures(trials)
+        progress.report_failures(trials)
         self.n_splits_ = len(task.splits)
         self.cv_results_ = results.tabulate(trials, task.space, self.n_splits_)
+        progress.report_nan(self.cv_results_)
         self.multimetric_ = "mean_test_score" not in self.cv_results_
         self.scorer_ = scorer
         if self.multimetric_ and not callable(self.scoring):
@@ -312,6 +326,9 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         self.best_params_ = self.cv_results_["params"][self.best_index_]
         epoch = self.cv_results_["best_epoch"]
         self.best_epoch_ = None if epoch.mask[self.best_index_] else int(epoch[self.best_index_])
+        if self.verbose:
+            is_late = self.timeout is not None and seconds >= self.timeout
+            print(progress.summary(len(trials), self.n_trials, is_late, self.refit), flush=True)
         if not self.refit:
             return
         best = clone(task.estimator).set_params(**clone(self.best_params_, safe=False))
@@ -338,7 +355,11 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "best_estimator_" if self.refit else "best_params_")
+        return hasattr(self, "best_estimator_" if self._refits() else "best_params_")
+
+    def _refits(self):
+        """Whether the last fit looked for a best estimator; without one, whether the next will."""
+        return bool(self._refit if hasattr(self, "study_") else self.refit)
 
     def get_metadata_routing(self):
         """Say who is to get which metadata.
@@ -369,28 +390,3 @@ def _accepts_sample_weight(scorer):
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
     return "sample_weight" in inspect.signature(scorer).parameters
-
-
-def _report_failures(trials):
-    """Raise where no trial is complete, and warn where some failed."""
-    from . import studies
-
-    errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
-    if not any(trial.state.name == "COMPLETE" for trial in trials):
-        if errors:
-            kind = TypeError if all(e.startswith("TypeError") for e in errors) else ValueError
-            raise kind(
-                f"{len(errors)} of {len(trials)} trials failed, and none is complete; the first "
-                f"failed with {errors[0]}"
-            )
-        raise ValueError(
-            f"No trial is complete, and {len(trials)} were pruned: give the search more time or a "
-            "gentler pruner"
-        )
-    if errors:
-        warnings.warn(
-            f"{len(errors)} of {len(trials)} trials failed and are NaN in cv_results_; the first "
-            f"with {errors[0]}",
-            UserWarning,
-            stacklevel=4,
-        )

@@ -1,18 +1,16 @@
 """The trials of a study, in this process or in several."""
 
 import tempfile
-import time
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import optuna
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
-from optuna.trial import TrialState
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
-from . import objective, store, studies
+from . import objective, progress, store, studies
 
 
 class Job(NamedTuple):
@@ -118,40 +116,5 @@ def _work(job):
 
 
 def _run(study, job):
-    progress = _Progress(study, job.n_trials) if job.verbose else None
-    studies.run_trials(study, job.task, job.n_trials, timeout=job.timeout, on_trial_end=progress)
-
-
-class _Progress:
-    """Prints a line for each trial that this process finishes."""
-
-    def __init__(self, study, n_trials):
-        self._n_trials = n_trials
-        self._start = time.monotonic()
-        self._n_before = len(studies.settled_trials(study))
-
-    def __call__(self, study, trial):
-        trials = studies.settled_trials(study)
-        states = [settled.state for settled in trials]
-        line = f"Trial {trial.number}: {_outcome(trial)}; {len(trials)} of {self._n_trials} done"
-        for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
-            line += f", {states.count(state)} {word}"
-        complete = [settled for settled in trials if settled.state == TrialState.COMPLETE]
-        if complete:
-            best = max(complete, key=lambda settled: settled.value)
-            line += f"; best {best.value:.4f} in trial {best.number}"
-        seconds = (time.monotonic() - self._start) / (len(trials) - self._n_before)
-        print(f"{line}; {_duration(seconds * (self._n_trials - len(trials)))} left", flush=True)
-
-
-def _outcome(trial):
-    if trial.state == TrialState.COMPLETE:
-        return f"{trial.value:.4f}"
-    return trial.user_attrs.get(studies.ERROR, "pruned")
-
-
-def _duration(seconds):
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+    report = progress.Progress(study, job.n_trials, job.timeout) if job.verbose else None
+    studies.run_trials(study, job.task, job.n_trials, timeout=job.timeout, on_trial_end=report)

@@ -43,7 +43,7 @@ def test_every_value_of_the_space_is_a_valid_parameter(estimator):
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
     for _ in range(20):
-        params = spaces.suggest(study.ask(), space)
+        params = spaces.Space(space).suggest(study.ask())
         assert params.keys() == space.keys()
         checks.check_parameters(clone(estimator).set_params(**params))
 
@@ -99,7 +99,7 @@ def test_suggestions_are_those_of_optunas_own_methods():
     ours, theirs = (
         optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3)).ask() for _ in range(2)
     )
-    assert spaces.suggest(ours, space) == {
+    assert spaces.Space(space).suggest(ours) == {
         "dropout": theirs.suggest_float("dropout", 0, 0.6, step=0.2),
         "learning_rate": theirs.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
         "epochs": theirs.suggest_int("epochs", 4, 10, step=2),
@@ -110,11 +110,11 @@ def test_suggestions_are_those_of_optunas_own_methods():
 @pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
 def test_tuples_among_the_choices_survive_a_storage():
     choices = ((4,), (4, 8))
-    space = {"filters": CategoricalDistribution(choices)}
+    space = spaces.Space({"filters": CategoricalDistribution(choices)})
     trial = optuna.create_study().ask()
-    assert spaces.suggest(trial, space)["filters"] in choices
+    assert space.suggest(trial)["filters"] in choices
     assert json.loads(json.dumps(trial.params)) == trial.params
-    assert spaces.decode(trial.params, space)["filters"] in choices
+    assert space.decode(trial.params)["filters"] in choices
 
 
 @pytest.mark.parametrize(

@@ -345,9 +345,9 @@ def test_a_study_of_something_else_is_refused_and_left_alone(storage):
     run_trials(opened(storage, of="x", folds=[1, (2, 3)]), suggest, 1)
     run_trials(opened(storage, of="x", folds=(1, [2, 3])), suggest, 1)
     for other, named in (
-        ({"of": "y", "folds": [1, [2, 3]]}, "of is 'x' there, 'y' here"),
-        ({"of": "x"}, r"folds is \[1, \[2, 3\]\] there, None here"),
-        ({"of": "x", "folds": [1, [2, 3]], "direction": "minimize"}, "direction is 'maximize'"),
+        ({"of": "y", "folds": [1, [2, 3]]}, "of: 'x' there, 'y' here"),
+        ({"of": "x"}, "folds: only there"),
+        ({"of": "x", "folds": [1, [2, 3]], "direction": "minimize"}, "direction: 'maximize'"),
     ):
         with pytest.raises(ValueError, match=f"study 'study' is about something else: {named}"):
             opened(storage, **other)
@@ -362,7 +362,7 @@ def test_a_study_that_somebody_else_made_is_refused():
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name="study", direction="maximize")
     study.optimize(suggest, 1)
-    with pytest.raises(ValueError, match="says not what it is about"):
+    with pytest.raises(ValueError, match="has trials and no description"):
         opened(storage)
 
 
@@ -378,7 +378,7 @@ def test_a_study_whose_maker_died_at_once_is_taken_over(monkeypatch):
 def test_a_study_that_somebody_else_made_for_another_direction_is_refused(directions):
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name="study", directions=directions)
-    with pytest.raises(ValueError, match=f"direction is '{', '.join(directions)}' there, 'max"):
+    with pytest.raises(ValueError, match=f"direction: '{', '.join(directions)}' there, 'max"):
         opened(storage)
     assert study.user_attrs == {}
 

@@ -2,7 +2,12 @@
 
 import os
 import pickle
+import re
 import shutil
+import subprocess
+import sys
+import time
+import warnings
 
 import keras
 import numpy as np
@@ -14,6 +19,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
@@ -23,8 +30,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted
 
-from lungestimators import CNNClassifier, OptunaSearch, identity
+from lungestimators import CNNClassifier, OptunaSearch, compare_models, identity, progress, spaces
 from lungestimators.objective import Task
 
 SPACE = {"var_smoothing": FloatDistribution(1e-3, 10, log=True)}
@@ -168,6 +176,25 @@ def test_groups_and_weights_reach_folds_fits_and_scores(iris):
     assert found.best_score_ != grid(cv=GroupKFold(3)).fit(X, y, groups=groups).best_score_
 
 
+def test_parameters_set_after_a_fit_are_for_the_next_one(iris):
+    X, y = iris
+    found = search(scoring={"a": "accuracy", "b": "neg_log_loss"}, refit="b").fit(X, y)
+    proba, score, n_trials = found.predict_proba(X), found.score(X, y), len(found.study_.trials)
+    assert score == get_scorer("neg_log_loss")(found.best_estimator_, X, y)
+    found.set_params(refit="a", n_trials=1, space={}, scoring="accuracy", estimator=PCA())
+    np.testing.assert_array_equal(found.predict_proba(X), proba)
+    assert found.score(X, y) == score
+    found.set_params(refit=False)
+    np.testing.assert_array_equal(found.predict_proba(X), proba)
+    assert len(pickle.loads(pickle.dumps(found)).study_.trials) == n_trials
+    without = search(refit=False).fit(X, y).set_params(refit=True)
+    check_is_fitted(without)
+    with pytest.raises(AttributeError) as error:
+        without.predict(X)
+    assert "refit=False" in str(error.value.__cause__)
+    assert without.set_params(refit=True).fit(X, y).predict(X).shape == (150,)
+
+
 # Randomness
 
 
@@ -230,7 +257,7 @@ def test_a_fitted_search_is_loaded_where_its_storage_is_not(iris, tmp_path, kind
 def test_a_pipeline_is_the_same_whatever_changes_no_result(iris, tmp_path):
     def go_on(**params):
         steps = make_pipeline(PCA(2, random_state=0), CNNClassifier()).set_params(**params)
-        task = Task(steps, {}, *iris, [], None, "score", {}, {})
+        task = Task(steps, spaces.Space({}), *iris, [], None, "score", {}, {})
         return identity.describe(task, None)
 
     one = go_on()
@@ -310,12 +337,100 @@ def test_a_study_of_something_else_is_refused_and_left_alone(iris, tmp_path, cha
     assert len(search(**options).fit(*iris).study_.trials) == len(first.study_.trials)
 
 
-def test_a_study_of_other_data_is_refused(iris, tmp_path):
+class Described:
+    """Data in which one thing can be changed."""
+
+    def __init__(self):
+        data = load_iris(as_frame=True)
+        self.X, self.y = data.data, data.target.map(dict(enumerate("abc")))
+
+
+def fewer_rows(data):
+    data.X, data.y = data.X[30:], data.y[30:]
+
+
+def another_column(data):
+    data.X = data.X.assign(**{"petal length (cm)": 1.0, "petal width (cm)": 2.0})
+
+
+def a_name(data):
+    data.X = data.X.rename(columns={"petal length (cm)": "length"})
+
+
+def fewer_classes(data):
+    data.y = data.y.replace({"c": "b"})
+
+
+def another_order(data):
+    data.y = data.y[::-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            fewer_rows,
+            "else: X, rows: 150 there, 120 here; y, rows: 150 there, 120 here; "
+            "y, rows of class, 'a': 50 there, 20 here. Name",
+        ),
+        (
+            another_column,
+            "else: X, column petal length (cm), column petal width (cm): not the same there and "
+            "here. Name",
+        ),
+        (a_name, "X, column petal length (cm): only there; X, column length: only here. Name"),
+        (
+            fewer_classes,
+            "y, rows of class, 'b': 50 there, 100 here; y, rows of class, 'c': only there",
+        ),
+        (another_order, "else: y, values: not the same there and here. Name"),
+    ],
+)
+def test_a_study_of_other_data_is_refused_and_what_differs_is_said(change, message, tmp_path):
+    folds = [(list(range(99)), list(range(99, 120)))]
+    options = dict(storage=tmp_path / "study.log", study_name="a", cv=folds)
+    data = Described()
+    search(**options).fit(data.X, data.y)
+    search(**options).fit(data.X.copy(), data.y.copy())
+    change(data)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        search(**options).fit(data.X, data.y)
+
+
+def test_a_study_of_other_images_epochs_or_folds_is_refused(cnn, squares, tmp_path):
+    X, y = squares
+    options = dict(space={"dropout": FloatDistribution(0, 0.5)}, n_trials=1, cv=2)
+    options |= dict(storage=tmp_path / "study.log", study_name="a")
+    search(estimator=cnn.set_params(epochs=1), **options).fit(X, y)
+    for changed, message in (
+        (
+            dict(estimator=clone(cnn).set_params(epochs=2)),
+            "else: parameter epochs: 1 there, 2",
+        ),
+        (dict(estimator=clone(cnn), cv=3), "folds, number: 2 there, 3 here"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            search(**options | changed).fit(X, y)
+    for images, message in (
+        (X + 1, "else: X, values: not the same there and here"),
+        (X[:, :8], r"X, shape of a row: \[16, 16\] there, \[8, 16\] here"),
+        (X / 255, "X, type: 'uint8' there, 'float64' here"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            search(estimator=clone(cnn), **options).fit(images, y)
+
+
+def test_a_study_goes_on_with_the_same_values_in_another_container(iris, tmp_path):
     X, y = iris
     options = dict(storage=tmp_path / "study.log", study_name="a")
-    search(**options).fit(X, y)
-    with pytest.raises(ValueError, match="X is"):
-        search(**options).fit(X + 1, y)
+    steps = make_pipeline(SimpleImputer(missing_values=np.nan), GaussianNB())
+    options |= dict(estimator=steps, space={"gaussiannb__var_smoothing": FloatDistribution(0, 1)})
+    first = search(**options).fit(X, y)
+    mapped = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=X.shape)
+    mapped[:] = X
+    for same in (np.asfortranarray(X), mapped):
+        again = search(**options).fit(same, y.tolist())
+        assert params_of(again.study_) == params_of(first.study_)
 
 
 # Bad input
@@ -331,6 +446,8 @@ def test_a_study_of_other_data_is_refused(iris, tmp_path):
         (dict(n_trials=2.0), TypeError, "n_trials=2.0"),
         (dict(timeout=0), ValueError, "timeout=0"),
         (dict(refit=1), TypeError, "refit=1"),
+        (dict(sampler="tpe"), TypeError, "sampler='tpe' must be None or of Optuna: a BaseSampler"),
+        (dict(pruner=optuna.pruners.NopPruner), TypeError, "pruner=.*a BasePruner"),
         (dict(scoring="nothing"), ValueError, "nothing"),
         (dict(scoring=["accuracy"]), ValueError, r"refit=True must name .* \['accuracy'\]"),
         (dict(storage="/nowhere/study.log"), OSError, "nowhere"),
@@ -395,8 +512,42 @@ def test_all_failing_trials_are_an_error_that_says_why(iris):
 
 
 def test_a_scorer_that_gives_no_number_fails_its_trials(iris):
-    with pytest.raises(ValueError, match="the scores are not numbers"):
+    message = (
+        r"3 of 3 trials failed.*'score' is NaN in fold 1 of 3: the scorer make_scorer\(<lambda>"
+    )
+    with pytest.raises(ValueError, match=message):
         search(scoring=make_scorer(lambda y, predicted: np.nan)).fit(*iris)
+
+
+def test_a_fold_without_a_class_is_named_as_the_reason_for_a_score_that_is_nan(iris):
+    message = (
+        r"'score' is NaN in fold 1 of 3: .*roc_auc_score.* the 50 rows scored hold the classes 0$"
+    )
+    with (
+        pytest.warns(UndefinedMetricWarning, match="Only one class"),
+        pytest.raises(ValueError, match=message),
+    ):
+        search(scoring="roc_auc_ovr", cv=KFold(3)).fit(*iris)
+
+
+def test_a_metric_that_does_not_count_may_be_nan_as_in_a_grid_search(iris):
+    def scores(clf, X, y):
+        return {"a": clf.score(X, y), "b": np.nan if clf.var_smoothing > 0.05 else 1.0}
+
+    with pytest.warns(UserWarning, match="mean_test_b is NaN in 2 of 3 complete trials: its sco"):
+        found = grid(scoring=scores, refit="a").fit(*iris)
+    with pytest.warns(UserWarning, match="non-finite"):
+        expected = GridSearchCV(
+            GaussianNB(), {"var_smoothing": VALUES}, cv=3, scoring=scores, refit="a"
+        ).fit(*iris)
+    rows = [found.cv_results_["params"].index(p) for p in expected.cv_results_["params"]]
+    for name in ("mean_test_a", "rank_test_a", "mean_test_b", "rank_test_b", "split2_test_b"):
+        np.testing.assert_array_equal(found.cv_results_[name][rows], expected.cv_results_[name])
+    assert found.best_score_ == expected.best_score_
+    models = {"search": found, "alone": GaussianNB()}
+    with pytest.warns(UserWarning, match="mean_test_b is NaN"):
+        compared = compare_models(models, *iris, cv=3, n_repeats=1, random_state=0)
+    assert [row["model"] for row in compared.models] == ["search", "alone"]
 
 
 def test_an_interrupted_search_keeps_what_was_finished(iris, tmp_path):
@@ -420,13 +571,79 @@ def test_an_interrupted_search_keeps_what_was_finished(iris, tmp_path):
 # What is seen
 
 
-def test_progress_is_one_line_a_trial(iris, capsys):
+def test_progress_is_one_line_a_trial_and_one_before_the_final_fit(iris, capsys):
     search(verbose=1).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("Trial 0: 0.")
     assert "3 of 3 done, 0 pruned, 0 failed; best 0." in lines[2]
-    assert lines[2].endswith("left")
+    assert lines[2].endswith("; 0 s left")
+    assert last == "3 of 3 trials are done; the best parameters are fitted to all rows"
+
+
+def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsys):
+    class Odd(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            return trial.number % 2 == 1
+
+    def fail(clf, X, y):
+        if clf.var_smoothing < 0.02:
+            raise KeyError("several\nlines")
+        return clf.score(X, y)
+
+    options = dict(storage=tmp_path / "study.log", study_name="a", scoring=fail, pruner=Odd())
+    options |= dict(sampler=optuna.samplers.RandomSampler(seed=4), verbose=1, refit=False)
+    for n_trials in (4, 9):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = search(n_trials=n_trials, **options).fit(*iris)
+    *lines, last = [line for line in capsys.readouterr().out.splitlines() if "are done" not in line]
+    lines.append(last)
+    trials = found.study_.trials
+    for number, line in enumerate(lines):
+        states = [trial.state.name for trial in trials[: number + 1]]
+        counts = f"{states.count('PRUNED')} pruned, {states.count('FAIL')} failed"
+        assert f"; {number + 1} of {4 if number < 4 else 9} done, {counts}" in line
+    assert len(lines) == 9
+    assert {"PRUNED", "FAIL", "COMPLETE"} == {trial.state.name for trial in trials}
+
+
+def test_workers_together_count_every_trial_once():
+    program = (
+        "import sys; sys.path.insert(0, 'tests'); from test_tuning import *; "
+        "search(verbose=1, n_trials=9, n_jobs=2).fit(*load_iris(return_X_y=True))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    *lines, last = done.stdout.splitlines()
+    assert sorted(re.search("; (.*) of 9 done", line)[1] for line in lines) == list("123456789")
+    assert last.startswith("9 of 9 trials are done")
+
+
+def test_the_time_left_knows_the_timeout(iris, capsys):
+    def slow(clf, X, y):
+        time.sleep(0.1)
+        return clf.score(X, y)
+
+    search(verbose=1, n_trials=40_000, timeout=0.7, scoring=slow, refit=False).fit(*iris)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert 1 <= len(lines) <= 3
+    assert all(re.search("; [01] s left until the timeout$", line) for line in lines)
+    assert last == f"{len(lines)} of 40000 trials are done, and the timeout is over"
+
+
+def test_a_sampler_that_has_tried_everything_is_said_to_have(iris, capsys):
+    grid(verbose=1, n_trials=9).fit(*iris)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("3 of 9 trials are done, and the sampler has no others; the best")
+
+
+def test_time_left_is_the_lesser_of_trials_and_timeout(monkeypatch):
+    clock = iter([0.0, 30.0, 90.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    study = optuna.create_study()
+    counted = progress.Progress(study, 4, 100.0)
+    assert counted._time_left(2) == "30 s left"
+    assert counted._time_left(1) == "10 s left until the timeout"
 
 
 def test_a_search_is_silent_and_leaves_optunas_verbosity(iris, capfd):

@@ -1,0 +1,112 @@
+"""What a search says of its trials: while they run, and when they are over."""
+
+import time
+import warnings
+
+import numpy as np
+from optuna.trial import TrialState
+
+from . import studies
+
+
+class Progress:
+    """Prints a line for each trial that this process finishes.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        As it is before the first of them.
+    n_trials : int
+    timeout : float or None
+        From now on.
+    """
+
+    def __init__(self, study, n_trials, timeout):
+        self._n_trials = n_trials
+        self._timeout = timeout
+        self._start = time.monotonic()
+        self._n_before = len(studies.settled_trials(study))
+
+    def __call__(self, study, trial):
+        # Other processes may have finished trials since: each line counts up to its own trial.
+        trials = [t for t in studies.settled_trials(study) if _when(t) <= _when(trial)]
+        states = [settled.state for settled in trials]
+        line = f"Trial {trial.number}: {_outcome(trial)}; {len(trials)} of {self._n_trials} done"
+        for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
+            line += f", {states.count(state)} {word}"
+        complete = [settled for settled in trials if settled.state == TrialState.COMPLETE]
+        if complete:
+            best = max(complete, key=lambda settled: settled.value)
+            line += f"; best {best.value:.4f} in trial {best.number}"
+        print(f"{line}; {self._time_left(len(trials))}", flush=True)
+
+    def _time_left(self, n_done):
+        elapsed = time.monotonic() - self._start
+        left = elapsed / max(1, n_done - self._n_before) * (self._n_trials - n_done)
+        if self._timeout is None or left <= self._timeout - elapsed:
+            return f"{_duration(left)} left"
+        return f"{_duration(max(0, self._timeout - elapsed))} left until the timeout"
+
+
+def _when(trial):
+    return trial.datetime_complete, trial.number
+
+
+def _outcome(trial):
+    if trial.state == TrialState.COMPLETE:
+        return f"{trial.value:.4f}"
+    return trial.user_attrs.get(studies.ERROR, "pruned").splitlines()[0]
+
+
+def _duration(seconds):
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def summary(n_done, n_trials, is_late, refit):
+    """Say how many trials are done, why no more, and that the final fit follows."""
+    line = f"{n_done} of {n_trials} trials are done"
+    if n_done < n_trials:
+        line += ", and the timeout is over" if is_late else ", and the sampler has no others"
+    return f"{line}; the best parameters are fitted to all rows" if refit else line
+
+
+def report_failures(trials):
+    """Raise where no trial is complete, and warn where some failed."""
+    errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        if errors:
+            kind = TypeError if all(e.startswith("TypeError") for e in errors) else ValueError
+            raise kind(
+                f"{len(errors)} of {len(trials)} trials failed, and none is complete; the first "
+                f"failed with {errors[0]}"
+            )
+        if not trials:
+            raise ValueError("No trial was begun before timeout: give the search more time")
+        raise ValueError(
+            f"No trial is complete, and {len(trials)} were pruned: give the search more trials or "
+            "a gentler pruner"
+        )
+    if errors:
+        warnings.warn(
+            f"{len(errors)} of {len(trials)} trials failed and are NaN in cv_results_; the first "
+            f"with {errors[0]}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def report_nan(results):
+    """Warn of scores, other than the one that counts, that are NaN in complete trials."""
+    complete = results["state"] == "complete"
+    for name in results:
+        if name.startswith("mean_test_") and np.isnan(results[name][complete]).any():
+            n_nan = np.isnan(results[name][complete]).sum()
+            warnings.warn(
+                f"{name} is NaN in {n_nan} of {complete.sum()} complete trials: its scorer "
+                "returned NaN",
+                UserWarning,
+                stacklevel=4,
+            )
