@@ -7,7 +7,7 @@ import types
 import keras
 import numpy as np
 
-from . import augmentation, compiled, distribution, dropout, extraction
+from . import augmentation, compiled, distribution, dropout, extraction, normalisation
 from .blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
@@ -79,6 +79,7 @@ class TrainingNetwork(keras.Model):
         calls = _calls(self._n_bytes(), rows, batch_size)
         for batches, number, taken in self._taken(source, calls, 0):
             self.steps.average_statistics(taken, _edges(batches), number)
+        normalisation.bound_statistics(self.learning_batch_norms())
 
     def fit(
         self,
