@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 
-from . import augmentation, compiled, distribution, dropout, extraction
+from . import augmentation, compiled, distribution, dropout, extraction, normalisation
 from .blueprints import Parts
 from .startup import keras
 
@@ -79,6 +79,7 @@ class TrainingNetwork(keras.Model):
         calls = _calls(self._n_bytes(), rows, batch_size)
         for batches, number, taken in self._taken(source, calls, 0):
             self.steps.average_statistics(taken, _edges(batches), number)
+        normalisation.bound_statistics(self.learning_batch_norms())
 
     def fit(
         self,

@@ -21,6 +21,7 @@ from . import (
     dropout,
     extraction,
     networks,
+    normalisation,
     reuse,
     spill,
 )
@@ -380,6 +381,7 @@ def _build(parts, stage, options):
             x = layer(x)
         outputs = head(backbone(x))
     network = TrainingNetwork(inputs, outputs, name="training")
+    normalisation.bound(network.learning_batch_norms())
     network.compile(
         optimizer=compiled.optimizer(options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(),

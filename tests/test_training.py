@@ -328,7 +328,7 @@ def test_the_top_is_trained_on_every_view_and_predicts_the_plain_image(squares):
     ).fit(X, y)
     probabilities = clf.predict_proba(X)
     model = clf.model_.predict(X[..., None], verbose=0)
-    np.testing.assert_allclose(probabilities, model, atol=1e-4)
+    np.testing.assert_allclose(probabilities, model, atol=1e-5)
 
 
 def test_prediction_takes_the_same_memory_for_any_number_of_images(cnn, squares):
