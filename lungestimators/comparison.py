@@ -219,11 +219,6 @@ class ModelComparison:
         return lines
 
 
-def counted(n, noun):
-    """Return a number of things: 1 image, 1,000 images."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def p_text(pvalue):
     """Return p as it is written in a sentence, on the side of 0.05 that it is on."""
     if pvalue < 0.001:

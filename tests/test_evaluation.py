@@ -743,7 +743,7 @@ def test_of_one_model_each_interval_is_named_and_explained(table):
     notes = " ".join(found.notes)
     assert "95 % by folds: how far the score may move with other training and test images" in notes
     assert "95 % by images: how far the score may move with other test images" in notes
-    assert "p of" not in notes
+    assert "p of the accuracy" not in notes
 
 
 def test_of_one_test_set_there_is_one_interval(table):
