@@ -100,12 +100,13 @@ def audit_text(found):
 
 def _shortcut_cells(found):
     """What the class could be told from, as header and lines of a table."""
-    lines = [["what is seen", "balanced accuracy", "95 % interval", "verdict"]]
+    lines = [["what is seen", "lung", "balanced accuracy", "95 % interval", "limit", "verdict"]]
     for row in found["shortcuts"]:
         scored = row["score"] is not None
         interval = f"{row['low']:.3f} to {row['high']:.3f}" if scored else ""
         score = f"{row['score']:.3f}" if scored else ""
-        lines.append([row["seen"], score, interval, row["verdict"]])
+        limit = "" if row["limit"] is None else f"{row['limit']:.3f}"
+        lines.append([row["seen"], row["lung"], score, interval, limit, row["verdict"]])
     return lines
 
 

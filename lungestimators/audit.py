@@ -15,20 +15,6 @@ from .thumbnails import Look, look_at
 # there are at least and at most.
 _IMAGES_SEEN, _EPOCHS = 10_000, (2, 10)
 
-# What each check, where it finds something, means for a model's accuracy.
-_CONSEQUENCES = {
-    "readability": "some images cannot be read",
-    "duplicates": "images repeat, and a split at random tests on what was learnt",
-    "groups of duplicates": "patients are not what the groups say",
-    "leaks": "test images are among the training images",
-    "labels of duplicates": "the same image has different labels",
-    "classes": "classes are unequal or too small",
-    "test labels": "test images have labels that cannot be learnt",
-    "labels": "some labels are doubtful",
-    "shortcuts": "the class can be told from something else than the lung",
-    "empty images": "some images are empty",
-}
-
 
 def audit_images(
     X,
@@ -54,7 +40,8 @@ def audit_images(
       source, its brightness or a thumbnail, beside what ``estimator`` achieves, with the true
       labels and with permuted ones.
 
-    The cross-validated checks use the images of ``keep_`` and stratified folds by ``groups_``.
+    Each check of the report states its rule and, where it found something, what to do next. The
+    cross-validated checks use the images of ``keep_`` and stratified folds by ``groups_``.
     Scores are balanced accuracies, pooled over the folds; intervals are Wilson's for the recall of
     each class, where a group counts as one observation, joined as in [2]_.
 
@@ -66,7 +53,7 @@ def audit_images(
     y : array-like of shape (n_images,)
         Class labels.
     groups : array-like of shape (n_images,), default=None
-        Patient of each image.
+        Group of each image, such as the patient.
     X_test : array-like or list of paths, default=None
         Images that a model shall be tested on.
     y_test : array-like of shape (n_test_images,), default=None
@@ -117,7 +104,7 @@ def audit_images(
     >>> X, y = make_chest_xrays(40, leak=0.1, random_state=0)
     >>> report = audit_images(X, y, estimator=DummyClassifier(), cv=2, random_state=0)
     >>> print(report.checks["duplicates"].sentence)
-    4 of 40 images of X repeat another: split by groups_, or learn from keep_ only.
+    4 of 40 images of X repeat another image.
     >>> X, y = X[report.keep_], y[report.keep_]
     """
     train = _check_images("X", X)
@@ -266,7 +253,11 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
     """The checks that fit models."""
     if trial.n_folds < 2:
         why = "A class is too small to cross-validate."
-        return [Check("labels", "skipped", why, []), Check("shortcuts", "skipped", why, [])]
+        advice = "Add images of the smallest class, or leave the class out."
+        return [
+            Check("labels", "skipped", why, [], trials.LABELS_RULE, advice),
+            Check("shortcuts", "skipped", why, [], "", advice),
+        ]
     splits = trial.splits()
     looks = [subject.looks[row] for row in trial.rows]
     scores = []
@@ -274,8 +265,8 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
         looks, None if source is None else source[trial.rows]
     ):
         tell(f"looking for a shortcut: {name}")
-        score = None
-        if features is not None:
+        score = features  # why there are none
+        if not isinstance(features, str):
             model = shortcuts.model(trial.seed)
             numbers = np.arange(len(trial.classes))
             found = shortcuts.predict(model, features, trial.y, numbers, trial.groups, splits)
@@ -325,15 +316,21 @@ def _seeded(estimator, seed):
 
 def _conclusion(found):
     """Whether an accuracy on these images can be trusted, and why not, in words."""
-    verdicts = {check.name: check.verdict for check in found}
     faults, warnings = (
-        "; ".join(_CONSEQUENCES[name] for name in verdicts if verdicts[name] == verdict)
+        "; ".join(
+            check.consequence
+            for check in found
+            if check.verdict == verdict and check.consequence != trials.FEW
+        )
         for verdict in ("fault", "warning")
     )
+    shortcut = next(check for check in found if check.name == "shortcuts")
     if faults:
         words = [f"A model's accuracy on these images cannot be trusted: {faults}."]
-    elif verdicts["shortcuts"] == "skipped":
+    elif shortcut.verdict == "skipped":
         words = ["Whether a model's accuracy can be trusted was not tested: there is too little."]
+    elif shortcut.consequence == trials.FEW:
+        words = [f"Nothing was found, but that says little: {trials.FEW}."]
     else:
         words = ["Nothing was found that would make a model's accuracy on these images worthless."]
     if warnings:

@@ -2,9 +2,43 @@
 
 import textwrap
 from html import escape
+from typing import NamedTuple
+
+import numpy as np
 
 NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
+LEVEL = 0.05  # p below it: the difference counts as shown
 _WIDTH = 100
+
+
+class _TruthAndProbabilities(NamedTuple):
+    y_true: np.ndarray
+    y_proba: np.ndarray | None
+
+
+class OutOfFold(_TruthAndProbabilities):
+    """What a model said of images that it was not trained on: ``y_true, y_proba``, and where.
+
+    Attributes
+    ----------
+    y_true : ndarray of shape (n_predictions,)
+        Labels, fold after fold; an image appears once for each time it was tested.
+    y_proba : ndarray of shape (n_predictions, n_classes), or None
+        Probabilities, columns in the order of the sorted labels; None where the model has none.
+    y_pred : ndarray of shape (n_predictions,)
+        Predicted labels.
+    row : ndarray of shape (n_predictions,), int
+        Row of X of each image.
+    repeat : ndarray of shape (n_predictions,), int
+        How often the image was tested in an earlier fold: 0 for the first time.
+    fold : ndarray of shape (n_predictions,), int
+        Fold, in the order of the splits, over all repeats.
+    """
+
+    def __new__(cls, y_true, y_proba, y_pred=None, row=None, repeat=None, fold=None):
+        found = super().__new__(cls, y_true, y_proba)
+        found.y_pred, found.row, found.repeat, found.fold = y_pred, row, repeat, fold
+        return found
 
 
 class ModelComparison:
@@ -17,9 +51,11 @@ class ModelComparison:
     conclusion : str
     notes : list of str
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}
-    unit : {"patient", "image"}
+    unit : {"group", "image"}
         What the bootstrap draws.
-    out_of_fold : dict of {str: (y_true, y_proba)}
+    one_test_set : bool
+        Whether all predictions are of the same images, as those of one split are.
+    out_of_fold : dict of {str: OutOfFold}
 
     Attributes
     ----------
@@ -28,16 +64,18 @@ class ModelComparison:
         ``balanced_accuracy``, ``roc_auc`` (macro, one against the rest, for more than two
         classes), ``log_loss`` and ``brier_score``; ``calibration_error`` (expected calibration
         error of the predicted class, ten bins) over all predictions; ``fit_seconds`` (median);
-        ``low`` and ``high`` (95 % interval of the compared score), ``bootstrap_low`` and
-        ``bootstrap_high`` (the same by resampling patients), ``roc_auc_low`` and
-        ``roc_auc_high`` (likewise), ``fold_scores`` (the compared score in each fold). None where
-        something does not exist, as a log loss without probabilities.
+        ``low`` and ``high`` (95 % interval of the compared score; by the spread between folds
+        where there are folds), ``bootstrap_low`` and ``bootstrap_high`` (the same by drawing groups
+        or images again), ``roc_auc_low`` and ``roc_auc_high`` (likewise, of the AUC),
+        ``fold_scores`` (the compared score in each fold). None where something does not exist, as
+        a log loss without probabilities.
     pairs : list of dict
         For each pair ``first`` (the better) and ``second``, ``difference``, ``low``, ``high``
         (95 % interval of this difference alone), ``bootstrap_low``, ``bootstrap_high``, ``test``
         (what was done: one of the tests, or ``"permutation"`` where it stands in for McNemar's),
         ``pvalue``, ``adjusted_pvalue`` (Holm), ``shown`` (whether that is below 0.05),
-        ``roc_auc_difference``, ``roc_auc_low``, ``roc_auc_high``, and a ``sentence``.
+        ``roc_auc_difference``, ``roc_auc_low``, ``roc_auc_high`` (by the bootstrap; its p is not
+        computed), and a ``sentence``.
     conclusion : str
         Which model scored highest, and than which it was shown to be better.
     notes : list of str
@@ -46,13 +84,14 @@ class ModelComparison:
         The compared score.
     """
 
-    def __init__(self, models, pairs, conclusion, notes, scoring, unit, out_of_fold):
+    def __init__(self, models, pairs, conclusion, notes, scoring, unit, one_test_set, out_of_fold):
         self.models = models
         self.pairs = pairs
         self.conclusion = conclusion
         self.notes = notes
         self.scoring = scoring
         self._unit = unit
+        self._one_test_set = one_test_set
         self._out_of_fold = out_of_fold
 
     @property
@@ -70,13 +109,28 @@ class ModelComparison:
 
         Returns
         -------
-        y_true : ndarray of shape (n_predictions,)
-            Labels, fold after fold; an image appears once for each time it was tested.
-        y_proba : ndarray of shape (n_predictions, n_classes)
-            Probabilities, columns in the order of the sorted labels; None where the model has
-            none. ``CalibrationDisplay.from_predictions(y_true == ill, y_proba[:, 1])`` draws how
+        OutOfFold
+            Two arrays, ``y_true, y_proba``, whose further attributes say where each prediction
+            comes from: ``row`` of X, ``repeat``, ``fold``, and the predicted label ``y_pred``.
+            ``CalibrationDisplay.from_predictions(y_true == ill, y_proba[:, 1])`` draws how
             well they are calibrated.
+
+        Raises
+        ------
+        KeyError
+            There is no such model.
+
+        Examples
+        --------
+        >>> from lungestimators import compare_predictions
+        >>> y, split = ["healthy", "ill"] * 4, (range(4), range(4, 8))
+        >>> found = compare_predictions(y, {"always": [(["ill"] * 4,)]}, [split])
+        >>> said = found.out_of_fold("always")
+        >>> said.row, said.y_true[0], said.y_pred[0]
+        (array([4, 5, 6, 7]), np.str_('healthy'), np.str_('ill'))
         """
+        if model not in self._out_of_fold:
+            raise KeyError(f"there is no model {model!r}: there are {list(self._out_of_fold)}")
         return self._out_of_fold[model]
 
     def to_dict(self):
@@ -105,7 +159,7 @@ class ModelComparison:
             lines += ["", *_text_table(self._pair_cells())]
         lines += ["", *textwrap.wrap(self.conclusion, _WIDTH), ""]
         for text in (*self.sentences, *self.notes):
-            lines += textwrap.wrap(text, _WIDTH, initial_indent="- ", subsequent_indent="  ")
+            lines += _wrapped(text)
         return "\n".join(lines)
 
     def _repr_html_(self):
@@ -120,14 +174,18 @@ class ModelComparison:
         """Header and lines of the table of models, as text."""
         score = NAMES[self.scoring]
         others = [name for name in ("accuracy", "roc_auc") if name != self.scoring]
-        header = ["model", score, "95 % interval", f"by {self._unit}"]
+        # Of one test set there is one interval: folds that it could be made from are missing.
+        intervals = ["95 % interval"]
+        if not self._one_test_set:
+            intervals = ["95 % by folds", f"95 % by {self._unit}s"]
+        header = ["model", score, *intervals]
         for name in others:
-            header += [NAMES[name]] + [f"by {self._unit}"] * (name == "roc_auc")
+            header += [NAMES[name]] + intervals[-1:] * (name == "roc_auc")
         header += ["log loss", "Brier", "calibration error", "fit s"]
         lines = [header]
         for row in self.models:
-            line = [row["model"], _number(row[self.scoring]), _interval(row, "")]
-            line += [_interval(row, "bootstrap_")]
+            line = [row["model"], _number(row[self.scoring])]
+            line += [_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]]
             for name in others:
                 line += [_number(row[name])]
                 line += [_interval(row, "roc_auc_")] * (name == "roc_auc")
@@ -138,29 +196,58 @@ class ModelComparison:
 
     def _pair_cells(self):
         """Header and lines of the table of differences, as text."""
-        header = ["difference", NAMES[self.scoring], "95 % interval", f"by {self._unit}"]
-        lines = [[*header, "p", "p (Holm)", "shown"]]
+        by_folds = any(pair["test"] == "corrected_t" for pair in self.pairs)
+        by_unit = "95 % interval" if self._one_test_set else f"95 % by {self._unit}s"
+        several = len(self.pairs) > 1
+        with_auc = self.scoring != "roc_auc" and any(
+            pair["roc_auc_difference"] is not None for pair in self.pairs
+        )
+        header = ["difference", NAMES[self.scoring], *["95 % by folds"] * by_folds, by_unit]
+        header += ["p", *["p (Holm)"] * several, "shown", *["AUC", by_unit] * with_auc]
+        lines = [header]
         for pair in self.pairs:
-            line = [f"{pair['first']} - {pair['second']}", f"{pair['difference']:+.3f}"]
-            line += [_interval(pair, ""), _interval(pair, "bootstrap_")]
-            for pvalue in (pair["pvalue"], pair["adjusted_pvalue"]):
+            line = [f"{pair['first']} minus {pair['second']}", _signed(pair["difference"])]
+            if by_folds:
+                line.append(_interval(pair, "") if pair["test"] == "corrected_t" else "-")
+            line.append(_interval(pair, "bootstrap_"))
+            for pvalue in (pair["pvalue"], pair["adjusted_pvalue"])[: 1 + several]:
                 line.append(p_text(pvalue).removeprefix("p ").removeprefix("= "))
-            lines.append([*line, "yes" if pair["shown"] else "no"])
+            line.append("yes" if pair["shown"] else "no")
+            if with_auc:
+                line += [_signed(pair["roc_auc_difference"]), _interval(pair, "roc_auc_")]
+            lines.append(line)
         return lines
 
 
 def p_text(pvalue):
-    """Return p as it is written in a sentence."""
-    return "p < 0.001" if pvalue < 0.001 else f"p = {pvalue:.3f}"
+    """Return p as it is written in a sentence, on the side of 0.05 that it is on."""
+    if pvalue < 0.001:
+        return "p < 0.001"
+    digits = 3
+    while (round(pvalue, digits) < LEVEL) != (pvalue < LEVEL):
+        digits += 1
+    return f"p = {pvalue:.{digits}f}"
 
 
 def _number(value):
     return "-" if value is None else f"{value:.3f}"
 
 
+def _signed(value):
+    return "-" if value is None else f"{value:+z.3f}"
+
+
+def _wrapped(text):
+    """Lines of a text: what belongs to a number stays beside the number."""
+    for glued in ("95 %", "p = ", "p < "):
+        text = text.replace(glued, glued.replace(" ", "\0"))
+    lines = textwrap.wrap(text, _WIDTH, initial_indent="- ", subsequent_indent="  ")
+    return [line.replace("\0", " ") for line in lines]
+
+
 def _interval(row, prefix):
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
-    return "-" if low is None else f"{low:.3f} to {high:.3f}"
+    return "-" if low is None else f"{low:z.3f} to {high:z.3f}"
 
 
 def _text_table(lines):

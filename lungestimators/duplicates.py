@@ -24,6 +24,14 @@ _COARSE = 0.95
 _FINE, _FINE_OF_SMALL = 0.88, 0.80
 _SMALL = 100  # pixels a side
 
+RULE = (
+    "Two images are one picture where their pixels are identical, or where thumbnails of them "
+    f"(mirrored or not) are alike in their large shapes (correlation of at least {_COARSE:g}) and "
+    f"in ribs and vessels: that correlation is the similarity, at least {_FINE:.2f}, or "
+    f"{_FINE_OF_SMALL:.2f} where one is below {_SMALL} pixels a side. Identical images have 1. "
+    "Near: rescaled, compressed or changed in brightness or contrast."
+)
+
 _FREQUENCIES = 12  # of the coarse part, in each direction
 _BATCH = 512
 

@@ -1,41 +1,20 @@
 """Is one model better than another? The same folds for all, and what may be concluded from them."""
 
-import time
+import warnings
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
-from sklearn.pipeline import _name_estimators
-from sklearn.utils import _safe_indexing, check_random_state, indexable
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d
 
+from . import model_fits
 from .checks import check_groups
 from .comparison import NAMES
-from .conclusions import TESTS, Study, conclude, one_test_set, splits_that_share_patients
-from .quality import Fold
-
-
-class Predictions(NamedTuple):
-    """What a model says of the test images of one split.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_test,)
-        Predicted labels.
-    probabilities : ndarray of shape (n_test, n_classes), default=None
-        Columns in the order of the sorted labels of all images; None where the model has none.
-    fit_seconds : float, default=None
-        How long the model was trained.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray | None = None
-    fit_seconds: float | None = None
+from .conclusions import TESTS, Study, conclude
+from .splits import one_test_set, splits_that_share_groups
 
 
 def compare_models(
@@ -57,32 +36,35 @@ def compare_models(
     Parameters
     ----------
     estimators : dict of {str: classifier}, or list of classifiers
-        Anything with ``fit`` and ``predict``; the score of a search is that of its winner on
+        Anything that predicts labels after ``fit``; the score of a search is that of its winner on
         images the search did not see. A list is named as ``make_pipeline`` names its steps. Each
-        is cloned for each fold.
+        is cloned for each fold. A model without ``predict_proba`` has no AUC, log loss, Brier score
+        and calibration error.
     X : array-like or list of paths
         Images, as the classifiers take them.
     y : array-like of shape (n_samples,)
         Class labels.
     cv : int, splitter, iterable of splits, or tuple of two arrays, default=5
         An integer: that many stratified folds, shuffled, ``n_repeats`` times; with ``groups`` they
-        keep a patient together. A tuple of two arrays is one split, its training rows and its
+        keep a group together. A tuple of two arrays is one split, its training rows and its
         test rows.
     groups : array-like of shape (n_samples,), default=None
-        Patient of each image. Never on both sides of a split, and drawn as a whole by the
-        bootstrap. An estimator that requests ``groups`` in ``fit`` by metadata routing is passed
-        them.
+        Group of each image: the patient, say, or the groups of duplicates that
+        :func:`audit_images` finds. A group is never on both sides of a split, and is drawn as a
+        whole by the bootstrap. An estimator that requests ``groups`` in ``fit`` by metadata routing
+        is passed them.
     n_repeats : int, default=2
         How often an integer ``cv`` is repeated, with other folds.
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}, default="accuracy"
-        What is compared. The others are in the table nevertheless.
+        The score that is compared. The table shows the AUC and the accuracy in any case.
+        ``"roc_auc"`` needs ``predict_proba`` of every model.
     test : {"auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap"}, default="auto"
         ``"corrected_t"`` is Student's t-test on the folds with the variance corrected for training
         images they share (Nadeau and Bengio, 2003; Bouckaert and Frank, 2004). ``"wilcoxon"`` is
         the signed-rank test on the folds, which takes them for independent: they are not, and its
         p is too small. ``"mcnemar"`` is McNemar's exact test, for one set of test images and
-        accuracy; where a patient has several images, whole patients are exchanged between the
-        models. ``"bootstrap"`` asks how often drawing patients again turns a difference round.
+        accuracy; where a group has several images, whole groups are exchanged between the
+        models. ``"bootstrap"`` asks how often drawing groups again turns a difference round.
         ``"auto"`` is the corrected t-test on folds; on one set of test images it is McNemar's test,
         or for another score than accuracy the bootstrap.
     n_jobs : int, default=None
@@ -101,12 +83,20 @@ def compare_models(
     Raises
     ------
     ValueError
-        An argument is not what it should be, an image has no patient, a patient is on both sides
-        of a split, or a split lacks what ``scoring`` or ``test`` needs. Nothing has been trained
-        then. Or a fitted model predicts what is no label or no probability, as a network that
-        diverged does: it is raised after that fit, and names the model and the split.
+        An argument is not what it should be, an image has no group, a group is on both sides of a
+        split, or a split lacks what ``scoring`` or ``test`` needs. Nothing has been trained then.
+        Or a fitted model cannot predict, has no ``predict_proba`` for ``scoring="roc_auc"``, or
+        predicts what is no label or no probability, as a network that diverged does: it is raised
+        after that fit, and names the model and the split. Models that have ``predict`` or
+        ``predict_proba`` only after ``fit`` are the first that are fitted.
     TypeError
         ``groups`` mixes types, as numbers and strings. Nothing has been trained then.
+
+    Warns
+    -----
+    UserWarning
+        ``scoring="roc_auc"``, and a model that had ``predict_proba`` in the first split lacks it in
+        another, as a search with another winner does. Then accuracy is compared.
 
     See Also
     --------
@@ -114,8 +104,8 @@ def compare_models(
 
     Notes
     -----
-    The bootstrap draws patients (without ``groups``, images) 9999 times, and scores predictions as
-    they are: its intervals say how much other patients would change the scores, not how much
+    The bootstrap draws groups (without ``groups``, images) 9999 times, and scores predictions as
+    they are: its intervals say how much other groups would change the scores, not how much
     another training would. All pairs are tested and p is corrected by Holm's method; intervals
     are not.
 
@@ -138,27 +128,32 @@ def compare_models(
     >>> [row["model"] for row in found.models], len(found.pairs)
     (['CNN', 'largest class'], 1)
     """
-    estimators = _named(estimators)
+    estimators = model_fits.named(estimators)
     X, y, groups = indexable(X, y, groups)
     y, classes = _check_y(y)
     groups = check_groups(y, groups)
     rng = check_random_state(random_state)
     splits = _check_splits(_splits(cv, n_repeats, X, y, groups, rng), y)
-    shared = splits_that_share_patients(splits, groups)
+    shared = splits_that_share_groups(splits, groups)
     if shared:
         raise ValueError(
-            f"split {shared[0]} has images of one patient on both sides: let cv be an integer, or "
+            f"split {shared[0]} has images of one group on both sides: let cv be an integer, or "
             "a splitter that keeps groups together, as StratifiedGroupKFold does"
         )
     _check_scoring(scoring, test, splits, y)
-    lacking = [name for name, each in estimators.items() if not hasattr(each, "predict_proba")]
+    lacking = [
+        name for name, each in estimators.items() if not model_fits.may_have(each, "predict_proba")
+    ]
     if scoring == "roc_auc" and lacking:
-        raise ValueError(f"scoring='roc_auc' needs predict_proba, which {lacking} lack")
-    # Fold by fold, so that a model that cannot be trained shows before much work is lost.
-    fits = [(name, number) for number in range(len(splits)) for name in estimators]
+        raise ValueError(f"scoring='roc_auc' needs predict_proba: {', '.join(lacking)} has none")
+    # Fold by fold, so that a model that cannot be trained shows before much work is lost; in the
+    # first fold models whose methods appear only after fit come first, for the same reason.
+    first = sorted(estimators, key=lambda name: model_fits.shows_all(estimators[name]))
+    fits = [(name, 0) for name in first]
+    fits += [(name, number) for number in range(1, len(splits)) for name in estimators]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_fit_and_predict)(
-            name, number, estimators[name], X, y, classes, splits[number], groups
+        delayed(model_fits.fit_and_predict)(
+            name, number, estimators[name], X, y, classes, splits[number], groups, scoring
         )
         for name, number in fits
     )
@@ -171,15 +166,26 @@ def compare_models(
                 f"{np.mean(found.labels == y[splits[number][1]]):.3f}, {found.fit_seconds:.1f} s",
                 flush=True,
             )
-    return compare_predictions(
+    without = [name for name, found in predictions.items() if _lacks_probabilities(found)]
+    note = None
+    if scoring == "roc_auc" and without:
+        note = (
+            f"scoring='roc_auc': {', '.join(without)} had no predict_proba in some splits, so "
+            "that accuracy is compared instead."
+        )
+        warnings.warn(note, UserWarning, stacklevel=2)
+    found = compare_predictions(
         y,
         predictions,
         splits,
         groups,
-        scoring=scoring,
+        scoring="accuracy" if note else scoring,
         test=test,
         random_state=rng.randint(2**31),
     )
+    if note:
+        found.notes.insert(0, note)
+    return found
 
 
 def compare_predictions(
@@ -199,7 +205,8 @@ def compare_predictions(
         Rows, the same for all models. Several splits with the same test rows are one set of test
         images that was predicted several times, by networks of several seeds for instance.
     groups : array-like of shape (n_samples,), default=None
-        Patient of each image. That a split has one on both sides is said in the notes.
+        Group of each image, such as the patient. That a split has one on both sides is said in
+        the notes.
     scoring : {"accuracy", "balanced_accuracy", "roc_auc"}, default="accuracy"
         As in :func:`compare_models`.
     test : {"auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap"}, default="auto"
@@ -236,46 +243,13 @@ def compare_predictions(
         for name, found in predictions.items()
     }
     seed = check_random_state(random_state).randint(2**31)
-    patients = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    study = Study(truth, classes, splits, folds, patients, scoring, test)
+    numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    study = Study(truth, classes, splits, folds, numbers, scoring, test)
     return conclude(study, np.random.default_rng(seed))
 
 
-def _fit_and_predict(name, number, estimator, X, y, classes, split, groups):
-    """Train a clone on one split, and return its predictions."""
-    train, test = split
-    estimator = clone(estimator)
-    given = {}
-    if groups is not None and get_routing_for_object(estimator).consumes("fit", ["groups"]):
-        given["groups"] = groups[train]
-    start = time.perf_counter()
-    try:
-        estimator.fit(_safe_indexing(X, train), y[train], **given)
-    except Exception as error:
-        error.add_note(f"compare_models was training {name!r}")
-        raise
-    seconds = time.perf_counter() - start
-    tested = _safe_indexing(X, test)
-    labels, probabilities = estimator.predict(tested), None
-    if hasattr(estimator, "predict_proba"):
-        # A class that the training images lack has no column, and the probability 0.
-        probabilities = np.zeros((len(test), len(classes)))
-        columns = np.searchsorted(classes, estimator.classes_)
-        probabilities[:, columns] = estimator.predict_proba(tested)
-    predictions = Predictions(labels, probabilities, seconds)
-    _check_split(name, number, predictions, test, classes)  # before other models are trained
-    return predictions
-
-
-def _named(estimators):
-    if not isinstance(estimators, dict):
-        estimators = dict(_name_estimators(list(estimators)))
-    if not estimators:
-        raise ValueError("estimators is empty: there is nothing to compare")
-    for name, estimator in estimators.items():
-        if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-            raise ValueError(f"estimators: {name!r} is {estimator!r}, which cannot fit and predict")
-    return estimators
+def _lacks_probabilities(found):
+    return any(predictions.probabilities is None for predictions in found)
 
 
 def _check_y(y):
@@ -342,34 +316,15 @@ def _check_predictions(name, found, splits, classes, scoring):
     if len(found) != len(splits):
         raise ValueError(f"predictions of {name!r}: {len(found)} for {len(splits)} splits")
     folds = [
-        _check_split(name, number, Predictions(*given), rows, classes)
+        model_fits.check_split(name, number, model_fits.Predictions(*given), rows, classes)
         for number, ((_, rows), given) in enumerate(zip(splits, found, strict=True))
     ]
-    if scoring == "roc_auc" and any(fold.probabilities is None for fold in folds):
-        raise ValueError(f"scoring='roc_auc' needs the probabilities of {name!r}")
+    lacking = [number for number, fold in enumerate(folds) if fold.probabilities is None]
+    if scoring == "roc_auc" and lacking:
+        raise ValueError(
+            f"scoring='roc_auc' needs the probabilities of {name!r}, which has none in split "
+            f"{lacking[0]}"
+        )
+    if lacking:  # means over other folds than those of other models would not compare
+        folds = [fold._replace(probabilities=None) for fold in folds]
     return folds
-
-
-def _check_split(name, number, given, rows, classes):
-    """Return what one model said of one split, with numbers for labels."""
-    which = f"{name!r} in split {number}"
-    labels, probabilities = column_or_1d(given.labels), given.probabilities
-    if len(labels) != len(rows):
-        raise ValueError(f"{which} predicts {len(labels)} labels for {len(rows)} images")
-    unknown = np.setdiff1d(labels, classes)
-    if len(unknown):
-        raise ValueError(f"{which} predicts {unknown[:5]}, but the classes are {classes}")
-    if probabilities is not None:
-        probabilities = np.asarray(probabilities, float)
-        if probabilities.shape != (len(rows), len(classes)):
-            raise ValueError(
-                f"probabilities of {which} have the shape {probabilities.shape} where "
-                f"{(len(rows), len(classes))} is right"
-            )
-        if np.isnan(probabilities).any():
-            raise ValueError(f"probabilities of {which} are NaN: has its training diverged?")
-        total = probabilities.sum(axis=1, keepdims=True)
-        if not (np.abs(total - 1) < 1e-3).all() or (probabilities < 0).any():
-            raise ValueError(f"probabilities of {which} do not sum to 1, or are not in 0 to 1")
-        probabilities = probabilities / total
-    return Fold(rows, np.searchsorted(classes, labels), probabilities, given.fit_seconds)

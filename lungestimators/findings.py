@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import duplicates
 from .report import Check
-from .thumbnails import Look
+from .text import counted
+from .thumbnails import EMPTY_RULE, Look
 
 
 class Subject(NamedTuple):
@@ -37,13 +39,20 @@ def unreadable(subject):
     bad = [row for row, look in enumerate(subject.looks) if not isinstance(look, Look)]
     rows = [{**subject.describe(row), "reason": subject.looks[row]} for row in bad]
     n = len(subject.looks)
+    rule = "A fault where an image cannot be read."
     if not bad:
-        return Check("readability", "ok", f"All {n} images can be read.", rows)
-    sentence = (
-        f"{len(bad)} of {n} images cannot be read; they are left out of all other checks, and of "
-        "keep_."
+        return Check("readability", "ok", f"{_of_all(n)} can be read.", rows, rule)
+    sentence = f"{len(bad):,} of {counted(n, 'image')} cannot be read."
+    advice = (
+        "Repair or replace the files. All other checks, and the images to learn from, are without "
+        "them."
     )
-    return Check("readability", "fault", sentence, rows)
+    why = "some images cannot be read"
+    return Check("readability", "fault", sentence, rows, rule, advice, why)
+
+
+def _of_all(n):
+    return "The image" if n == 1 else f"All {n:,} images"
 
 
 def empty(subject):
@@ -53,13 +62,19 @@ def empty(subject):
     rows = [
         {**subject.describe(row), "brightness": subject.looks[row].brightness[0]} for row in bad
     ]
+    rule = f"{EMPTY_RULE} A warning where there is one. Brightness: 0 is black, 1 is white."
     if not bad:
-        return Check("empty images", "ok", "There is something to see on every image.", rows)
+        sentence = "There is something to see on every image that can be read."
+        return Check("empty images", "ok", sentence, rows, rule)
     sentence = (
-        f"On {len(bad)} of {len(subject.looks)} images there is nothing to see: hardly more than "
-        "one grey value. They are left out of all other checks, and of keep_."
+        f"On {len(bad):,} of {counted(len(subject.looks), 'image')} there is nothing to see: "
+        "hardly more than one grey value."
     )
-    return Check("empty images", "warning", sentence, rows)
+    advice = (
+        "Look at these images, and leave out those that are empty. All other checks, and the "
+        "images to learn from, are without them."
+    )
+    return Check("empty images", "warning", sentence, rows, rule, advice, "some images are empty")
 
 
 def members(cluster):
@@ -78,14 +93,24 @@ def repeated(subject, cluster, pairs):
     parts = {"X": cluster[:n], "X_test": cluster[n:]}
     counts = {name: len(part) - len(np.unique(part)) for name, part in parts.items()}
     found = " and ".join(
-        f"{count} of {len(parts[name])} images of {name}" for name, count in counts.items() if count
+        f"{count:,} of {counted(len(parts[name]), 'image')} of {name}"
+        for name, count in counts.items()
+        if count
     )
+    rule = f"{duplicates.RULE} A warning where an image repeats another."
     if not found:
-        return Check("duplicates", "ok", "No image of X repeats another.", rows)
-    repeat = "repeats" if sum(counts.values()) == 1 else "repeat"
-    sentence = f"{found} {repeat} another"
-    sentence += ": split by groups_, or learn from keep_ only." if counts["X"] else "."
-    return Check("duplicates", "warning", sentence, rows)
+        return Check("duplicates", "ok", "No image repeats another.", rows, rule)
+    n_copies = sum(counts.values())
+    sentence = f"{found} {'repeats' if n_copies == 1 else 'repeat'} another image."
+    advice = "Count each picture of X_test once in a score."
+    why = "test images repeat, and each copy counts"
+    if counts["X"]:
+        advice = (
+            "Look at a few pairs. Then learn from one image of each picture, or keep copies of a "
+            "picture on one side of every split, by the groups of this report."
+        )
+        why = "images repeat, and a split at random tests on what was learnt"
+    return Check("duplicates", "warning", sentence, rows, rule, advice, why)
 
 
 def _pair(subject, pairs, pair):
@@ -119,37 +144,54 @@ def leaks(subject, cluster, pairs, leaked):
         if subject.files:
             row["other file"] = subject.files[original]
         rows.append(row)
+    rule = "A fault where an image of X_test is one picture with an image of X: see duplicates."
     if not rows:
-        return Check("leaks", "ok", "No image of X_test is also in X.", rows)
+        return Check("leaks", "ok", "No image of X_test is also in X.", rows, rule)
     sentence = (
-        f"{len(rows)} of {len(leaked)} images of X_test are also in X (leaked_): a score on X_test "
-        "rewards memory. Test on X_test without them."
+        f"{len(rows):,} of {counted(len(leaked), 'image')} of X_test "
+        f"{'is' if len(rows) == 1 else 'are'} also in X: a score on X_test rewards memory."
     )
-    return Check("leaks", "fault", sentence, rows)
+    advice = "Test without these images."
+    why = "test images are among the training images"
+    return Check("leaks", "fault", sentence, rows, rule, advice, why)
 
 
 def contradictions(subject, cluster):
     """Duplicates that bear different labels."""
     rows, n_clusters = _differing(subject, cluster, subject.labels, "label")
+    name, rule = "labels of duplicates", "A fault where copies of one picture differ in label."
     if not rows:
-        return Check("labels of duplicates", "ok", "No two duplicates differ in label.", rows)
+        return Check(name, "ok", "No two duplicates differ in label.", rows, rule)
+    occurs = "occurs" if n_clusters == 1 else "occur"
     sentence = (
-        f"{n_clusters} image{'s' * (n_clusters > 1)} occur{'s' * (n_clusters == 1)} under "
-        "different labels, of which one at most is right; keep_ has none that differ within X."
+        f"{counted(n_clusters, 'picture')} {occurs} under different labels, of which one at most "
+        "is right."
     )
-    return Check("labels of duplicates", "fault", sentence, rows)
+    advice = (
+        "Find the right label of each picture. Until then leave the picture out: none whose labels "
+        "differ within X is among the images to learn from."
+    )
+    why = "the same image has different labels"
+    return Check(name, "fault", sentence, rows, rule, advice, why)
 
 
 def shared_patients(subject, cluster, groups):
     """Duplicates that belong to different groups."""
     rows, n_clusters = _differing(subject, cluster[: subject.n_train], groups.tolist(), "group")
+    name, rule = "groups of duplicates", "A warning where copies of one picture differ in group."
     if not rows:
-        return Check("groups of duplicates", "ok", "No two duplicates differ in group.", rows)
+        return Check(name, "ok", "No two duplicates differ in group.", rows, rule)
+    occurs = "occurs" if n_clusters == 1 else "occur"
     sentence = (
-        f"{n_clusters} image{'s' * (n_clusters > 1)} occur{'s' * (n_clusters == 1)} in different "
-        "groups: folds by these groups leak, folds by groups_ do not."
+        f"{counted(n_clusters, 'picture')} {occurs} in different groups: a split by these groups "
+        "can test a picture that was learnt."
     )
-    return Check("groups of duplicates", "warning", sentence, rows)
+    advice = (
+        "Find out whether the groups are wrong, or split by the groups of this report, which are "
+        "joined where they share a picture."
+    )
+    why = "copies of a picture are in different groups"
+    return Check(name, "warning", sentence, rows, rule, advice, why)
 
 
 def _differing(subject, cluster, values, name):

@@ -1,4 +1,4 @@
-"""How good predictions are: of one fold, over all folds, and when patients are drawn again."""
+"""How good predictions are: of one fold, over all folds, and when groups are drawn again."""
 
 from typing import NamedTuple
 

@@ -4,7 +4,16 @@ import textwrap
 from html import escape
 from typing import NamedTuple
 
+from .text import counted
+
 VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
+
+MEANINGS = {
+    "ok": "looked for, and not found",
+    "skipped": "could not be looked for",
+    "warning": "look at it: an accuracy may still be right",
+    "fault": "mend it before an accuracy is believed",
+}
 
 _SHOWN = 8  # rows of a check that are printed
 _WIDTH = 88
@@ -22,12 +31,21 @@ class Check(NamedTuple):
         What was found.
     rows : list of dict
         The images, pairs or scores behind it, as plain Python.
+    rule : str
+        What is compared with what, for which verdict.
+    advice : str
+        What to do next; empty where there is nothing to do.
+    consequence : str
+        What a warning or a fault means for a model's accuracy, as a part of a sentence.
     """
 
     name: str
     verdict: str
     sentence: str
     rows: list
+    rule: str = ""
+    advice: str = ""
+    consequence: str = ""
 
 
 class AuditReport:
@@ -45,8 +63,11 @@ class AuditReport:
     Attributes
     ----------
     checks : dict of {str: Check}
-        By name, in the order of the report. A check has a ``verdict`` ("ok", "skipped", "warning"
-        or "fault"), a ``sentence`` and the ``rows`` behind it (list of dict).
+        By name, in the order of the report. A check has a ``verdict``, a ``sentence``, the ``rows``
+        behind it (list of dict), its ``rule`` and, where there is something to do, ``advice``. The
+        verdicts: "ok" is looked for, and not found; "skipped" could not be looked for; "warning"
+        asks to look at it, as an accuracy may still be right; "fault" is to be mended before an
+        accuracy is believed.
     verdict : str
         The worst of all verdicts.
     conclusion : str
@@ -97,23 +118,34 @@ class AuditReport:
         return f"<AuditReport of {len(self.keep_)} images: {counts}>"
 
     def __str__(self):
-        lines = [f"Audit of {self._size()}", "=" * _WIDTH]
+        meanings = "; ".join(f"{verdict}: {text}" for verdict, text in MEANINGS.items())
+        lines = [f"Audit of {self._size()}", *_wrapped(f"{meanings}.", ""), "=" * _WIDTH]
         for check in self.checks.values():
             lines += ["", f"[{check.verdict}] {check.name}", *_wrapped(check.sentence, "    ")]
+            if check.advice:
+                lines += _wrapped(f"Next: {check.advice}", "    ")
+            if check.rule:
+                lines += _wrapped(f"Rule: {check.rule}", "    ")
             lines += [f"    {line}" for line in _text_table(check.rows[:_SHOWN])]
             if len(check.rows) > _SHOWN:
                 hidden = len(check.rows) - _SHOWN
                 lines.append(f"    and {hidden} more: report.checks[{check.name!r}].rows")
-        lines += ["", "=" * _WIDTH, *_wrapped(self.conclusion, "")]
+        lines += ["", "=" * _WIDTH]
+        for name, meaning in self._arrays().items():
+            lines += _wrapped(f"report.{name}: {meaning}", "")
+        lines += ["", *_wrapped(self.conclusion, "")]
         return "\n".join(lines)
 
     def _repr_html_(self):
         rows = []
         for check in self.checks.values():
             found = escape(_printable(check.sentence))
+            found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
+            found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
             if check.rows:
                 table = _html_table(check.rows)
-                found += f"<details><summary>{len(check.rows)} rows</summary>{table}</details>"
+                n_rows = counted(len(check.rows), "row")
+                found += f"<details><summary>{n_rows}</summary>{table}</details>"
             rows.append(
                 f"<tr><td>{escape(check.verdict)}</td><td>{escape(check.name)}</td>"
                 f'<td style="text-align: left">{found}</td></tr>'
@@ -122,11 +154,27 @@ class AuditReport:
         return (
             f"<h3>Audit of {escape(self._size())}</h3><p><b>{conclusion}</b></p>"
             f"<table><tr><th>verdict</th><th>check</th><th>found</th></tr>{''.join(rows)}</table>"
+            f"<p>{_definitions(MEANINGS)}</p>"
+            f"<p>{_definitions({f'report.{k}': v for k, v in self._arrays().items()})}</p>"
         )
 
     def _size(self):
-        test = "" if self.leaked_ is None else f" and {len(self.leaked_)} test images"
-        return f"{len(self.keep_)} images{test}"
+        images = counted(len(self.keep_), "image")
+        if self.leaked_ is None:
+            return images
+        return f"{images} and {counted(len(self.leaked_), 'test image')}"
+
+    def _arrays(self):
+        """What the arrays are for, which go with the data into the user's code."""
+        found = {
+            "keep_": f"the {self.keep_.sum():,} of {counted(len(self.keep_), 'image')} to learn "
+            "from, one of each picture",
+            "groups_": "the groups for splits: copies of a picture are in one",
+        }
+        if self.leaked_ is not None:
+            n_test = counted(len(self.leaked_), "test image")
+            found["leaked_"] = f"the {self.leaked_.sum():,} of {n_test} that are also in X"
+        return found
 
 
 def _printable(text):
@@ -157,6 +205,10 @@ def _text_table(rows):
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in table
     ]
+
+
+def _definitions(meanings):
+    return "<br>".join(f"<b>{escape(word)}</b>: {escape(text)}" for word, text in meanings.items())
 
 
 def _html_table(rows):

@@ -16,6 +16,11 @@ SIDE = 64  # of a thumbnail, in pixels
 # Grey values that nearly all pixels of an image share, in 0..1, when there is nothing on it.
 _CONSTANT = 0.02
 
+EMPTY_RULE = (
+    "An image is empty where 96 % of the pixels of its thumbnail lie within "
+    f"{100 * _CONSTANT:g} % of the range from black to white."
+)
+
 
 class Look(NamedTuple):
     """What is kept of one image."""

@@ -3,12 +3,15 @@
 import io
 import json
 import os
+import re
+from html import unescape
 
 import numpy as np
 import pydicom
 import pydicom.data
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
+from scipy import optimize, stats
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -24,6 +27,7 @@ from lungestimators import (
     shortcuts,
     thumbnails,
 )
+from lungestimators.report import MEANINGS
 
 
 def few_pixels(X):
@@ -289,7 +293,7 @@ def test_a_thumbnail_is_a_shortcut_only_where_it_is_nearly_as_good_as_the_estima
     good = verdicts(audit(X, y, estimator=Oracle()))
     assert good["brightness and contrast"] == good["thumbnail of 16x16"] == "warning"
     poor = verdicts(audit(X, y, estimator=DummyClassifier()))
-    assert poor["brightness and contrast"] == poor["thumbnail of 16x16"] == "ok"
+    assert poor["brightness and contrast"] == poor["thumbnail of 16x16"] == "skipped"
 
 
 def test_an_estimator_that_learns_permuted_labels_of_unseen_images_is_a_fault(chests):
@@ -461,6 +465,79 @@ def test_the_report_prints_verdicts_words_and_rows():
     assert text.replace("\n", " ").endswith("a split at random tests on what was learnt.")
     assert max(map(len, text.splitlines())) <= 100
     assert repr(report).startswith("<AuditReport of 60 images: ")
+
+
+def test_no_verdict_asks_to_look_and_says_ok_and_every_check_states_its_rule():
+    X, y = make_chest_xrays(60, leak=0.1, random_state=0)
+    y = np.concatenate([y[:-1], [(y[-1] + 1) % 3]])
+    report = audit(X, y, np.arange(60), X[:3], [7, *y[1:3]], estimator=quick())
+    for check in report.checks.values():
+        assert check.rule, check.name
+        assert bool(check.advice) == (check.verdict != "ok"), check.name
+        assert bool(check.consequence) == (check.verdict in ("warning", "fault")), check.name
+        assert "Look at" not in check.sentence
+        for text in (check.sentence, check.rule, check.advice):
+            assert not re.search(r"\b[a-z]+_\b", text), check.name
+    words = " ".join(str(report).split())
+    page = unescape(report._repr_html_())
+    for text in (words, page):
+        assert "similarity, at least 0.88" in text
+        assert "Next: Test without these images." in re.sub("<[^>]*>", "", text)
+        for verdict in ("ok", "skipped", "warning", "fault"):
+            assert f"{verdict}: {MEANINGS[verdict]}" in re.sub("<[^>]*>", "", text)
+    assert "report.leaked_: the 3 of 3 test images that are also in X" in words
+
+
+def test_a_view_is_a_fault_from_the_limit_that_the_report_states(chests):
+    X, y = chests
+    rows = audit(X, y, source=np.where(y == 0, "A", "B")).checks["shortcuts"].rows
+    limit = 1 / 3 + 0.15 * (1 - 1 / 3)
+    found = {row["seen"]: row for row in rows}
+    for name in ("border alone", "source"):
+        assert found[name]["limit"] == pytest.approx(limit)
+        assert found[name]["lung"] == "not seen"
+        assert (found[name]["verdict"] == "fault") == (found[name]["score"] >= limit)
+    assert found["source"]["verdict"] == "fault"
+    assert found["thumbnail of 16x16"]["limit"] is None
+    assert found["thumbnail of 16x16"]["verdict"] == "skipped"  # the estimator is at chance
+
+
+def test_few_images_are_said_to_be_few():
+    X, y = make_chest_xrays(12, random_state=0)
+    report = audit(X, y)
+    check = report.checks["shortcuts"]
+    assert check.verdict == "warning"
+    # The lowest recall of which the interval, with 4 images a class, leaves chance out: by
+    # bisection of Wilson's lower limit. Four views of the image and the permuted labels are tried.
+    z = stats.norm.isf(0.01 / 4)
+
+    def low(p, n=4):
+        centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+        return p - (p - (centre - half) / (1 + z**2 / n)) / np.sqrt(3)
+
+    weakest = optimize.brentq(lambda p: low(p) - 1 / 3, 0.4, 1)
+    (said,) = re.findall(r"a view that scores about (0\.\d+) or more is found", check.sentence)
+    assert float(said) == pytest.approx(weakest, abs=2e-3)
+    assert report.conclusion.startswith("Nothing was found, but that says little")
+
+
+def test_of_two_images_a_class_nothing_can_be_found(chests):
+    X, y = chests
+    rows = np.r_[np.flatnonzero(y == 0)[:2], np.flatnonzero(y == 1)[:2]]
+    report = audit(X[rows], y[rows])
+    assert report.checks["shortcuts"].verdict == "skipped"
+    assert "not even a view that tells every image" in report.checks["shortcuts"].sentence
+    assert "was not tested" in report.conclusion
+
+
+def test_one_is_said_in_the_singular(chests):
+    X, y = chests
+    report = audit(X, y, None, X[:1], [7])
+    assert report.checks["leaks"].sentence.startswith("1 of 1 image of X_test is also in X")
+    assert report.checks["test labels"].sentence.startswith("1 test image bears a label")
+    assert str(report).startswith("Audit of 60 images and 1 test image\n")
+    repeated = audit(np.concatenate([X, X[:1]]), np.r_[y, y[0]]).checks["duplicates"]
+    assert repeated.sentence == "1 of 61 images of X repeats another image."
 
 
 def test_html_is_escaped(chests):

@@ -18,6 +18,7 @@ import lungestimators
 from lungestimators import (
     audit,
     classifiers,
+    comparison,
     datasets,
     evaluation,
     features,
@@ -68,6 +69,7 @@ def test_every_method_documents_its_arguments(method):
     [
         audit,
         classifiers,
+        comparison,
         datasets,
         evaluation,
         features,

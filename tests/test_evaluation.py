@@ -1,33 +1,44 @@
 """Comparing models: the same folds for all, degenerate cases said, bad input refused."""
 
 import json
+import pickle
+import re
 
 import numpy as np
 import pytest
 from joblib import parallel_config
 from PIL import Image
+from scipy import stats
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibrationDisplay
+from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
+    GridSearchCV,
     GroupKFold,
     KFold,
     LeaveOneOut,
     RepeatedStratifiedKFold,
     StratifiedKFold,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_validate,
 )
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.svm import LinearSVC
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from lungestimators import (
     compare_models,
     compare_predictions,
+    comparison,
     quality,
     statistics,
 )
@@ -88,7 +99,7 @@ def test_differences_and_their_test_are_those_of_a_hand_written_loop(table):
     assert pair["bootstrap_low"] < pair["difference"] < pair["bootstrap_high"]
     wilcoxon = compare_models(MODELS, X, y, cv=splits, test="wilcoxon", random_state=0)
     assert wilcoxon.pairs[0]["pvalue"] == pytest.approx(statistics.wilcoxon_test(differences))
-    assert "cannot be below 0.125" in str(wilcoxon)
+    assert "cannot be below 0.125" in " ".join(wilcoxon.notes)
 
 
 def test_sentences_say_whether_a_difference_was_shown(table):
@@ -104,8 +115,10 @@ def test_sentences_say_whether_a_difference_was_shown(table):
         else:
             between = f"No difference between {pair['first']} and {pair['second']} was shown: "
             assert sentence.startswith(between)
-        assert f"{pair['difference']:+.3f}, 95 % interval {pair['low']:.3f}" in sentence
-        assert sentence.endswith("after Holm's correction over 3 comparisons.")
+        higher = f"the accuracy of {pair['first']} is higher by {pair['difference']:.3f} "
+        assert f"{higher}(95 % interval {pair['low']:.3f} to {pair['high']:.3f}; p " in sentence
+        assert "after Holm's correction for 3 comparisons)" in sentence
+        assert sentence.endswith(", which may be chance.") != pair["shown"]
     best = max(found.models, key=lambda row: row["accuracy"])
     assert found.conclusion.startswith(f"{best['model']} has the highest accuracy")
 
@@ -183,14 +196,14 @@ def test_one_split_is_judged_by_mcnemars_test(table):
     assert (by_auc.pairs[0]["low"] > 0) == (by_auc.pairs[0]["pvalue"] < 0.05)
 
 
-def test_one_split_with_patients_is_judged_by_patient(table):
+def test_one_split_with_groups_is_judged_by_group(table):
     X, y = table
     groups = np.arange(120) // 6
     split = (np.arange(60), np.arange(60, 120))
     by_patient = compare_models(MODELS, X, y, split, groups, random_state=0)
     by_image = compare_models(MODELS, X, y, split, random_state=0)
-    assert "bootstrap of 10 patients" in str(by_patient)
-    assert "bootstrap of 60 images" in str(by_image)
+    assert "bootstrap of 10 groups" in " ".join(by_patient.notes)
+    assert "bootstrap of 60 images" in " ".join(by_image.notes)
     assert by_patient.pairs[0]["pvalue"] > by_image.pairs[0]["pvalue"]
     low, high = statistics.wilson_interval(60 * by_image.models[0]["accuracy"], 60)
     assert by_patient.models[0]["low"] <= low
@@ -343,8 +356,8 @@ def test_patients_on_both_sides_of_a_split_are_said_where_it_is_too_late_to_refu
     apart, shared = np.arange(20), np.arange(20) % 10
     said = {"a": [(y[10:],)]}
     assert "both sides" not in str(compare_predictions(y, said, splits, apart))
-    assert "In 1 of 1 splits patients are on both sides" in str(
-        compare_predictions(y, said, splits, shared)
+    assert "In 1 of 1 split a group is on both sides" in " ".join(
+        compare_predictions(y, said, splits, shared).notes
     )
 
 
@@ -378,7 +391,7 @@ def test_a_model_that_wins_by_the_mean_and_loses_by_ranks_is_not_called_better()
     found = compare_predictions(y, said, splits, test="wilcoxon", random_state=0)
     (pair,) = found.pairs
     assert (pair["first"], pair["pvalue"], pair["shown"]) == ("a", 1, False)
-    assert "Intervals beside p are the bootstrap's" in str(found)
+    assert "comes from the bootstrap and not from the test" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("scoring", ["balanced_accuracy", "roc_auc"])
@@ -410,8 +423,8 @@ def test_one_patient_has_no_interval_and_shows_nothing():
         (pair,) = found.pairs
         assert (pair["pvalue"], pair["low"], pair["bootstrap_high"]) == (1, None, None)
         assert found.models[0]["low"] is None
-        assert "no interval, p = 1.000" in found.sentences[0]
-        assert "There is one patient only" in str(found)
+        assert "no interval; p = 1.000" in found.sentences[0]
+        assert "There is one group only" in str(found)
 
 
 @pytest.mark.parametrize("scoring", ["accuracy", "balanced_accuracy"])
@@ -437,7 +450,7 @@ def test_the_order_of_test_images_does_not_matter_and_the_test_made_is_named():
     said = {"a": said_with(y, splits, [1, 0.9]), "b": said_with(y, splits, [0.5, 0.2])}
     found = compare_predictions(y, said, splits, random_state=0)
     assert found.pairs[0]["test"] == "permutation"
-    assert "p: a permutation test" in str(found)
+    assert "p of the accuracy: a permutation test" in str(found)
     assert "McNemar" not in str(found)
 
 
@@ -448,7 +461,7 @@ def test_models_that_share_the_highest_score_are_all_named():
     said = {name: said_with(y, splits, share) for name, share in shares.items()}
     found = compare_predictions(y, said, splits, random_state=0)
     assert found.conclusion == (
-        "a and b have the highest accuracy, 0.900; each was shown to be better than c."
+        "a and b have the highest accuracy, 0.900. Each of them was shown to be better than c."
     )
 
 
@@ -465,7 +478,7 @@ def bad_calls(X, y):
         "groups": (dict(groups=groups[:5]), "inconsistent numbers of samples"),
         "one fold": (dict(cv=1), "n_splits=1"),
         "repeats": (dict(n_repeats=0), "n_repeats=0"),
-        "leaking patients": (dict(groups=groups, cv=StratifiedKFold(3)), "one patient on both"),
+        "leaking patients": (dict(groups=groups, cv=StratifiedKFold(3)), "one group on both"),
         "no groups": (dict(cv=GroupKFold(3)), "'groups' parameter should not be None"),
         "overlap": (dict(cv=(half, half)), "tests images that it trains on"),
         "empty": (dict(cv=(half, np.array([], int))), "no test images"),
@@ -537,3 +550,277 @@ def test_a_model_that_fails_is_named(table):
     with pytest.raises(ValueError, match="penalty") as raised:
         compare_models(MODELS | {"broken": LogisticRegression(penalty="x")}, *table)
     assert "compare_models was training 'broken'" in raised.value.__notes__
+
+
+TWO = [("regression", LogisticRegression()), ("bayes", GaussianNB())]
+LATE = {
+    "stacked": StackingClassifier(TWO, cv=2),
+    "in a pipeline": make_pipeline(StandardScaler(), StackingClassifier(TWO, cv=2)),
+    "searched": GridSearchCV(StackingClassifier(TWO, cv=2), {"cv": [2]}, cv=2),
+    "soft": VotingClassifier(TWO, voting="soft"),
+    "calibrated": CalibratedClassifierCV(LinearSVC(), cv=2),
+    "one against the rest": OneVsRestClassifier(LogisticRegression()),
+}
+SILENT = {
+    "hard": VotingClassifier(TWO),
+    "decision": SVC(),
+    "searched": GridSearchCV(SVC(), {"C": [1]}, cv=2),
+    "margins": OneVsRestClassifier(LinearSVC()),
+    "stacked": StackingClassifier(TWO, final_estimator=SVC(), cv=2),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("scoring", ["accuracy", "roc_auc"])
+def test_methods_that_appear_after_fit_count(table, name, scoring):
+    X, y = table
+    split = (np.arange(60), np.arange(60, 120))
+    (row,) = compare_models({name: LATE[name]}, X, y, cv=split, scoring=scoring).models
+    fitted = LATE[name].fit(X[:60], y[:60])
+    assert row["accuracy"] == pytest.approx(fitted.score(X[60:], y[60:]))
+    expected = roc_auc_score(y[60:], fitted.predict_proba(X[60:]), multi_class="ovr")
+    assert row["roc_auc"] == pytest.approx(expected)
+
+
+def test_a_tuned_threshold_is_compared_by_its_labels_and_its_probabilities(squares):
+    X, y = squares[0].reshape(48, -1)[:, :40], squares[1]
+    tuned, split = (
+        TunedThresholdClassifierCV(GaussianNB(), cv=2),
+        (np.arange(24), np.arange(24, 48)),
+    )
+    (row,) = compare_models([tuned], X, y, cv=split).models
+    fitted = tuned.fit(X[:24], y[:24])
+    assert row["accuracy"] == pytest.approx(fitted.score(X[24:], y[24:]))
+    expected = roc_auc_score(y[24:], fitted.predict_proba(X[24:])[:, 1])
+    assert row["roc_auc"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_model_without_probabilities_has_an_accuracy_and_a_sentence(table, name):
+    X, y = table
+    split = (np.arange(60), np.arange(60, 120))
+    found = compare_models({name: SILENT[name]}, X, y, cv=split)
+    expected = SILENT[name].fit(X[:60], y[:60]).score(X[60:], y[60:])
+    assert found.models[0]["accuracy"] == pytest.approx(expected)
+    assert found.models[0]["roc_auc"] is None
+    assert f"No probabilities, hence no AUC and no log loss: {name}." in found.notes
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_an_auc_that_cannot_be_had_is_refused_before_other_models_are_trained(table, name):
+    Probable.seen.clear()
+    with pytest.raises(ValueError, match=f"needs predict_proba: '{name}' has none after fit"):
+        compare_models({"other": Probable(), name: SILENT[name]}, *table, scoring="roc_auc")
+    assert not Probable.seen
+
+
+def test_a_search_that_cannot_predict_is_refused_before_other_models_are_trained(table):
+    Recorder.seen.clear()
+    search = GridSearchCV(LogisticRegression(), {"C": [1]}, refit=False)
+    with pytest.raises(ValueError, match="'search' has no predict after fit"):
+        compare_models({"other": Recorder(), "search": search}, *table, cv=3)
+    assert not Recorder.seen
+
+
+class Probable(Recorder):
+    """It says the largest class with certainty."""
+
+    def predict_proba(self, X):
+        return np.tile((self.classes_ == self.most_).astype(float), (len(X), 1))
+
+
+class Sometimes(Probable):
+    """It has probabilities only where the first training row is 0, as another winner may not."""
+
+    def __getattribute__(self, name):
+        if name == "predict_proba" and self.__dict__.get("first_", 0):
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def fit(self, X, y):
+        self.first_ = X[0, 0]
+        return super().fit(X, y)
+
+
+def test_probabilities_that_one_split_lacks_cost_the_auc_and_nothing_else():
+    X, y = np.arange(40)[:, None], np.tile([0, 0, 0, 1], 10)
+    splits = [(np.arange(20), np.arange(20, 40)), (np.arange(20, 40), np.arange(20))]
+    models = {"sometimes": Sometimes(), "always": Probable()}
+    with pytest.warns(UserWarning, match="sometimes had no predict_proba in some splits"):
+        found = compare_models(models, X, y, cv=splits, scoring="roc_auc")
+    assert found.scoring == "accuracy"
+    assert [row["accuracy"] for row in found.models] == [0.75, 0.75]
+    assert [row["roc_auc"] for row in found.models] == [None, 0.5]
+    assert "so that accuracy is compared instead" in found.notes[0]
+
+
+class Nameless(Recorder):
+    """Its probabilities have columns that nothing names."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        del self.classes_
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 3), 1 / 3)
+
+
+class Swapped(Probable):
+    """It says that its classes are others than those that it was trained on."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = np.arange(3)
+        return self
+
+
+def test_probabilities_whose_columns_nobody_can_name_are_refused(table):
+    with pytest.raises(ValueError, match="'nameless' has predict_proba but no classes_"):
+        compare_models([Nameless()], *table, cv=3)
+    with pytest.raises(ValueError, match="classes_ of 'swapped' are"):
+        compare_models([Swapped()], *table, cv=3)
+
+
+def test_what_cannot_be_cloned_is_refused_with_the_reason(table):
+    class Plain:
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return X
+
+    for estimator, message in (
+        (LogisticRegression, "an instance, LogisticRegression()"),
+        (Plain(), "has no get_params"),
+        (StandardScaler(), "cannot fit and predict"),
+    ):
+        with pytest.raises(ValueError) as raised:
+            compare_models({"a": estimator}, *table)
+        assert message in str(raised.value)
+
+
+def test_out_of_fold_says_row_repeat_fold_and_label_of_each_prediction(table):
+    X, y = table
+    found = compare_models(MODELS, X, y, cv=3, n_repeats=2, random_state=0)
+    said = found.out_of_fold("regression")
+    y_true, y_proba = said
+    np.testing.assert_array_equal(y_true, y[said.row])
+    np.testing.assert_array_equal(said.repeat, said.fold // 3)
+    assert np.unique(said.fold).tolist() == [0, 1, 2, 3, 4, 5]
+    for repeat in (0, 1):
+        assert sorted(said.row[said.repeat == repeat]) == list(range(120))
+    scores = [np.mean(said.y_pred[said.fold == f] == y_true[said.fold == f]) for f in range(6)]
+    assert scores == pytest.approx(found.models[0]["fold_scores"])
+    for fold in range(6):
+        test = said.row[said.fold == fold]
+        train = np.setdiff1d(np.arange(120), test)
+        fitted = LogisticRegression().fit(X[train], y[train])
+        np.testing.assert_allclose(y_proba[said.fold == fold], fitted.predict_proba(X[test]))
+    again = pickle.loads(pickle.dumps(said))
+    np.testing.assert_array_equal(again.row, said.row)
+    with pytest.raises(KeyError, match="there is no model 'tree'"):
+        found.out_of_fold("tree")
+
+
+def printed(found):
+    """The text, with each table row as its cells."""
+    return [re.split(r"  +", line.strip()) for line in str(found).splitlines()]
+
+
+def test_of_one_model_each_interval_is_named_and_explained(table):
+    found = compare_models({"a": GaussianNB()}, *table, cv=4, n_repeats=1, random_state=0)
+    header, line = printed(found)[:2]
+    cells = dict(zip(header[:4], line[:4], strict=True))
+    (row,) = found.models
+    # By hand: t of 3 degrees of freedom, variance times 1/4 + 1/3; or Wilson's, if it is wider.
+    scores = np.array(row["fold_scores"])
+    half = stats.t.ppf(0.975, 3) * np.sqrt(scores.var(ddof=1) * (1 / 4 + 1 / 3))
+    wilson = stats.binomtest(round(120 * scores.mean()), 120).proportion_ci(method="wilson")
+    low, high = min(scores.mean() - half, wilson.low), max(scores.mean() + half, wilson.high)
+    assert cells["95 % by folds"] == f"{low:.3f} to {high:.3f}"
+    assert cells["95 % by images"] == f"{row['bootstrap_low']:.3f} to {row['bootstrap_high']:.3f}"
+    notes = " ".join(found.notes)
+    assert "95 % by folds: how far the score may move with other training and test images" in notes
+    assert "95 % by images: how far the score may move with other test images" in notes
+    assert "p of the accuracy" not in notes
+
+
+def test_of_one_test_set_there_is_one_interval(table):
+    X, y = table
+    split = (np.arange(60), np.arange(60, 120))
+    models = {"regression": LogisticRegression(), "bayes": GaussianNB()}
+    found = compare_models(models, X, y, cv=split, random_state=0)
+    assert "by images" not in str(found)
+    assert "by folds" not in str(found)
+    row = found.models[0]
+    wilson = stats.binomtest(round(60 * row["accuracy"]), 60).proportion_ci(method="wilson")
+    assert f"{wilson.low:.3f} to {wilson.high:.3f}" in str(found)
+
+
+def test_differences_of_the_auc_are_printed(table):
+    X, y = table
+    split = (np.arange(60), np.arange(60, 120))
+    models = {"regression": LogisticRegression(), "bayes": GaussianNB()}
+    found = compare_models(models, X, y, cv=split, random_state=0)
+    (pair,) = found.pairs
+    aucs = {
+        name: roc_auc_score(
+            y[60:], model.fit(X[:60], y[:60]).predict_proba(X[60:]), multi_class="ovr"
+        )
+        for name, model in models.items()
+    }
+    (line,) = [line for line in printed(found) if line[0].endswith(f"minus {pair['second']}")]
+    assert line[-2] == f"{aucs[pair['first']] - aucs[pair['second']]:+.3f}"
+    assert line[-1] == f"{pair['roc_auc_low']:.3f} to {pair['roc_auc_high']:.3f}"
+    found = compare_models(models, X, y, cv=split, scoring="roc_auc", random_state=0)
+    header = next(line for line in printed(found) if line[0] == "difference")
+    assert header.count("AUC") == 1
+
+
+def test_groups_are_called_groups(table):
+    found = compare_models(MODELS, *table, 3, np.arange(120) // 3, random_state=0)
+    assert "95 % by groups" in str(found)
+    assert "patient" not in str(found)
+
+
+def test_a_difference_that_was_not_shown_is_said_in_a_sentence():
+    y = np.tile([0, 1], 200)
+    splits = folds_of(y, 4)
+    said = {"a": said_with(y, splits, [0.8, 0.9, 0.8, 0.9]), "b": said_with(y, splits, [0.85] * 4)}
+    said["a"][0] = (y[splits[0][1]],)
+    found = compare_predictions(y, said, splits, random_state=0)
+    assert found.conclusion == (
+        "a has the highest accuracy, 0.900. It was not shown that it is better than b."
+    )
+    assert found.sentences[0].endswith(", which may be chance.")
+
+
+def test_an_auc_whose_classes_are_in_one_image_each_has_no_interval_and_says_why():
+    y = np.concatenate([np.repeat(np.arange(12), 2), np.arange(12)])
+    split = (np.arange(24), np.arange(24, 36))
+    rng = np.random.default_rng(0)
+    said = {"a": [(y[24:], rng.dirichlet(np.ones(12), 12))]}
+    found = compare_predictions(y, said, [split], random_state=0)
+    assert (found.models[0]["roc_auc_low"], found.models[0]["roc_auc_high"]) == (None, None)
+    assert found.models[0]["roc_auc"] is not None
+    assert "More than half of the drawings of images lack a class" in " ".join(found.notes)
+    assert "nan" not in str(found)
+
+
+def test_an_interval_without_width_is_explained(table):
+    X, y = table
+    found = compare_models(
+        MODELS, X, y, cv=3, scoring="balanced_accuracy", n_repeats=1, random_state=0
+    )
+    assert "An interval without width is no certainty" in " ".join(found.notes)
+    models = {"regression": LogisticRegression()}
+    found = compare_models(models, X, y, cv=3, n_repeats=1, random_state=0)
+    assert "without width" not in " ".join(found.notes)
+
+
+@pytest.mark.parametrize("p", [0.04999, 0.0496, 0.05, 0.0502, 0.2, 0.0012])
+def test_a_printed_p_is_on_its_side_of_the_level(p):
+    text = comparison.p_text(p)
+    assert (float(text.removeprefix("p = ")) < 0.05) == (p < 0.05)
+    assert float(text.removeprefix("p = ")) == pytest.approx(p, abs=5e-4)

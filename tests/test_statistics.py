@@ -162,3 +162,21 @@ def test_an_interval_leaves_undefined_resamples_out_and_its_p_agrees_with_it():
     assert (low, high) == pytest.approx(tuple(np.nanquantile(values, [0.025, 0.975])))
     assert (p < 0.05) == (low > 0)
     assert statistics.percentile_interval(np.zeros(9999)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("n_zeros", [0, 1, 5, 20, 45, 60])
+def test_wilcoxons_p_of_few_folds_that_differ_is_exact(n_zeros):
+    # Of 2**5 ways to set five signs, two are the most extreme; folds without a difference tell
+    # nothing.
+    differences = np.r_[[0.1, 0.2, 0.1, 0.3, 0.1], np.zeros(n_zeros)]
+    assert statistics.wilcoxon_test(differences) == 2 / 2**5
+
+
+def test_an_interval_of_few_defined_resamples_is_none():
+    values = np.full(9999, np.nan)
+    values[:4000] = 0.8
+    low, high, p = statistics.percentile_interval(values)
+    assert np.isnan([low, high]).all()
+    assert p == 1
+    values[:6000] = 0.8
+    assert statistics.percentile_interval(values)[:2] == (0.8, 0.8)
