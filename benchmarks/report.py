@@ -47,7 +47,7 @@ def describe(problem, arguments):
 def cells(rows, problem):
     """Header and lines of the table, as text."""
     unit = "image" if problem.groups is None else "patient"
-    header = ["model", "accuracy", "95 % interval", f"by {unit}"]
+    header = ["model", "accuracy", "95 % by folds", f"95 % by {unit}s"]
     leaks_known = rows[0]["without_leaks"] is not None
     header += ["without leaks"] * leaks_known + ["balanced", "F1", "AUC", "log loss", "Brier"]
     header += [f"sens. {name}" for name in problem.names]

@@ -49,14 +49,14 @@ def check_groups(y, groups):
     n_missing = sum(map(_is_missing, groups.tolist()))
     if n_missing:
         raise ValueError(
-            f"groups has no patient for {n_missing} of {len(groups)} images: None or NaN would be "
-            "taken for one patient more"
+            f"groups has no value for {n_missing} of {len(groups)} images: None or NaN would be "
+            "taken for one group more"
         )
     try:
         np.unique(groups)
     except TypeError as error:
         kinds = sorted({type(group).__name__ for group in groups.tolist()})
-        raise TypeError(f"groups mixes {' and '.join(kinds)}: name all patients alike") from error
+        raise TypeError(f"groups mixes {' and '.join(kinds)}: name all groups alike") from error
     return groups
 
 

@@ -9,11 +9,11 @@ import functools
 import json
 import warnings
 
-import keras
 import numpy as np
 from PIL import Image
 
 from . import blueprints, reuse
+from .startup import keras
 
 
 def build_model(parts, image_shape, pixel_range, name):

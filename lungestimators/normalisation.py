@@ -6,8 +6,9 @@ them in a row turn the last bits of a convolution, which depend on the processor
 the batch, into answers.
 """
 
-import keras
 import numpy as np
+
+from .startup import keras
 
 # A channel that varies by less than this part of its mean is taken for a constant. A convolution
 # rounds to about 1e-6 of its output, so a channel at this limit is known to a thousandth. Channels

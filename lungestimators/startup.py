@@ -30,15 +30,16 @@ _GPUS = "/dev/nvidia*", "/dev/dxg"
 def quiet():
     """Leave out of stderr what TensorFlow writes at every start.
 
-    A user who has set ``TF_CPP_MIN_LOG_LEVEL`` sees what that level shows. The environment is as
-    before when the block ends, and so is stderr, which is this whole process's meanwhile.
+    A user who has set ``TF_CPP_MIN_LOG_LEVEL`` to 0 sees all of it. The environment is as before
+    when the block ends, and so is stderr, which is this whole process's meanwhile.
     """
-    if _LEVEL in os.environ:
+    if os.environ.get(_LEVEL) == "0":
         yield
         return
     with _lock, contextlib.ExitStack() as stack:
-        os.environ[_LEVEL] = "1"  # read once, by the libraries that are loaded here
-        stack.callback(os.environ.pop, _LEVEL, None)
+        if _LEVEL not in os.environ:
+            os.environ[_LEVEL] = "1"  # read once, by the libraries that are loaded here
+            stack.callback(os.environ.pop, _LEVEL, None)
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)

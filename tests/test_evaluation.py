@@ -513,9 +513,9 @@ def test_missing_patients_are_not_one_patient_more(table):
     groups = np.arange(120).astype(float) // 2
     groups[:3] = np.nan
     Recorder.seen.clear()
-    with pytest.raises(ValueError, match="no patient for 3 of 120"):
+    with pytest.raises(ValueError, match="no value for 3 of 120"):
         compare_models([Recorder()], *table, cv=3, groups=groups)
-    with pytest.raises(ValueError, match="no patient for 1 of 120"):
+    with pytest.raises(ValueError, match="no value for 1 of 120"):
         compare_models([Recorder()], *table, cv=3, groups=[None, *["p"] * 119])
     assert not Recorder.seen
 

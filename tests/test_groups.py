@@ -186,7 +186,7 @@ def test_groups_of_another_length_are_a_clear_error(stopping, patients, splits, 
 def test_an_image_of_nobody_is_a_clear_error(stopping, patients, splits, missing, early_stopping):
     X, y, groups = patients
     stopping.set_params(early_stopping=early_stopping)
-    with pytest.raises(ValueError, match="groups has no patient for 3 of 48 images"):
+    with pytest.raises(ValueError, match="groups has no value for 3 of 48 images"):
         stopping.fit(X, y, groups=missing(groups))
     assert not splits
 
