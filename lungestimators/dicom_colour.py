@@ -45,14 +45,16 @@ def palette(stored, dataset):
     """Look pixels up in the palette, and return RGB and the values that are black and white."""
     if stored.deeper:
         raise ValueError(f"{stored.doubt}: it has no place in its palette")
-    channels, most = [], 0
+    channels, needed, declared = [], 0, 0
     for colour in ("Red", "Green", "Blue"):
-        entries, first, bits = _channel(dataset, colour)
+        entries, first, bits, said = _channel(dataset, colour)
         first = dicom_elements.signed(first) if stored.signed else first
         positions = np.clip(stored.values.astype(np.int64) - first, 0, len(entries) - 1)
         channels.append(entries[positions])
-        most = max(most, bits)
-    return np.stack(channels, axis=-1), (0.0, 2.0**most - 1)
+        needed, declared = max(needed, bits), max(declared, said)
+    # A palette need not hold white. Less than a sixteenth of it would be a black image.
+    bits = max(needed, declared) if needed > declared - 4 else needed
+    return np.stack(channels, axis=-1), (0.0, 2.0**bits - 1)
 
 
 def _channel(dataset, colour):
@@ -66,4 +68,4 @@ def _channel(dataset, colour):
         raise ValueError(f"PALETTE COLOR without {name}")
     if not len(data):
         data = dicom_elements.expand(descriptor, segments, f"its {name}")
-    return dicom_elements.table(descriptor, data, f"its {name}")
+    return *dicom_elements.table(descriptor, data, f"its {name}"), int(descriptor[2])

@@ -73,7 +73,13 @@ def shown(description):
     bits = _bits(description, values)
     if description.photometric == "PALETTE COLOR":
         channels = [table(values) for table in description.palette]
-        return np.stack(channels, axis=-1) / max(table.white for table in description.palette)
+        most = max(table.entries.max() for table in description.palette)
+        declared = max(table.bits for table in description.palette)
+        if most >= 2 ** (declared - 4):  # else the palette holds fewer bits than it says
+            white = max(2.0**declared - 1, max(table.white for table in description.palette))
+        else:
+            white = max(table.white for table in description.palette)
+        return np.stack(channels, axis=-1) / white
     if description.photometric.startswith("MONOCHROME"):
         return _grey(description, values, bits)
     white = 2.0**bits - 1

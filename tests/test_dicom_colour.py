@@ -207,6 +207,13 @@ def test_palettes_of_sixteen_bits_that_use_eight_are_not_black(tmp_path):
     np.testing.assert_allclose(read(path), BYTES / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize("brightest", [5000, 25500, 40000])
+def test_palettes_of_sixteen_bits_that_hold_no_white_are_as_dark_as_they_say(tmp_path, brightest):
+    entries = np.linspace(0, brightest, 256).astype(np.uint16)
+    path = save(tmp_path / "a.dcm", painted(BYTES, 16, entries))
+    np.testing.assert_allclose(read(path), entries[BYTES] / 65535, atol=1e-6)
+
+
 def test_palettes_in_segments_are_expanded(tmp_path):
     # 0, 100; a line of four to 900; 7, 8
     segments = np.array([0, 2, 0, 100, 1, 4, 900, 0, 2, 7, 65535], np.uint16)
