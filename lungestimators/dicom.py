@@ -145,9 +145,14 @@ def _check(dataset, path, max_pixels):
     ]
     if lacking:
         raise ValueError(f"DICOM without {', '.join(lacking)}")
-    several = [name for name in needed if not isinstance(dataset.get(name), int | str)]
-    if several:
-        raise ValueError(f"DICOM with several values of {', '.join(several)}")
+    for name in (*needed, "HighBit"):
+        value = dataset.get(name)
+        if name == "PhotometricInterpretation":
+            expected, what = str, "one name"
+        else:
+            expected, what = int, "one whole number"
+        if value and not isinstance(value, expected):
+            raise ValueError(f"its {name} is {value!r}, which is not {what}")
     n_pixels = dataset.Rows * dataset.Columns
     if max_pixels and n_pixels > max_pixels:
         raise ValueError(

@@ -94,10 +94,12 @@ def _words(dataset, path, n_frames):
     }
     if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
+    # A table of the places of encoded frames says nothing of these, and pydicom would use it.
+    has_offsets = dataset.pop("ExtendedOffsetTable", None) is not None
     # From the file, pydicom reads the one frame of many; not where there is no header, or where the
     # file is deflated.
     syntax = dataset.file_meta.TransferSyntaxUID
-    one_of_many = n_frames > 1 and dataset.preamble and not syntax.is_deflated
+    one_of_many = n_frames > 1 and dataset.preamble and not syntax.is_deflated and not has_offsets
     words = pixel_array(path if one_of_many else dataset, index=0, raw=True, **options)
     return words.astype(words.dtype.newbyteorder("="), copy=False)
 

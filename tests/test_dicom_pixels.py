@@ -200,7 +200,8 @@ def test_a_high_bit_that_pixels_contradict_is_named(tmp_path):
         (dict(BitsStored=None), "without BitsStored"),
         (dict(PixelRepresentation=None), "without PixelRepresentation"),
         (dict(PixelRepresentation=2), "PixelRepresentation is 2"),
-        (dict(Rows=[40, 40]), "several values of Rows"),
+        (dict(Rows=[40, 40]), r"its Rows is \[40, 40\], which is not one whole number"),
+        (dict(HighBit=[11, 11]), r"its HighBit is \[11, 11\], which is not one whole number"),
     ],
 )
 def test_bits_that_cannot_be_are_named_before_pixels_are_read(tmp_path, elements, reason):
