@@ -226,6 +226,13 @@ def _check_bits(dataset):
     allocated, stored = dataset.BitsAllocated, dataset.BitsStored
     if allocated not in (1, 8, 16, 32, 64):
         raise ValueError(f"BitsAllocated is {allocated}: 1, 8, 16, 32 and 64 can be read")
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    if (
+        allocated == 1
+        and element.VR == "OW"
+        and not dataset.file_meta.TransferSyntaxUID.is_little_endian
+    ):
+        raise ValueError("its pixels are single bits in words of big-endian order")
     high_bit = dicom_pixels.high_bit(dataset)
     if not 1 <= stored <= high_bit + 1 <= allocated:
         raise ValueError(

@@ -245,7 +245,11 @@ def _check_pixels(pixels, limits, channels):
     """Raise unless pixels are what every decoder promises: this is the last line of defence."""
     if pixels.ndim != 3 or not pixels.size or pixels.shape[2] not in (1, channels):
         raise ValueError(f"its decoder returned pixels of shape {pixels.shape}")
-    if pixels.dtype.kind not in "biuf" or not np.isfinite(limits).all():
+    if pixels.dtype.kind not in "biuf":
+        raise ValueError(f"its decoder returned {pixels.dtype.name}")
+    if not np.isfinite(limits).all():
+        if not np.isfinite(pixels).all():
+            raise ValueError(ranges.NOT_FINITE)
         raise ValueError(f"its decoder returned {pixels.dtype.name} between {limits}")
     low, high = map(float, limits)
     if low > high:

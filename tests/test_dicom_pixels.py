@@ -218,6 +218,34 @@ def test_pixels_of_one_bit_are_unpacked(tmp_path):
     np.testing.assert_array_equal(read(save(tmp_path / "a.dcm", dataset)), bits)
 
 
+def test_single_bits_in_words_of_big_endian_order_are_refused(tmp_path):
+    bits = (PIXELS > 2000).astype(np.uint8)
+    dataset = radiograph(bits, bits_stored=1, BitsAllocated=1)
+    words = np.packbits(bits.ravel(), bitorder="little").view("<u2")
+    dataset.add_new("PixelData", "OW", words.astype(">u2").tobytes())
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    with pytest.raises(ImageReadError, match="single bits in words of big-endian order"):
+        files.check([str(tmp_path / "a.dcm")])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_floats_that_are_no_numbers_are_named(tmp_path, bad):
+    pixels = FULL.astype(np.float32)
+    pixels[3, 3] = bad
+    dataset = radiograph(pixels, bits_stored=32)
+    del dataset.PixelData
+    dataset.FloatPixelData = pixels.tobytes()
+    with pytest.raises(ImageReadError, match="it holds NaN or infinity"):
+        read(save(tmp_path / "a.dcm", dataset))
+
+
+def test_a_table_of_offsets_says_nothing_of_pixels_that_are_not_encoded(tmp_path):
+    for frames in (PIXELS, np.stack([PIXELS, PIXELS[::-1]])):
+        path = save(tmp_path / "a.dcm", radiograph(frames, ExtendedOffsetTable=b""))
+        np.testing.assert_allclose(read(path), FULL, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.uint64])
 def test_pixels_of_many_bits_keep_their_values(tmp_path, dtype):
     n_bits = 8 * np.dtype(dtype).itemsize
