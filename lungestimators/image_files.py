@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from . import files
+from .text import counted
 
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
 # What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
@@ -40,6 +41,16 @@ NO_IMAGES = "files that are no images"
 HIDDEN = "hidden files and those of operating systems"
 
 _WARNED_OF = (MASKS, BESIDE, DANGLING, REPEATED)
+# The same of a single one.
+_ONE = {
+    MASKS: "mask",
+    BESIDE: "image beside the folders that are read",
+    DANGLING: "link that leads nowhere",
+    REPEATED: "link to an image that is there already",
+    LOOPS: "link to a folder that it lies in",
+    NO_IMAGES: "file that is no image",
+    HIDDEN: "hidden file or file of an operating system",
+}
 # Names of files that are given as examples.
 _NAMED = 3
 
@@ -143,7 +154,8 @@ class ImageFiles:
             paths = sorted(self.left_out.get(reason, ()))
             if paths:
                 named = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
-                said.append(f"{len(paths)} {reason} ({named})")
+                what = _ONE[reason] if len(paths) == 1 else reason
+                said.append(f"{len(paths)} {what} ({named})")
         return "; ".join(said)
 
     def warning(self):
@@ -243,6 +255,7 @@ def is_image(file):
 def _no_permission(folders):
     named = ", ".join(repr(str(folder)) for folder in folders[:_NAMED])
     return PermissionError(
-        f"{len(folders)} folders must not be read ({named}{', ...' * (len(folders) > _NAMED)}): "
+        f"{counted(len(folders), 'folder')} must not be read "
+        f"({named}{', ...' * (len(folders) > _NAMED)}): "
         "what is in them is not known, and would be missing in silence"
     )

@@ -3,6 +3,7 @@
 import re
 
 from .image_files import BESIDE, is_mask_folder
+from .text import counted
 
 # How the name of a split begins -> the split, in the order in which they are returned.
 _SPLITS = {"tr": "train", "va": "val", "te": "test"}
@@ -12,6 +13,8 @@ _SPLIT_NAME = re.compile(
     r"(?:[ _.-]*(?:set|split|data|dataset|images?|imgs?|\d+))*",
     re.IGNORECASE,
 )
+# stage1_train and trainA beside stage1_test and testA may be splits, or splits and classes.
+_SPLIT_WORD = re.compile(r"(?<![A-Za-z])(?i:(train|val|test)(?:ing|id|idation)?)(?![a-z])")
 _IMAGES_NAME = re.compile(r"images?|imgs?|cxr(?:[ _-]?png)?", re.IGNORECASE)
 
 
@@ -113,7 +116,7 @@ def _classes(found, folder, split=None):
         raise ValueError(
             f"{str(folder)!r} must hold one folder of images a class, two or more; "
             f"it holds {sorted(classes) or 'no folder'}"
-            + f" and {loose} images: load_images lists a folder without classes"
+            + f" and {counted(loose, 'image')}: load_images lists a folder without classes"
             * bool(loose)
         )
     return classes
@@ -133,6 +136,14 @@ def _check_classes(folder, names):
         raise ValueError(
             f"{str(folder)!r} holds {splits[0]}/: a folder of this name is a split, not a class. "
             "Pass the folder that holds the splits, or rename the class"
+        )
+    words = {name: _SPLIT_WORD.search(name) for name in names}
+    said = {word[1].lower() for word in words.values() if word}
+    if "train" in said and len(said) > 1:
+        found = ", ".join(f"{name}/" for name in sorted(names) if words[name])
+        raise ValueError(
+            f"{str(folder)!r} holds {found}, which may be splits or classes: rename them to train/ "
+            "and test/ if they are splits, or pass the folder that holds the classes"
         )
     spellings = {}
     for name in sorted(names):

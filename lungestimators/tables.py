@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from .text import counted
+
 _DELIMITERS = ",;\t"
 # The first line of a file that Excel shall read with this delimiter.
 _STATED_DELIMITER = re.compile(r'\s*"?sep=(.)"?[ \t,;]*(?=\r?\n|\r|$)', re.IGNORECASE)
@@ -269,7 +271,8 @@ def _check_cells(source, name, cells, rows):
         bad = [number for number, cell in zip(numbers, cells, strict=True) if is_bad(cell)]
         if bad:
             raise ValueError(
-                f"{source}: the column {name!r} {kind} in {len(bad)} rows ({word} {listed(bad)})"
+                f"{source}: the column {name!r} {kind} in {counted(len(bad), 'row')} "
+                f"({word} {listed(bad)})"
             )
     return cells
 
@@ -305,7 +308,8 @@ def _files(source, folder, names, rows):
     if repeated:
         path = repeated[0][0][0]
         raise ValueError(
-            f"{source} lists {len(repeated)} files more than once, such as {path.name!r} in "
+            f"{source} lists {counted(len(repeated), 'file')} more than once, such as "
+            f"{path.name!r} in "
             f"{word}s {listed([number for _, number in repeated[0]])}: an image must have one row, "
             "or it could be in the training and in the test part"
         )

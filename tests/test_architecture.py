@@ -57,9 +57,9 @@ MAY_IMPORT = {
     },
     "datasets": {"folders", "synthetic", "tables"},
     "folders": {"files", "image_files", "images", "layout", "tables"},
-    "image_files": {"files"},
-    "layout": {"image_files"},
-    "tables": set(),
+    "image_files": {"files", "text"},
+    "layout": {"image_files", "text"},
+    "tables": {"text"},
     "transformers": {"files", "images"},
     "synthetic": {"thorax"},
     "audit": {

@@ -175,8 +175,30 @@ def test_folders_below_a_class_are_of_that_class(tmp_path):
 
 def test_one_class_with_images_beside_it_names_load_images(tmp_path):
     save(tmp_path, "a/1.png", "1.png")
-    with pytest.raises(ValueError, match=r"holds \['a'\] and 1 images: load_images lists"):
+    with pytest.raises(ValueError, match=r"holds \['a'\] and 1 image: load_images lists"):
         load_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("stage1_train", "stage1_test"),
+        ("chest-train", "chest-val"),
+        ("train_a", "test_a"),
+        ("trainA", "trainB", "testA", "testB"),
+    ],
+    ids=", ".join,
+)
+def test_folders_named_like_splits_and_more_are_no_classes(tmp_path, names):
+    save(tmp_path, *(f"{name}/{label}/1.png" for name in names for label in ("ill", "well")))
+    with pytest.raises(ValueError, match=f"{names[0]}/.* may be splits or classes: rename them"):
+        load_image_folder(tmp_path)
+
+
+def test_a_class_may_be_called_after_a_test(tmp_path):
+    save(tmp_path, "pcr_test_negative/1.png", "pcr_test_positive/2.png")
+    lungs = load_image_folder(tmp_path)
+    assert lungs.target_names == ["pcr_test_negative", "pcr_test_positive"]
 
 
 # Masks
@@ -209,7 +231,7 @@ def test_masks_beside_images_are_left_out_and_that_is_said(tmp_path):
 )
 def test_folders_of_masks_have_many_names(tmp_path, name):
     save(tmp_path, "a/1.png", f"a/{name}/1.png", "b/1.png")
-    with pytest.warns(UserWarning, match=": 1 masks"):
+    with pytest.warns(UserWarning, match=r": 1 mask \("):
         lungs = load_image_folder(tmp_path)
     assert rows(lungs, tmp_path) == {("a/1.png", "a", None), ("b/1.png", "b", None)}
 
@@ -247,7 +269,7 @@ def test_a_class_may_be_called_mask(tmp_path):
 
 def test_a_class_of_masks_alone_is_an_error_that_says_so(tmp_path):
     save(tmp_path, "a/1.png", "b/masks/1.png")
-    with pytest.raises(ValueError, match=r"no image file in \['b'\].*Left out: 1 masks"):
+    with pytest.raises(ValueError, match=r"no image file in \['b'\].*Left out: 1 mask \("):
         load_image_folder(tmp_path)
 
 
@@ -300,7 +322,7 @@ def test_a_pool_of_images_that_splits_link_to_is_not_read_twice(tmp_path):
     save(tmp_path, "all/1.png", "all/2.png", "all/3.png")
     link(tmp_path, "train/a/1.png", tmp_path / "all" / "1.png")
     link(tmp_path, "train/b/2.png", tmp_path / "all" / "2.png")
-    with pytest.warns(UserWarning, match=r"1 images beside .*'all/3\.png'"):
+    with pytest.warns(UserWarning, match=r"1 image beside .*'all/3\.png'"):
         lungs = load_image_folder(tmp_path)
     assert len(lungs.data) == 2
 
@@ -314,13 +336,13 @@ def test_a_loop_of_links_ends(tmp_path, to):
     lungs = load_image_folder(tmp_path / "train" if to == "../../../a" else tmp_path)
     assert len(lungs.data) == 2
     assert lungs.target.tolist() == ["a", "b"]
-    assert "1 links to a folder that they lie in (" in lungs.DESCR
+    assert "1 link to a folder that it lies in (" in lungs.DESCR
 
 
 def test_a_link_to_an_image_of_the_same_class_is_left_out_and_said(tmp_path):
     save(tmp_path, "a/2024/1.png", "b/1.png")
     link(tmp_path, "a/latest", "2024")
-    with pytest.warns(UserWarning, match="1 links to images that are there already"):
+    with pytest.warns(UserWarning, match="1 link to an image that is there already"):
         lungs = load_image_folder(tmp_path)
     assert rows(lungs, tmp_path) == {("a/2024/1.png", "a", None), ("b/1.png", "b", None)}
 
@@ -365,7 +387,7 @@ def closed(tmp_path, monkeypatch):
 
 def test_a_folder_without_permission_is_an_error_that_names_it(closed):
     for load in (load_image_folder, load_images):
-        with pytest.raises(PermissionError, match=r"1 folders must not be read \('.*a/closed'\)"):
+        with pytest.raises(PermissionError, match=r"1 folder must not be read \('.*a/closed'\)"):
             load(closed)
     with pytest.raises(PermissionError, match="must not be read"):
         load_images(closed / "a" / "closed")
@@ -394,7 +416,7 @@ def test_the_systems_own_refusal_is_the_same_error():
         assert listed(folder).strip() == "2"
         Path(folder, "shut").chmod(0)
         assert "PermissionError" in listed(folder)
-        assert "1 folders must not be read" in listed(folder)
+        assert "1 folder must not be read" in listed(folder)
         Path(folder, "shut").chmod(0o755)
 
 
@@ -431,9 +453,9 @@ def test_what_is_not_listed_is_said(tmp_path):
         assert [Path(path).name for path in load_images(tmp_path)] == ["1.png"]
     (text,) = [str(warning.message) for warning in said]
     for part in (
-        "1 masks ('masks/1.png')",
+        "1 mask ('masks/1.png')",
         "('3.png')",
-        "1 files that are no images ('labels.csv')",
+        "1 file that is no image ('labels.csv')",
     ):
         assert part in text
     assert "Thumbs" not in text
@@ -443,7 +465,7 @@ def test_a_folder_without_images_or_none_at_all_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="There is no image in"):
         load_images(tmp_path)
     (tmp_path / "notes.txt").write_text("...")
-    with pytest.raises(ValueError, match=r"no image in .*Left out: 1 files that are no images"):
+    with pytest.raises(ValueError, match=r"no image in .*Left out: 1 file that is no image"):
         load_images(tmp_path)
     with pytest.raises(FileNotFoundError, match="there is none"):
         load_images(tmp_path / "missing")

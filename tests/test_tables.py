@@ -97,7 +97,7 @@ def test_the_delimiter_is_the_one_of_the_header(folder, text, encoding):
 
 
 def test_lines_are_counted_with_the_line_of_excel(folder):
-    with pytest.raises(ValueError, match=r"'label' is empty in 1 rows \(line 4\)"):
+    with pytest.raises(ValueError, match=r"'label' is empty in 1 row \(line 4\)"):
         load(folder, "sep=;\nimage;label\nimages/1.png;a\nimages/2.png;\n")
 
 
@@ -167,7 +167,7 @@ def test_a_missing_cell_of_a_data_frame_is_an_error_that_names_the_row(folder, m
 @pytest.mark.parametrize("missing", [np.nan, pandas.NA, pandas.NaT])
 def test_every_missing_value_of_pandas_is_missing(folder, missing):
     frame = pandas.DataFrame({**COLUMNS, "label": pandas.Series([1, missing, 2], dtype=object)})
-    with pytest.raises(ValueError, match=r"'label' is empty in 1 rows \(row 1\)"):
+    with pytest.raises(ValueError, match=r"'label' is empty in 1 row \(row 1\)"):
         load_image_table(frame, path="image", target="label", root=folder)
 
 
@@ -188,7 +188,7 @@ def test_what_is_no_table_is_an_error(folder):
         load_image_table(twice, path="image", target="label")
     with pytest.raises(ValueError, match="the DataFrame has no row"):
         load_image_table(pandas.DataFrame(COLUMNS).iloc[:0], path="image", target="label")
-    with pytest.raises(ValueError, match=r"the DataFrame lists 1 files more than once.*rows 0, 1"):
+    with pytest.raises(ValueError, match=r"the DataFrame lists 1 file more than once.*rows 0, 1"):
         frame = pandas.DataFrame({**COLUMNS, "image": ["images/1.png"] * 2 + ["images/2.png"]})
         load_image_table(frame, path="image", target="label", root=folder)
     for other in (COLUMNS, list(COLUMNS), polars.LazyFrame(COLUMNS)):
