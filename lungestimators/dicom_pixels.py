@@ -50,8 +50,7 @@ def read(dataset, path, n_frames):
     colour, doubt, deeper = dataset.PhotometricInterpretation, None, False
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated and syntax != _RUN_LENGTHS:
-        words = None
-        values, bits, colour, doubt = _encoded(dataset, path, n_frames, signed)
+        values, bits, colour, doubt, words = _encoded(dataset, path, n_frames, signed)
         deeper = doubt is not None and bits > dataset.BitsStored
     else:
         words = _words(dataset, path, n_frames)
@@ -145,6 +144,8 @@ def _encoded(dataset, path, n_frames, signed):
     bits : int
     colour : str
     doubt : str or None
+    words : ndarray or None
+        All bits of the stream, where it has as many as a padding value.
     """
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
@@ -163,7 +164,7 @@ def _encoded(dataset, path, n_frames, signed):
         words = words.view(f"u{words.itemsize}")
     words &= words.dtype.type((1 << header.bits) - 1)
     values, bits, doubt = _at_depth(words, header, dataset, signed)
-    return values, bits, colour, doubt
+    return values, bits, colour, doubt, words if header.bits == 16 else None
 
 
 def _first_frame(dataset, path, n_frames):
@@ -267,7 +268,13 @@ def _at_depth(words, header, dataset, signed):
     low = -(2 ** (stored - 1)) if signed else 0
     high = low + 2**stored - 1
     slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
-    if low - slack <= whole.min() and whole.max() <= high + slack:
+    some = whole
+    value, limit = _padding_words(dataset)
+    if depth == 16 and header.samples == 1 and value is not None and limit is None:
+        # The bits that are not stored may be what tells padding from pixels.
+        pixels = words != value
+        some = whole[pixels] if pixels.any() else whole
+    if low - slack <= some.min() and some.max() <= high + slack:
         return np.clip(whole, low, high), stored, None
     _check_sign(words, header, signed, doubt)
     if signed and not header.signed and words.max() < 2**stored:
@@ -305,15 +312,9 @@ def _signed(words, bits):
 
 def _padding(values, words, dataset, signed):
     """Return where there is no picture, or None."""
-    value, limit = (
-        dicom_elements.words(
-            dataset, f"PixelPadding{kind}", dataset.file_meta.TransferSyntaxUID.is_little_endian
-        )
-        for kind in ("Value", "RangeLimit")
-    )
-    if not len(value):
+    value, limit = _padding_words(dataset)
+    if value is None:
         return None
-    value, limit = int(value[0]), int(limit[0]) if len(limit) else None
     padded = None
     if words is not None and words.itemsize >= 2 and limit is None:
         # The bits that are not stored may be what tells padding from pixels.
@@ -327,6 +328,16 @@ def _padding(values, words, dataset, signed):
     if padded.all() and values.min() < values.max():
         raise ValueError("its PixelPaddingRangeLimit leaves no pixel to be seen")
     return padded
+
+
+def _padding_words(dataset):
+    """Return the padding value and the limit of its range as words, or None for each."""
+    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
+    found = (
+        dicom_elements.words(dataset, f"PixelPadding{kind}", little_endian)
+        for kind in ("Value", "RangeLimit")
+    )
+    return tuple(int(words[0]) if len(words) else None for words in found)
 
 
 def _between(values, value, limit):

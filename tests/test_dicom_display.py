@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
-from dicom_files import PIXELS, radiograph, read, save
+from dicom_files import PIXELS, encode, radiograph, read, save, write
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+)
 
 from lungestimators import ImageReadError
 
@@ -292,6 +298,19 @@ def test_padding_in_bits_that_are_not_stored_is_padding(tmp_path):
     seen = read(save(tmp_path / "a.dcm", dataset))
     assert not seen[:10].any()
     np.testing.assert_allclose(seen[10:], FULL[10:], atol=1e-6)
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
+@pytest.mark.parametrize("window", [{}, dict(WindowCenter=2047.5, WindowWidth=4096)])
+def test_padding_in_a_stream_that_has_the_bits_that_are_not_stored(tmp_path, syntax, window):
+    pixels = PIXELS.copy()
+    pixels[:4] = 63536
+    dataset = radiograph(pixels, **window)
+    dataset.add_new("PixelPaddingValue", "US", 63536)
+    path = write(tmp_path / "a.dcm", dataset, syntax, encode(pixels, syntax, 16))
+    expected = PIXELS / 4095
+    expected[:4] = 0
+    np.testing.assert_allclose(read(path), expected, atol=2e-4)
 
 
 def test_padding_of_floats_is_black(tmp_path):
