@@ -230,7 +230,15 @@ def _decoded(path, file, channels):
         except UnidentifiedImageError:
             pass  # what Pillow does not know is read here, too
         else:
-            return pillow.decode(image, channels)
+            try:
+                return pillow.decode(image, channels)
+            except OSError as cause:
+                if name := tiff.OPTIONAL.get(layout.compression):
+                    raise ValueError(
+                        f"its pixels are compressed by {name}: they are damaged, or this Pillow "
+                        "cannot decode them"
+                    ) from cause
+                raise
     pixels, limits = tiff.decode(file, layout)
     return pillow.turned(pixels, layout.orientation), limits
 
@@ -351,8 +359,9 @@ def _looks_like_tiff(file, n_bytes):
 def _warn(found):
     several = [path for path, seen in found.items() if seen.several]
     if several:
+        holding = "1 image file holds" if len(several) == 1 else f"{len(several)} image files hold"
         warnings.warn(
-            f"{len(several)} image files hold several pages or frames, of which the first is read: "
+            f"{holding} several pages or frames, of which the first is read: "
             + ", ".join(map(repr, several[:_NAMED]))
             + " ..." * (len(several) > _NAMED),
             UserWarning,

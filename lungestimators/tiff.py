@@ -17,6 +17,9 @@ _PREDICTED = {5, 8, 32946, 34925, 50000}
 # Colours of a pixel by photometric interpretation: white is 0, black is 0, RGB, palette, CMYK.
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}
 
+# Compressions that are in some builds of Pillow only.
+OPTIONAL = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
+
 _NAMES = {
     4: "a mask",
     6: "YCbCr",

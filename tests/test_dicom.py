@@ -49,7 +49,7 @@ def test_lossy_syntaxes_are_decoded(name):
 
 def test_of_several_frames_the_first_is_read_with_a_warning(tmp_path):
     path = save(tmp_path / "a.dcm", radiograph(np.stack([PIXELS, PIXELS[::-1], PIXELS])))
-    with pytest.warns(UserWarning, match="1 image files hold several pages or frames"):
+    with pytest.warns(UserWarning, match="1 image file holds several pages or frames"):
         np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
 
 

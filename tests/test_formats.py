@@ -346,6 +346,18 @@ def tiff_with_the_directory_first():
 DAMAGED["cut.tif"] = tiff_with_the_directory_first()
 
 
+def test_a_compression_that_pillow_may_lack_is_named(tmp_path):
+    content = tiff_with_the_directory_first() + bytes(200)
+    plain = struct.pack("<HHII", 259, 4, 1, 1)
+    assert plain in content
+    content = content.replace(plain, struct.pack("<HHII", 259, 4, 1, 50001))
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(
+        ImageReadError, match="compressed by WebP: they are damaged, or this Pillow"
+    ):
+        read(tmp_path / "a.tif")
+
+
 def test_damaged_files_are_named_before_any_is_decoded_for_a_prediction(tmp_path, cnn, monkeypatch):
     paths = []
     for number in range(6):
