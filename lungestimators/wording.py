@@ -116,7 +116,8 @@ def _intervals_text(study, unit, n_units, n_images):
     if not one:
         least = f"; of an accuracy, at least as wide as {wilson}"
         found.append(
-            "95 % by folds: XX the corrected t-test's, from the spread between folds"
+            "95 % by folds: how far the score may move with other training and test images, as "
+            "many as here. It is the corrected t-test's, from the spread between folds"
             f"{least if study.scoring == 'accuracy' else ''}."
         )
     if n_units == 1:

@@ -722,6 +722,13 @@ def test_what_cannot_be_cloned_is_refused_with_the_reason(table):
         assert message in str(raised.value)
 
 
+def test_one_model_by_itself_is_refused_and_not_taken_for_its_steps(table):
+    pipeline = make_pipeline(LogisticRegression(), LogisticRegression())
+    for given in (pipeline, LogisticRegression(), None):
+        with pytest.raises(TypeError, match="must be a dict of name to classifier, or a list"):
+            compare_models(given, *table)
+
+
 def test_out_of_fold_says_row_repeat_fold_and_label_of_each_prediction(table):
     X, y = table
     found = compare_models(MODELS, X, y, cv=3, n_repeats=2, random_state=0)
