@@ -46,8 +46,12 @@ def describe(problem, arguments):
 
 def cells(rows, problem):
     """Header and lines of the table, as text."""
-    unit = "image" if problem.groups is None else "patient"
-    header = ["model", "accuracy", "95 % by folds", f"95 % by {unit}s"]
+    # The names that the notes of the comparison explain.
+    unit = "image" if problem.groups is None else "group"
+    intervals = ["95 % by folds", f"95 % by {unit}s"]
+    if problem.split is not None:
+        intervals = ["95 % interval"]
+    header = ["model", "accuracy", *intervals]
     leaks_known = rows[0]["without_leaks"] is not None
     header += ["without leaks"] * leaks_known + ["balanced", "F1", "AUC", "log loss", "Brier"]
     header += [f"sens. {name}" for name in problem.names]
@@ -55,9 +59,8 @@ def cells(rows, problem):
     lines = [header]
     for row in rows:
         line = [row["title"], f"{row['accuracy']:.3f}"]
-        line += [
-            f"{low:.3f} to {high:.3f}" for low, high in (row["interval"], row["bootstrap_interval"])
-        ]
+        both = row["interval"], row["bootstrap_interval"]
+        line += [f"{low:.3f} to {high:.3f}" for low, high in both[: len(intervals)]]
         if leaks_known:
             accuracy = row["without_leaks"]["accuracy"]
             line += ["no image" if accuracy is None else f"{accuracy:.3f}"]
@@ -113,8 +116,8 @@ def _shortcut_cells(found):
 def differences_text(found):
     """Return which differences were shown, in Markdown, which reads well in a terminal too."""
     lines = [f"**Differences.** {found['conclusion']}", ""]
-    lines += [f"- {pair['sentence']}" for pair in found["pairs"]]
-    return "\n".join([*lines, "", " ".join(found["notes"])]) if found["pairs"] else lines[0]
+    lines += [*(f"- {pair['sentence']}" for pair in found["pairs"]), ""] if found["pairs"] else []
+    return "\n".join([*lines, " ".join(found["notes"])])
 
 
 NOTES = (

@@ -90,7 +90,8 @@ def compare_models(
         after that fit, and names the model and the split. Models that have ``predict`` or
         ``predict_proba`` only after ``fit`` are the first that are fitted.
     TypeError
-        ``groups`` mixes types, as numbers and strings. Nothing has been trained then.
+        ``estimators`` is neither a dict nor a list, or ``groups`` mixes types, as numbers and
+        strings. Nothing has been trained then.
 
     Warns
     -----

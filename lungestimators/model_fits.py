@@ -1,6 +1,7 @@
 """One model on one split: whether it can take part, its fit, and what it predicts there."""
 
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,12 @@ class Predictions(NamedTuple):
 
 
 def named(estimators):
+    # A pipeline is a sequence, of its steps.
+    if hasattr(estimators, "fit") or not isinstance(estimators, Iterable):
+        raise TypeError(
+            f"estimators={estimators!r} must be a dict of name to classifier, or a list of "
+            "classifiers"
+        )
     if not isinstance(estimators, dict):
         estimators = dict(_name_estimators(list(estimators)))
     if not estimators:

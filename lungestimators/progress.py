@@ -67,7 +67,7 @@ def _duration(seconds):
 
 def summary(n_done, n_trials, is_late, refit):
     """Say how many trials are done, why no more, and that the final fit follows."""
-    line = f"{n_done} of {n_trials} trials are done"
+    line = f"{n_done} of {max(n_done, n_trials)} trials are done"  # a study may have had more
     if n_done < n_trials:
         line += ", and the timeout is over" if is_late else ", and the sampler has no others"
     return f"{line}; the best parameters are fitted to all rows" if refit else line

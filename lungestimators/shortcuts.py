@@ -76,10 +76,11 @@ def predict(model, X, y, names, groups, splits, progress=lambda fold: None):
     """
     classes = np.arange(len(names))
     labels = np.empty(len(y), int)
-    probabilities = np.zeros((len(y), len(classes))) if hasattr(model, "predict_proba") else None
+    probabilities, complete = np.zeros((len(y), len(classes))), True
     for fold, (train, test) in enumerate(splits, 1):
         fitted = clone(model).fit(_rows(X, train), names[y[train]])
-        if probabilities is None:
+        if not hasattr(fitted, "predict_proba"):  # some have it only after fit
+            complete = False
             labels[test] = np.searchsorted(names, fitted.predict(_rows(X, test)))
         else:
             found = fitted.predict_proba(_rows(X, test))
@@ -89,7 +90,7 @@ def predict(model, X, y, names, groups, splits, progress=lambda fold: None):
         progress(fold)
     recalls = np.array([np.mean(labels[y == c] == c) for c in classes])
     n_groups = np.array([len(np.unique(groups[y == c])) for c in classes])
-    return Predictions(labels, probabilities, Score(recalls, n_groups))
+    return Predictions(labels, probabilities if complete else None, Score(recalls, n_groups))
 
 
 def _rows(X, rows):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from . import statistics
 from .comparison import LEVEL, NAMES, p_text
 from .splits import one_test_set, repeats, splits_that_share_groups, tested
 from .text import counted
@@ -115,8 +116,8 @@ def _intervals_text(study, unit, n_units, n_images):
     if not one:
         least = f"; of an accuracy, at least as wide as {wilson}"
         found.append(
-            "95 % by folds: how far the score may move with other training and test images of "
-            "these numbers. It is the corrected t-test's, from the spread between folds"
+            "95 % by folds: how far the score may move with other training and test images, as "
+            "many as here. It is the corrected t-test's, from the spread between folds"
             f"{least if study.scoring == 'accuracy' else ''}."
         )
     if n_units == 1:
@@ -225,17 +226,20 @@ def _wilcoxon_limits(models, pairs):
     """Pairs that Wilcoxon's test cannot tell apart, however large their difference is."""
     scores = {row["model"]: np.array(row["fold_scores"]) for row in models}
     holm = f" after Holm's correction for {len(pairs)} comparisons" if len(pairs) > 1 else ""
+    pvalues = [pair["pvalue"] for pair in pairs]
     limited = {}
-    for pair in pairs:
+    for place, pair in enumerate(pairs):
         differences = scores[pair["first"]] - scores[pair["second"]]
         n = np.count_nonzero(np.abs(differences) > _ROUNDING)
-        if n and 2.0 ** (1 - n) * len(pairs) > LEVEL:
-            limited.setdefault(n, []).append(f"{pair['first']} minus {pair['second']}")
+        least = min(1.0, 2.0 ** (1 - n))
+        # Holm's correction is milder where other pairs have smaller p.
+        adjusted = statistics.holm([*pvalues[:place], least, *pvalues[place + 1 :]])[place]
+        if n and adjusted >= LEVEL:
+            limited.setdefault((n, f"{adjusted:.3f}"), []).append(pair)
     return [
-        f"{_listed(names)}: the scores differ in {counted(n, 'fold')}, with which Wilcoxon's p "
-        f"cannot be below {min(1, 2.0 ** (1 - n) * len(pairs)):.3f}{holm}: no difference can be "
-        "shown."
-        for n, names in limited.items()
+        f"{_listed([_minus(pair) for pair in found])}: the scores differ in {counted(n, 'fold')}, "
+        f"with which Wilcoxon's p cannot be below {adjusted}{holm}: no difference can be shown."
+        for (n, adjusted), found in limited.items()
     ]
 
 
@@ -253,7 +257,11 @@ def _has_no_width(row):
 
 def _pairs_text(pairs, test):
     """The pairs whose p is of one test."""
-    return _listed([f"{p['first']} minus {p['second']}" for p in pairs if p["test"] == test])
+    return _listed([_minus(pair) for pair in pairs if pair["test"] == test])
+
+
+def _minus(pair):
+    return f"{pair['first']} minus {pair['second']}"
 
 
 def _listed(names, word="and"):

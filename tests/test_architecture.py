@@ -84,7 +84,7 @@ MAY_IMPORT = {
     "evaluation": {"checks", "comparison", "conclusions", "model_fits", "splits"},
     "model_fits": {"quality"},
     "conclusions": {"comparison", "quality", "splits", "statistics", "wording"},
-    "wording": {"comparison", "splits", "text"},
+    "wording": {"comparison", "splits", "statistics", "text"},
     "text": set(),
     "splits": set(),
     "quality": {"statistics"},

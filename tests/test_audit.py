@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import optimize, stats
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -381,6 +382,15 @@ def test_labels_of_the_test_set_that_cannot_be_learnt_are_named(chests):
     check = audit(X, y, None, X[:4], [0, 1, 2, 7]).checks["test labels"]
     assert check.verdict == "fault"
     assert check.rows == [{"label": "7", "test images": 1}]
+
+
+def test_probabilities_that_are_there_only_after_fit_are_used(chests):
+    X, y = chests
+    flat = FunctionTransformer(lambda X: X.reshape(len(X), -1)[:, ::97])
+    logistic = make_pipeline(flat, StandardScaler(), LogisticRegression())
+    stacked = StackingClassifier([("logistic", logistic)], cv=2)
+    assert not hasattr(stacked, "predict_proba")
+    assert "predict_proba" not in audit(X, y, estimator=stacked).checks["labels"].sentence
 
 
 def test_a_classifier_without_probabilities_is_taken(chests):

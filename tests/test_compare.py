@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
+from scipy import stats
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = ["--set", "CNN.image_size=16", "--set", "CNN.epochs=3", "--set", "CNN.filters=(4,8)"]
@@ -188,6 +189,9 @@ def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsy
     columns = [[cell.strip() for cell in row.split("|")] for row in (header, line)]
     found = dict(zip(*columns, strict=True))
     assert (found["accuracy"], found["without leaks"]) == ("0.500", "0.429")  # 4 of 8, 3 of 7
+    assert [name for name in found if name.startswith("95 %")] == ["95 % interval"]
+    low, high = stats.binomtest(4, 8).proportion_ci(method="wilson")
+    assert found["95 % interval"] == f"{low:.3f} to {high:.3f}"
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["rows"][0]["without_leaks"]["n_test"] == 7
     assert str(tmp_path) not in json.dumps(results["audit"])
@@ -208,7 +212,8 @@ def test_folds_keep_a_patient_together_where_names_say_who_it_is(compare, capsys
     assert compare.main([str(argument) for argument in [*argv, "--out", tmp_path / "out"]]) == 0
     printed = capsys.readouterr().out
     assert "2-fold stratified cross-validation by patient (8)" in printed
-    assert "by patient |" in printed
+    assert "95 % by folds | 95 % by groups |" in printed
+    assert "95 % by groups: how far the score may move" in printed
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     first, second = ({row // 3 for row in fold["rows"]} for fold in results["rows"][0]["scores"])
     assert not first & second

@@ -102,6 +102,28 @@ def test_differences_and_their_test_are_those_of_a_hand_written_loop(table):
     assert "cannot be below 0.125" in " ".join(wilcoxon.notes)
 
 
+def test_what_wilcoxons_test_cannot_show_allows_for_the_pairs_with_smaller_p():
+    y = np.arange(200) % 2
+    rows = np.arange(200).reshape(10, 20)
+    splits = [(np.setdiff1d(np.arange(200), test), test) for test in rows]
+
+    def predict(n_wrong):
+        n_wrong = np.array(n_wrong)[:, None]
+        return [(said,) for said in np.where(np.arange(20) < n_wrong, 1 - y[rows], y[rows])]
+
+    predictions = {"A": predict([0] * 10), "B": predict([1] * 6 + [0] * 4), "C": predict([9] * 10)}
+    found = compare_predictions(y, predictions, splits, test="wilcoxon", random_state=0)
+    # A and B differ in 6 folds: 2**-5, which is the largest of three p and hence not multiplied.
+    assert [pair["adjusted_pvalue"] for pair in found.pairs] == [2**-5, 3 * 2**-9, 3 * 2**-9]
+    assert all(pair["shown"] for pair in found.pairs)
+    assert "no difference can be shown" not in " ".join(found.notes)
+    del predictions["C"]
+    predictions |= {"D": predict([0] * 6 + [1] * 4)}
+    found = compare_predictions(y, predictions, splits, test="wilcoxon", random_state=0)
+    assert "A minus D: the scores differ in 4 folds" in " ".join(found.notes)
+    assert "cannot be below 0.250 after Holm's correction for 3 comp" in " ".join(found.notes)
+
+
 def test_sentences_say_whether_a_difference_was_shown(table):
     models = MODELS | {"tree": DecisionTreeClassifier(random_state=0)}
     found = compare_models(models, *table, cv=5, random_state=0)
@@ -698,6 +720,13 @@ def test_what_cannot_be_cloned_is_refused_with_the_reason(table):
         with pytest.raises(ValueError) as raised:
             compare_models({"a": estimator}, *table)
         assert message in str(raised.value)
+
+
+def test_one_model_by_itself_is_refused_and_not_taken_for_its_steps(table):
+    pipeline = make_pipeline(LogisticRegression(), LogisticRegression())
+    for given in (pipeline, LogisticRegression(), None):
+        with pytest.raises(TypeError, match="must be a dict of name to classifier, or a list"):
+            compare_models(given, *table)
 
 
 def test_out_of_fold_says_row_repeat_fold_and_label_of_each_prediction(table):

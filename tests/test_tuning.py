@@ -581,6 +581,16 @@ def test_progress_is_one_line_a_trial_and_one_before_the_final_fit(iris, capsys)
     assert last == "3 of 3 trials are done; the best parameters are fitted to all rows"
 
 
+def test_all_trials_of_a_study_that_has_more_than_were_asked_for_are_counted(
+    iris, capsys, tmp_path
+):
+    study = dict(storage=tmp_path / "study.log", study_name="more")
+    search(n_trials=3, **study).fit(*iris)
+    found = search(n_trials=2, verbose=1, **study).fit(*iris)
+    assert len(found.cv_results_["params"]) == 3
+    assert capsys.readouterr().out.startswith("3 of 3 trials are done")
+
+
 def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsys):
     class Odd(optuna.pruners.BasePruner):
         def prune(self, study, trial):
