@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length
 
 from . import (
+    columns,
     devices,  # noqa: F401 (from its import on it notices that this process is forked)
     store,
     weighting,
@@ -23,9 +24,10 @@ def check_y(X, y):
     """Return y as one class label an image, or raise."""
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None")
-    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+    shape = columns.shape_of(y)
+    if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
-            f"y has the shape {np.shape(y)}, but one class label an image is needed (a 1d array). "
+            f"y has the shape {shape}, but one class label an image is needed (a 1d array). "
             "For several labels an image, sklearn.multiclass.OneVsRestClassifier(clf) fits one "
             "classifier a column, and a frozen backbone sees each image once for all of them; "
             "one-hot rows become labels by y.argmax(axis=1)"

@@ -35,7 +35,7 @@ def as_list(X):
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind not in "OSTU":
         return None
-    shape = np.shape(X)
+    shape = shape_of(X)
     if shape == () and isinstance(np.asarray(X).item(), str | os.PathLike):
         raise TypeError(_one_path(np.asarray(X).item()))
     if len(shape) == 2 and shape[0] and shape[1] > 1:
@@ -45,6 +45,12 @@ def as_list(X):
         if array.dtype.kind in "OSTU":
             return array.reshape(-1).tolist()
     return None
+
+
+def shape_of(X):
+    """Return the shape of an array-like, which need not know NumPy's functions."""
+    shape = getattr(X, "shape", None)
+    return shape if isinstance(shape, tuple) else np.asarray(X).shape
 
 
 def holds_paths(X):

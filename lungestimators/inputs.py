@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from . import files, images
+from . import columns, files, images
 
 
 class ImageInput(BaseEstimator):
@@ -71,7 +71,7 @@ class ImageInput(BaseEstimator):
                 self.image_shape_ = (None, None, 3)
             return images.check_paths(X)
         X = images.stack(X)
-        if self.image_shape is not None or np.ndim(X) <= 2:
+        if self.image_shape is not None or len(columns.shape_of(X)) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
             X = images.check_pixels(X)

@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "features": {"blueprints", "checks", "extraction", "inputs"},
     "callbacks": set(),
     "keras_callbacks": {"startup"},
-    "inputs": {"extraction", "files", "images"},
+    "inputs": {"columns", "extraction", "files", "images"},
     "checks": {
+        "columns",
         "augmentation",
         "devices",
         "distribution",
