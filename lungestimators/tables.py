@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from .text import counted
+from .text import counted, printable
 
 _DELIMITERS = ",;\t"
 # The first line of a file that Excel shall read with this delimiter.
@@ -141,9 +141,9 @@ def describe(source, target, groups, *, labels, patients, left_out=""):
     counts = ", ".join(f"{name}: {n}" for name, n in counts)
     of_patients, known = "", "Which images show the same patient is not known."
     if groups is not None:
-        of_patients = f" of {len(np.unique(groups))} patients"
+        of_patients = f" of {counted(len(np.unique(groups)), 'patient')}"
         known = f"Patients are {patients}."
-    return (
+    return printable(
         f"{len(target)} images{of_patients} {source} ({counts}). Labels are {labels}. {known} "
         "Licence: not stated." + f" Left out: {left_out}." * bool(left_out)
     )
