@@ -12,6 +12,7 @@ from . import files, images
 from .image_files import HIDDEN, ImageFiles
 from .layout import sort_files
 from .tables import describe, listed, read_table
+from .text import printable
 
 # patient00001/study1/view1.jpg (CheXpert), person12_virus_3.jpeg, p10000032/s50414267/... (MIMIC).
 _PATIENT = re.compile(
@@ -285,38 +286,39 @@ def _recognised(below, skipped):
 
 def _listed_patients(csv):
     """File -> patient, as a CSV file says."""
+    source = printable(csv.name)
     header, rows = read_table(csv)
     if len(header) < 2:
         raise ValueError(
-            f"{csv.name} must have two columns, the file and the patient; it has {header}"
+            f"{source} must have two columns, the file and the patient; it has {header}"
         )
     patient_of = {}
     for line, (file, patient, *_) in rows:
         if not (file and patient):
-            raise ValueError(f"{csv.name}, line {line}: the file or the patient is empty")
+            raise ValueError(f"{source}, line {line}: the file or the patient is empty")
         if patient_of.setdefault(str(PurePosixPath(file)), patient) != patient:
             raise ValueError(
-                f"{csv.name}, line {line}: {file!r} has the patient {patient!r}, and another one "
+                f"{source}, line {line}: {file!r} has the patient {patient!r}, and another one "
                 "above"
             )
     return patient_of
 
 
 def _look_up(csv, patient_of, below):
+    source = printable(csv.name)
     names = [PurePosixPath(file).name for file in below]
     times = Counter(names)
     by_name = {n for f, n in zip(below, names, strict=True) if f not in patient_of}
     ambiguous = sorted(name for name in by_name & set(patient_of) if times[name] > 1)
     if ambiguous:
         raise ValueError(
-            f"{csv.name} names {listed(ambiguous)}, but several folders hold such a file: give "
+            f"{source} names {listed(ambiguous)}, but several folders hold such a file: give "
             "their paths below the folder"
         )
     found = [patient_of.get(f, patient_of.get(n)) for f, n in zip(below, names, strict=True)]
     without = [file for file, patient in zip(below, found, strict=True) if patient is None]
     if without:
         raise ValueError(
-            f"{csv.name} gives no patient of {len(without)} of {len(below)} files: "
-            f"{listed(without)}"
+            f"{source} gives no patient of {len(without)} of {len(below)} files: {listed(without)}"
         )
     return np.array(found)

@@ -3,7 +3,7 @@
 import re
 
 from .image_files import BESIDE, is_mask_folder
-from .text import counted
+from .text import counted, printable
 
 # How the name of a split begins -> the split, in the order in which they are returned.
 _SPLITS = {"tr": "train", "va": "val", "te": "test"}
@@ -91,7 +91,7 @@ def _split_folders(found):
         return None, others
     named = ", ".join(f"{folder.name}/" for folder in folders.values())
     if "train" not in folders:
-        beside = ", ".join(f"{folder.name}/" for folder in others)
+        beside = ", ".join(f"{printable(folder.name)}/" for folder in others)
         raise ValueError(
             f"{str(path)!r} holds {named} but no train/"
             + f", and {beside} beside it: a folder of this name is taken for a split, not for a "
@@ -128,8 +128,8 @@ def _check_classes(folder, names):
     others = sorted(name for name in names if _IMAGES_NAME.fullmatch(name))
     if masks and others:
         raise ValueError(
-            f"{str(folder)!r} holds {others[0]}/ and {masks[0]}/, which are no classes: pass a "
-            "folder with one sub-folder a class, or a list of labels to load_image_table"
+            f"{str(folder)!r} holds {others[0]}/ and {printable(masks[0])}/, which are no classes: "
+            "pass a folder with one sub-folder a class, or a list of labels to load_image_table"
         )
     splits = sorted(filter(_split_of, names))
     if splits:
@@ -140,7 +140,7 @@ def _check_classes(folder, names):
     words = {name: _SPLIT_WORD.search(name) for name in names}
     said = {word[1].lower() for word in words.values() if word}
     if "train" in said and len(said) > 1:
-        found = ", ".join(f"{name}/" for name in sorted(names) if words[name])
+        found = ", ".join(f"{printable(name)}/" for name in sorted(names) if words[name])
         raise ValueError(
             f"{str(folder)!r} holds {found}, which may be splits or classes: rename them to train/ "
             "and test/ if they are splits, or pass the folder that holds the classes"

@@ -4,7 +4,7 @@ import textwrap
 from html import escape
 from typing import NamedTuple
 
-from .text import counted
+from .text import counted, printable
 
 VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
 
@@ -139,7 +139,7 @@ class AuditReport:
     def _repr_html_(self):
         rows = []
         for check in self.checks.values():
-            found = escape(_printable(check.sentence))
+            found = escape(printable(check.sentence))
             found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
             found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
             if check.rows:
@@ -150,7 +150,7 @@ class AuditReport:
                 f"<tr><td>{escape(check.verdict)}</td><td>{escape(check.name)}</td>"
                 f'<td style="text-align: left">{found}</td></tr>'
             )
-        conclusion = escape(_printable(self.conclusion))
+        conclusion = escape(printable(self.conclusion))
         return (
             f"<h3>Audit of {escape(self._size())}</h3><p><b>{conclusion}</b></p>"
             f"<table><tr><th>verdict</th><th>check</th><th>found</th></tr>{''.join(rows)}</table>"
@@ -177,19 +177,14 @@ class AuditReport:
         return found
 
 
-def _printable(text):
-    """Escape what cannot be printed, such as bytes of a file name that are not UTF-8."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _wrapped(text, indent):
-    return textwrap.wrap(_printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
 def _cell(value):
     if isinstance(value, float):
         return f"{value:.3f}"
-    return "" if value is None else _printable(str(value))
+    return "" if value is None else printable(str(value))
 
 
 def _short(text):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from .text import counted
+from .text import counted, printable
 
 _DELIMITERS = ",;\t"
 # The first line of a file that Excel shall read with this delimiter.
@@ -141,9 +141,9 @@ def describe(source, target, groups, *, labels, patients, left_out=""):
     counts = ", ".join(f"{name}: {n}" for name, n in counts)
     of_patients, known = "", "Which images show the same patient is not known."
     if groups is not None:
-        of_patients = f" of {len(np.unique(groups))} patients"
+        of_patients = f" of {counted(len(np.unique(groups)), 'patient')}"
         known = f"Patients are {patients}."
-    return (
+    return printable(
         f"{len(target)} images{of_patients} {source} ({counts}). Labels are {labels}. {known} "
         "Licence: not stated." + f" Left out: {left_out}." * bool(left_out)
     )
@@ -169,13 +169,14 @@ def read_table(csv):
     ValueError
         It is not UTF-8, not CSV, has no row, or a row has more or fewer cells than the header.
     """
+    source = printable(csv.name)
     if not csv.is_file():
         raise FileNotFoundError(f"There is no CSV file {str(csv)!r}")
     try:
         text = csv.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{csv.name} is not UTF-8 ({error}): save it as CSV with that encoding"
+            f"{source} is not UTF-8 ({error}): save it as CSV with that encoding"
         ) from None
     stated = _STATED_DELIMITER.match(text)
     if stated:  # its line is left, empty, for the numbers of the lines below
@@ -187,14 +188,15 @@ def read_table(csv):
     try:
         lines = list(_lines(text, delimiter))
     except CSVError as error:
-        raise ValueError(f"{csv.name} cannot be read as CSV: {error}") from error
+        raise ValueError(f"{source} cannot be read as CSV: {error}") from error
     if len(lines) < 2:
-        raise ValueError(f"{csv.name} must hold a header and at least one row below it")
+        raise ValueError(f"{source} must hold a header and at least one row below it")
     (_, header), *rows = lines
     for number, (line, cells) in enumerate(rows):
         if len(cells) < len(header) or any(cells[len(header) :]):
             raise ValueError(
-                f"{csv.name}, line {line}: {len(cells)} cells, but the header has {len(header)}: "
+                f"{source}, line {line}: {counted(len(cells), 'cell')}, "
+                f"but the header has {len(header)}: "
                 f"{header}"
             )
         rows[number] = line, cells[: len(header)]
@@ -214,14 +216,15 @@ def _lines(text, delimiter):
 def _columns_of_file(csv, names):
     """Return what the table is called, its folder, {name: cells} and (what a row is, numbers)."""
     csv = Path(csv).expanduser()
+    source = printable(csv.name)
     header, rows = read_table(csv)
     lines = [line for line, _ in rows]
     columns = {}
     for name in names:
-        _check_once(csv.name, header, name)
+        _check_once(source, header, name)
         cells = [cells[header.index(name)] for _, cells in rows]
-        columns[name] = _check_cells(csv.name, name, cells, ("line", lines))
-    return csv.name, csv.parent, columns, ("line", lines)
+        columns[name] = _check_cells(source, name, cells, ("line", lines))
+    return source, csv.parent, columns, ("line", lines)
 
 
 def _columns_of_frame(frame, names):

@@ -57,7 +57,7 @@ MAY_IMPORT = {
         "weighting",
     },
     "datasets": {"folders", "synthetic", "tables"},
-    "folders": {"files", "image_files", "images", "layout", "tables"},
+    "folders": {"files", "image_files", "images", "layout", "tables", "text"},
     "image_files": {"files", "text"},
     "layout": {"image_files", "text"},
     "tables": {"text"},

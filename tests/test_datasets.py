@@ -314,7 +314,7 @@ def test_whole_numbers_are_ordered_by_their_value(tmp_path):
         (TABLE.replace("ill,P1", ",P1"), ValueError, r"'finding' is empty in 2 rows \(line 2, 4\)"),
         (TABLE.replace("3.png", "4.png"), FileNotFoundError, r"1 of the 3 files.*4\.png"),
         (TABLE.replace("ill", "healthy"), ValueError, r"two classes or more; it holds \['healthy'"),
-        (TABLE.replace("2.png,healthy,P2", "2.png"), ValueError, "line 3: 1 cells.* has 3"),
+        (TABLE.replace("2.png,healthy,P2", "2.png"), ValueError, "line 3: 1 cell,.* has 3"),
         (TABLE.replace("ill,P1", "ill, mild,P1"), ValueError, "line 2: 4 cells.* has 3"),
         (TABLE.replace("3.png", "1.png"), ValueError, r"more than once, .*'1\.png' in lines 2, 4"),
         (TABLE.splitlines()[0], ValueError, "a header and at least one row"),

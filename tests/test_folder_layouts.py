@@ -420,6 +420,15 @@ def test_the_systems_own_refusal_is_the_same_error():
         Path(folder, "shut").chmod(0o755)
 
 
+def test_the_description_of_names_that_are_not_utf_8_can_be_printed(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    ill = os.fsdecode(b"mal\xe9")
+    save(folder, f"{ill}/1.png", "well/1.png")
+    lungs = load_image_folder(folder)
+    assert lungs.target_names == [ill, "well"]
+    assert lungs.DESCR.startswith(r"2 images from the folder caf\udce9 (mal\udce9: 1, well: 1).")
+
+
 # Flat folders
 
 

@@ -1,5 +1,6 @@
 """Tables of images as people have them: files of every tool, and DataFrames."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,13 @@ def test_what_is_no_table_is_an_error(folder):
     for other in (COLUMNS, list(COLUMNS), polars.LazyFrame(COLUMNS)):
         with pytest.raises(TypeError, match="pass the path of a CSV file, or a DataFrame"):
             load_image_table(other, path="image", target="label")
+
+
+def test_messages_on_a_table_whose_name_is_not_utf_8_can_be_printed(tmp_path):
+    csv = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    csv.write_text("image,label\n1.png,ill\n2.png\n")
+    with pytest.raises(ValueError, match=r"^caf\\udce9\.csv, line 3: 1 cell, but the header has 2"):
+        load_image_table(csv, path="image", target="label")
+    csv.write_text("image,label\n1.png,ill\n2.png,well\n")
+    with pytest.raises(FileNotFoundError, match=r"files in caf\\udce9\.csv do not exist"):
+        load_image_table(csv, path="image", target="label")
