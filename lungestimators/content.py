@@ -186,13 +186,21 @@ def _keras_object(keras, value, of):
     try:
         config = value.get_config()
     except Exception:  # a layer of the user's may have none, or need what is not there
-        return None
+        if not isinstance(value, keras.optimizers.Optimizer):
+            return None
+        config = _parameters(value)  # the user's schedule has none; the rest holds addresses
     config = _without_numbers(config, type(value).__name__)
     if isinstance(value, keras.layers.Layer) and value.weights:
         config["weights"] = value.get_weights()
     if isinstance(value, keras.losses.Loss):  # Keras leaves parameters out of some configurations
-        config = {**vars(value), **config}
+        config = {**{key: item for key, item in vars(value).items() if key != "name"}, **config}
     return _made(value, config, of)
+
+
+def _parameters(value):
+    """Return what an object was made with, by the attributes of these names."""
+    held = {name.removeprefix("_"): item for name, item in vars(value).items()}
+    return {name: held[name] for name in inspect.signature(type(value)).parameters if name in held}
 
 
 def _without_numbers(config, class_name):

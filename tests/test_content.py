@@ -66,6 +66,27 @@ def functional(units):
     return keras.Model(inputs, keras.layers.Rescaling(2.0)(hidden))
 
 
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """Has no configuration, so that an optimizer that holds it has none either."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate
+
+
+class Share(keras.losses.Loss):
+    """Its configuration holds nothing but the name that Keras gave it."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+
+    def call(self, y_true, y_pred):
+        return self.share * keras.ops.mean(y_true - y_pred)
+
+
 def fitted(C):
     return LogisticRegression(C=C).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
 
@@ -103,6 +124,10 @@ MAKERS = {
     "a lambda layer of Keras": lambda value: keras.Sequential([keras.layers.Lambda(times(value))]),
     "a model of Keras": functional,
     "an optimizer of Keras": lambda value: keras.optimizers.Adam(float(value)),
+    "an optimizer of Keras with a schedule of the user's": lambda value: keras.optimizers.Adam(
+        Rate(value), beta_1=0.8
+    ),
+    "a loss of the user's": Share,
     "a loss of Keras": lambda value: keras.losses.Huber(delta=value),
     "a schedule of Keras": lambda value: keras.optimizers.schedules.CosineDecay(0.1, value),
 }

@@ -722,6 +722,19 @@ def test_what_cannot_be_cloned_is_refused_with_the_reason(table):
         assert message in str(raised.value)
 
 
+def test_only_a_printed_interval_is_said_to_have_no_width():
+    y = np.tile([0, 1], 20)
+    one, folds = [(np.arange(20), np.arange(20, 40))], [(np.arange(20), np.arange(20, 40))]
+    folds += [(rows[1], rows[0]) for rows in folds]
+    for splits, without_width in ((one, False), (folds, True)):
+        right = {"right": [(y[test],) for _, test in splits]}
+        found = compare_predictions(y, right, splits, random_state=0)
+        (row,) = found.models
+        assert (row["bootstrap_low"], row["bootstrap_high"]) == pytest.approx((1, 1))
+        assert ("1.000 to 1.000" in str(found)) == without_width
+        assert ("without width" in " ".join(found.notes)) == without_width
+
+
 def test_one_model_by_itself_is_refused_and_not_taken_for_its_steps(table):
     pipeline = make_pipeline(LogisticRegression(), LogisticRegression())
     for given in (pipeline, LogisticRegression(), None):
