@@ -378,7 +378,7 @@ def _build(parts, stage, options):
         networks.unfreeze(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
         for layer in augmentation.layers(options.augment if stage.trainable == "all" else None):
-            # Else Keras records the default of these layers, True, and all that follows inherits it.
+            # Else Keras records these layers' default, True, and all that follows inherits it.
             x = layer(x, training=False)
         outputs = head(backbone(x))
     network = TrainingNetwork(inputs, outputs, name="training")
