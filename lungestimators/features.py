@@ -125,7 +125,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         """
         with self._as_it_was_on_failure():
             checks.check_backbone_parameters(self)
-            vars(self).pop("n_features_in_", None)  # X may be of another kind now
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)  # X may be of another kind now
             X = self._check_X(X, reset=True)
             self._remember_range(X)
 

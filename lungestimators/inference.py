@@ -228,7 +228,9 @@ def _checking_pixels(method, shape, pixel_range):
     """
 
     @functools.wraps(method)
-    def checked(pixels, *args, **kwargs):
+    def checked(*args, **kwargs):
+        # Keras calls them ``inputs`` or ``x`` where they are passed by name.
+        pixels = args[0] if args else kwargs.get("inputs", kwargs.get("x"))
         values = _values(pixels)
         if values is not None and values.size:
             given = values.shape[1:]
@@ -246,7 +248,7 @@ def _checking_pixels(method, shape, pixel_range):
                     UserWarning,
                     stacklevel=2,
                 )
-        return method(pixels, *args, **kwargs)
+        return method(*args, **kwargs)
 
     return checked
 
@@ -255,11 +257,12 @@ def _values(pixels):
     """An array or tensor as an array; None of data sets and of tensors while tracing."""
     if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
         return None
-    if hasattr(pixels, "detach"):  # PyTorch's
-        pixels = pixels.detach().cpu()
     try:
+        if hasattr(pixels, "detach"):  # PyTorch's
+            pixels = pixels.detach().cpu()
         return np.asarray(pixels)
-    except (NotImplementedError, TypeError):  # TensorFlow's and JAX', without values
+    # TensorFlow's, JAX' and PyTorch's, without values
+    except (NotImplementedError, TypeError, RuntimeError):
         return None
 
 

@@ -15,6 +15,9 @@ from .startup import keras
 # of networks in order vary by 0.004 of their mean or more (docs/design.md).
 LEAST_VARIATION = 1e-3
 
+# The same of pixels, which are rounded to about 1e-7: a thousandth is contrast enough for them.
+LEAST_VARIATION_OF_PIXELS = 1e-4
+
 # The variance, in units of 1 + mean**2, by which a constant channel is divided. It leaves nothing
 # of rounding, and nothing of a channel that was 0 for all training images and is not for another.
 _CONSTANT = 1e12
@@ -38,7 +41,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         outputs = ops.batch_normalization(
             x=x,
             mean=mean,
-            variance=_bounded(ops, ops.stop_gradient(mean), variance),
+            variance=_bounded(ops, self, ops.stop_gradient(mean), variance),
             axis=self.axis,
             offset=ops.cast(self.beta, x.dtype) if self.center else None,
             scale=ops.cast(self.gamma, x.dtype) if self.scale else None,
@@ -60,12 +63,17 @@ def bound_statistics(layers):
             keras.ops.convert_to_numpy(moving)
             for moving in (layer.moving_mean, layer.moving_variance)
         )
-        bounded = _bounded(np, mean, variance)
+        bounded = _bounded(np, layer, mean, variance)
         if not np.array_equal(bounded, variance):
             layer.moving_variance.assign(bounded)
 
 
-def _bounded(ops, mean, variance):
+def _bounded(ops, layer, mean, variance):
     square = ops.square(mean)
-    varies = variance > LEAST_VARIATION**2 * square
-    return ops.where(varies, variance, _CONSTANT * (1.0 + square))
+    least = LEAST_VARIATION_OF_PIXELS if _takes_pixels(layer) else LEAST_VARIATION
+    return ops.where(variance > least**2 * square, variance, _CONSTANT * (1.0 + square))
+
+
+def _takes_pixels(layer):
+    """Whether a layer is the first of the custom CNN: no other of images has no weights."""
+    return layer.input_spec.ndim == 4 and not (layer.center or layer.scale)

@@ -378,7 +378,8 @@ def _build(parts, stage, options):
         networks.unfreeze(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
         for layer in augmentation.layers(options.augment if stage.trainable == "all" else None):
-            x = layer(x)
+            # Else Keras records these layers' default, True, and all that follows inherits it.
+            x = layer(x, training=False)
         outputs = head(backbone(x))
     network = TrainingNetwork(inputs, outputs, name="training")
     normalisation.bound(network.learning_batch_norms())

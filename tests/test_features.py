@@ -1,6 +1,7 @@
 """BackboneFeatures is a transformer that scikit-learn accepts, and is what the network says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -80,6 +81,16 @@ def test_names_and_data_frames(squares, features):
     assert frame.columns[0] == "backbonefeatures0"
     assert len(frame.columns) == features._n_features_out
     assert all(frame.dtypes == np.float32)
+
+
+def test_a_new_fit_forgets_the_columns_of_the_last_one(squares, features):
+    X, _ = squares
+    flat = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel_")
+    features.set_params(image_shape=X.shape[1:]).fit(flat)
+    assert list(features.feature_names_in_) == list(flat.columns)
+    features.set_params(image_shape=None).fit(X)
+    assert not hasattr(features, "feature_names_in_")
+    assert not hasattr(features, "n_features_in_")
 
 
 def test_the_users_pixels_are_left_alone_and_any_dtype_will_do(squares, features):

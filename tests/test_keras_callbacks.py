@@ -64,6 +64,36 @@ def copies(clf, folder):
     return pickle.loads(pickle.dumps(clf)), joblib.load(folder / "clf.joblib"), copy.deepcopy(clf)
 
 
+class Called(keras.callbacks.Callback):
+    """Call the network after every epoch, as callbacks that draw predictions do."""
+
+    def on_train_begin(self, logs=None):
+        self.changes = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        images = np.random.default_rng(0).uniform(size=(16, *self.model.input_shape[1:]))
+        before = self.model.get_weights()
+        called = keras.ops.convert_to_numpy(self.model(images.astype("float32")))
+        predicted = self.model.predict(images.astype("float32"), verbose=0)
+        after = self.model.get_weights()
+        moved = sum(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+        self.changes.append((float(np.abs(called - predicted).max()), moved))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("augment", [False, True])
+def test_a_callback_may_call_the_network_while_it_learns(small, squares, augment):
+    X, y = squares
+    small.set_params(augment=augment)
+    expected = clone(small).fit(X, y).predict_proba(X)
+    clf = small.set_params(callbacks=[Called()]).fit(X, y)
+    for change, moved in clf.callbacks_[0].changes:
+        assert change < 1e-5
+        assert moved == 0
+    assert len(clf.callbacks_[0].changes) == 2
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
 @pytest.mark.core
 def test_a_function_makes_the_callbacks_of_every_fit(small, squares, tmp_path):
     X, y = squares

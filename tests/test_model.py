@@ -106,6 +106,8 @@ WAYS = {
     "predict_on_batch": lambda model, X: model.predict_on_batch(X[..., None].astype(np.float32)),
     "call of an array": lambda model, X: model(X[..., None]),
     "call of a tensor": lambda model, X: model(keras.ops.convert_to_tensor(X[..., None])),
+    "predict by name": lambda model, X: model.predict(x=X[..., None], verbose=0),
+    "call by name": lambda model, X: model(inputs=X[..., None]),
     "call of grey images": lambda model, X: model(X),
     "call of one image": lambda model, X: np.concatenate([as_array(model(x[None])) for x in X]),
     "gradient tape": under_tape,
@@ -359,6 +361,36 @@ def test_pixels_of_another_range_than_those_of_fit_are_warned_of(cnn, squares):
         warnings.simplefilter("error", UserWarning)
         model(np.zeros_like(X))  # the usual baseline of an explanation
         model(X + np.random.default_rng(0).normal(0, 20, X.shape))
+
+
+@pytest.mark.core
+def test_pixels_passed_by_name_are_checked_too(cnn, squares):
+    X, y = squares
+    model = cnn.fit(X, y).model_
+    for call in (lambda x: model(inputs=x), lambda x: model.predict(x=x, verbose=0)):
+        np.testing.assert_allclose(as_array(call(X)), cnn.predict_proba(X), rtol=0, atol=1e-5)
+        with pytest.warns(UserWarning, match="from 0 .* to 255 .* lie in 0..0.7"):
+            call(X / 255)
+    with pytest.raises(ValueError, match="resize them first"):
+        model.predict(x=X[:, :12])
+
+
+@pytest.mark.core
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="transformations of PyTorch")
+def test_pytorch_transforms_and_exports_it(cnn, squares):
+    import torch
+
+    X, y = squares
+    model = cnn.fit(X, y).model_
+    pixels = torch.tensor(X[:2, ..., None].astype(np.float32))
+    by_backward = pixels.clone().requires_grad_()
+    model(by_backward)[:, 1].sum().backward()
+    by_function = torch.func.grad(lambda x: model(x)[:, 1].sum())(pixels)
+    np.testing.assert_allclose(as_array(by_function), as_array(by_backward.grad), atol=1e-7)
+    exported = torch.export.export(model, (pixels,)).module()
+    np.testing.assert_allclose(
+        as_array(exported(pixels)), cnn.predict_proba(X[:2]), rtol=0, atol=1e-5
+    )
 
 
 def test_parameters_set_after_fit_do_not_change_it(cnn, squares):

@@ -54,6 +54,27 @@ def test_every_other_channel_has_the_bits_of_keras(shape):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.core
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="its variance, E[x^2] - E[x]^2, is not that exact"
+)
+def test_images_of_faint_contrast_are_told_apart(cnn, squares):
+    """A standard deviation of a few ten-thousandths of the mean, as of 12 bits far above black."""
+    X, y = squares
+    X = (30000 + X * np.float32(20 / X.max())).astype(np.uint16)
+    assert 1e-4 < X.std() / X.mean() < 5e-4
+    assert cnn.set_params(epochs=8).fit(X, y).score(X, y) == 1
+
+
+@pytest.mark.core
+def test_images_without_contrast_say_nothing(cnn, squares):
+    X, y = squares
+    X = np.full(X.shape, 0.5, np.float32)
+    X[::2] = np.nextafter(X[::2], np.float32(1))
+    probabilities = cnn.fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(probabilities, probabilities[:1].repeat(len(X), 0), atol=1e-6)
+
+
 @pytest.mark.parametrize("backbone", ["MobileNetV2", "MobileNetV3Small"])
 def test_the_last_bit_of_a_pixel_does_not_change_an_answer(squares, backbone):
     """Images fade to nothing in a random network that is not trained, up to its last stage."""
