@@ -257,7 +257,7 @@ def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path
     assert compare.main([*argv, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "trained on 40, scored on 10" in printed
-    assert "p: McNemar's exact test" in printed
+    assert "p of the accuracy: McNemar's exact test" in printed
     assert (tmp_path / "out" / "figures" / "calibration.png").exists()
 
 
