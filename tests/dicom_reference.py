@@ -3,7 +3,7 @@
 Nothing here is shared with the package, and no file is read: a description has the stored values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def _grey(description, values, bits):
             values = values * slope + intercept
             black, white = sorted([black * slope + intercept, white * slope + intercept])
             break
-    for picture in _of_interest(description.places, values):
+    for picture in _of_interest(description.places, values, signed=black < 0):
         if constant or _fills(picture[some], 0, 1):
             break
     else:
@@ -149,11 +149,18 @@ def _grey(description, values, bits):
     return np.where(seen, picture, 0)
 
 
-def _of_interest(places, values):
-    """All pictures that tables and windows make, in the order in which they count."""
+def _of_interest(places, values, signed):
+    """All pictures that tables and windows make, in the order in which they count.
+
+    The first value of a table is signed where its input may be negative (PS3.3 C.11.2.1.1), which a
+    modality table's output never is.
+    """
     for place in places:
         if place.interest:
-            yield place.interest(values) / place.interest.white
+            first = place.interest.first % 2**16
+            first -= 2**16 * (signed and first >= 2**15)
+            table = replace(place.interest, first=first)
+            yield table(values) / table.white
         function = place.function or "LINEAR"
         windows = zip(map(number, place.centers), map(number, place.widths), strict=False)
         for center, width in windows:
