@@ -183,8 +183,9 @@ def top_keras(X, y, settings):
     import keras
 
     model = head_of(settings).set_params(epochs=1).fit(X[::8], y[::8]).model_
-    for layer in model.get_layer("backbone").get_layer("application").layers:
-        layer.trainable = layer.name.startswith("conv5") and not layer.name.endswith("_bn")
+    for layer in model.layers:
+        if not layer.name.startswith("head_"):
+            layer.trainable = layer.name.startswith("conv5") and not layer.name.endswith("_bn")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     ends = []
     stamp = keras.callbacks.LambdaCallback(

@@ -96,7 +96,8 @@ def compared(finished, problem, arguments):
 def n_parameters(model):
     """Number of learnt and frozen values."""
     if hasattr(model, "model_"):
-        return int(model.model_.count_params())
+        layers = model.model_.layers  # those that resize pixels are no part of the network
+        return sum(la.count_params() for la in layers if not la.name.startswith("preprocessing_"))
     if hasattr(model, "steps"):
         last = model.steps[-1][1]
         return int(last.coef_.size + last.intercept_.size)

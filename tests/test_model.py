@@ -20,6 +20,7 @@ from lungestimators import (
     blueprints,
     inference,
     networks,
+    reuse,
 )
 
 tensorflow_only = pytest.mark.skipif(
@@ -401,9 +402,10 @@ def test_parameters_set_after_fit_do_not_change_it(cnn, squares):
 
 
 def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
-    application = keras.applications.EfficientNetB0(
-        include_top=False, weights=None, input_shape=(32, 32, 3)
-    )
+    with reuse.seeded(0):
+        application = keras.applications.EfficientNetB0(
+            include_top=False, weights=None, input_shape=(32, 32, 3)
+        )
     normalization = application.get_layer("normalization")
     normalization.adapt_mean.assign([0.485, 0.456, 0.406])
     normalization.adapt_variance.assign([0.05, 0.04, 0.06])
@@ -417,8 +419,8 @@ def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     expected = keras.Model(application.inputs, application.get_layer(stem).output)(X * 255)
     rebuilt = backbone.build().get_layer("application")
     found = keras.Model(rebuilt.inputs, rebuilt.get_layer(stem).output)(X * 255)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
     model = inference.build_model(blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0")
     found = keras.Model(model.inputs, model.get_layer(stem).output)(keras.ops.convert_to_tensor(X))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
