@@ -24,7 +24,7 @@ _CONSTANT = 1e12
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer, to the last bit, but for channels that are constant in a batch."""
+    """Keras' layer, to the last bit but under PyTorch, but for channels constant in a batch."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -32,7 +32,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         ops = keras.ops
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         axis = self.axis % len(x.shape)
-        mean, variance = ops.moments(x, axes=[a for a in range(len(x.shape)) if a != axis])
+        mean, variance = _moments(ops, x, [a for a in range(len(x.shape)) if a != axis])
         # The statistics are averaged as they are: in a batch of two images, a channel may have
         # equal values by chance.
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -66,6 +66,15 @@ def bound_statistics(layers):
         bounded = _bounded(np, layer, mean, variance)
         if not np.array_equal(bounded, variance):
             layer.moving_variance.assign(bounded)
+
+
+def _moments(ops, x, axes):
+    """Return mean and variance of each channel."""
+    mean, variance = ops.moments(x, axes=axes)
+    if keras.backend.backend() == "torch":
+        # Keras' is E[x^2] - E[x]^2 there, which is mostly rounding where contrast is faint.
+        variance = ops.var(x, axis=axes)
+    return mean, variance
 
 
 def _bounded(ops, layer, mean, variance):

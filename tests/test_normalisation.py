@@ -38,15 +38,34 @@ def test_a_channel_that_was_dead_in_training_says_nothing_later():
     assert abs(awake[0, 1]) < 1e-5
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("shape", [(16, 5), (4, 6, 6, 5)])
-def test_every_other_channel_has_the_bits_of_keras(shape):
-    """Faint ones, those with a large mean, and rare ones, too."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=shape).astype(np.float32)
+def healthy_channels(shape):
+    """Five channels: a usual one, faint ones, one with a large mean, and one that is rare."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     x *= np.array([1, 1e-6, 1, 30, 1], np.float32)
     x += np.array([0, 1e-6, 100, 0, 0], np.float32)
     x[1:, ..., 4] = 0  # all images but one
+    return x
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("shape", [(16, 5), (4, 6, 6, 5)])
+def test_every_other_channel_has_mean_zero_and_its_own_variance(shape):
+    x = healthy_channels(shape)
+    layer, outputs = trained_layer(x)
+    axes = tuple(range(len(shape) - 1))
+    mean, variance = x.mean(axes, np.float64), x.var(axes, np.float64)
+    expected = (x - mean) / np.sqrt(variance + layer.epsilon)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer.get_weights()[-1], variance, rtol=1e-4)
+
+
+@pytest.mark.core
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras' variance is E[x^2] - E[x]^2 there"
+)
+@pytest.mark.parametrize("shape", [(16, 5), (4, 6, 6, 5)])
+def test_every_other_channel_has_the_bits_of_keras(shape):
+    x = healthy_channels(shape)
     ours, outputs = trained_layer(x)
     keras_layer, expected = trained_layer(x, kind=keras.layers.BatchNormalization)
     np.testing.assert_array_equal(outputs, expected)
@@ -55,9 +74,6 @@ def test_every_other_channel_has_the_bits_of_keras(shape):
 
 
 @pytest.mark.core
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="its variance, E[x^2] - E[x]^2, is not that exact"
-)
 def test_images_of_faint_contrast_are_told_apart(cnn, squares):
     """A standard deviation of a few ten-thousandths of the mean, as of 12 bits far above black."""
     X, y = squares
