@@ -1,7 +1,4 @@
-"""Networks as plain data: architecture and weights, whole or cut where learning begins.
-
-Keras is imported only inside functions, so that a fitted classifier is unpickled without it.
-"""
+"""Networks as plain data: architecture and weights, whole or cut where learning begins."""
 
 import functools
 import json
@@ -12,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import distribution, dropout, reuse
+from .startup import keras
 
 
 class Blueprint(NamedTuple):
@@ -33,8 +31,6 @@ class Blueprint(NamedTuple):
 
     def build(self):
         """Build the network anew."""
-        import keras
-
         with reuse.seeded(0):
             network = keras.models.model_from_json(self.architecture)
         network.set_weights(self.weights)
@@ -218,8 +214,6 @@ def _part(backbone, number):
 @functools.lru_cache(maxsize=8)
 def _cut(architecture):
     """Architecture, numbers of the weights and length of the output of both parts."""
-    import keras
-
     from . import networks
 
     with distribution.use(None), reuse.seeded(0):

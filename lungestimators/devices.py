@@ -17,6 +17,8 @@ import socket
 import sys
 import threading
 
+from .startup import keras, quiet
+
 _lock = threading.Lock()
 _prepared = False
 _claims = []
@@ -42,8 +44,6 @@ def prepare():
         _check_threads()
     with _lock:
         if not _prepared:
-            from .startup import keras, quiet
-
             start = {"tensorflow": _start_tensorflow, "jax": _start_jax, "torch": _start_torch}
             with quiet():
                 start[keras.config.backend()](_is_worker())
@@ -51,8 +51,6 @@ def prepare():
 
 
 def _check_threads():
-    import keras
-
     backend = keras.config.backend()
     if backend in _lost:
         name = {"tensorflow": "TensorFlow", "jax": "JAX"}[backend]

@@ -6,8 +6,6 @@ the same arguments: it is given all images, and hands its own devices their part
 Only what learns is spread. Frozen layers and predictions run on this process's own device, so that
 an image's features do not depend on how many devices there are, and that processes need not agree
 on which of them are known.
-
-Keras is imported only inside functions: a classifier is unpickled without it.
 """
 
 import contextlib
@@ -15,6 +13,8 @@ import hashlib
 import math
 
 import numpy as np
+
+from .startup import keras
 
 
 def current():
@@ -25,8 +25,6 @@ def current():
     ValueError
         It is one under which nothing here can train.
     """
-    import keras
-
     backend = keras.backend.backend()
     found = keras.distribution.distribution()
     if found is not None and not (
@@ -95,8 +93,6 @@ def check_agreement(arrays, *settings):
 @contextlib.contextmanager
 def use(distribution):
     """Build and train inside under ``distribution``; under none, on this process's own device."""
-    import keras
-
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(distribution)
     try:
@@ -159,7 +155,6 @@ def spread(batch, distribution):
         return batch
 
     import jax
-    import keras
 
     if len(batch) % n_devices(distribution) == 0:
         layout = distribution.get_data_layout(batch.shape)

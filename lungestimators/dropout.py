@@ -2,12 +2,12 @@
 
 A search tries a new rate in every trial, and a new network costs as much as training one. A fitted
 classifier's own architecture holds its own rate all the same.
-
-Keras is imported only inside functions: a classifier is unpickled without it.
 """
 
 import functools
 import json
+
+from .startup import keras
 
 # The rate under which networks are built and kept. Not 0: Keras' layer would have no generator of
 # random numbers then.
@@ -41,8 +41,6 @@ def adjustable(head):
     if not _on_tensorflow():
         return head
 
-    import keras
-
     return keras.models.clone_model(head, clone_function=_clone)
 
 
@@ -65,20 +63,15 @@ def _dropouts(config):
 
 
 def _on_tensorflow():
-    import keras
-
     return keras.backend.backend() == "tensorflow"
 
 
 def _clone(layer):
-    import keras
-
     kind = _adjustable_dropout() if isinstance(layer, keras.layers.Dropout) else type(layer)
     return kind.from_config(layer.get_config())
 
 
 def _adjustable_dropout():
-    import keras
     import tensorflow as tf
 
     class AdjustableDropout(keras.layers.Dropout):

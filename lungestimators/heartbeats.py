@@ -6,7 +6,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from optuna.exceptions import UpdateFinishedTrialError
+import lazy_loader as lazy
+
+optuna = lazy.load("optuna")
 
 HEARTBEAT = "heartbeat"
 INTERVAL = 15  # seconds between two beats
@@ -29,7 +31,9 @@ def heartbeat(trial):
             beat[-1] += 1
             try:
                 trial.set_user_attr(HEARTBEAT, beat)
-            except UpdateFinishedTrialError:  # somebody took this process for dead
+            except (
+                optuna.exceptions.UpdateFinishedTrialError
+            ):  # somebody took this process for dead
                 return
             except Exception:  # the trial itself meets whatever is wrong with the storage
                 continue

@@ -7,11 +7,13 @@ import numbers
 import os
 
 import joblib
+import lazy_loader as lazy
 import numpy as np
-from optuna.distributions import distribution_to_json
 
 from . import content
 from .studies import DIGEST
+
+optuna = lazy.load("optuna")
 
 # Parameters that change no result.
 _IRRELEVANT = ("feature_cache", "memory", "n_jobs", "verbose")
@@ -57,7 +59,7 @@ def describe(task, scoring):
 
 
 def _describe_distribution(distribution):
-    described = json.loads(distribution_to_json(distribution))
+    described = json.loads(optuna.distributions.distribution_to_json(distribution))
     attributes = described["attributes"]
     for position, choice in enumerate(attributes.pop("choices", ())):
         attributes[f"choices[{position}]"] = _plain(choice)

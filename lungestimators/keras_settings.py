@@ -1,9 +1,8 @@
-"""Keras' global settings: networks are built under one set of them, whatever the user's are.
-
-Keras is imported only inside functions: a classifier is unpickled without it.
-"""
+"""Keras' global settings: networks are built under one set of them, whatever the user's are."""
 
 import contextlib
+
+from .startup import keras
 
 
 def check():
@@ -18,8 +17,6 @@ def check():
     ValueError
         A setting is not Keras' default.
     """
-    import keras
-
     for name, default in (("image_data_format", "channels_last"), ("floatx", "float32")):
         value = getattr(keras.config, name)()
         if value != default:
@@ -42,7 +39,6 @@ def defaults():
     They are the whole process's, except for the dtype policy, which is this thread's: the caller
     sees to it that one thread at a time is in here.
     """
-    import keras
     from keras.src.backend.common import global_state
 
     config = keras.config

@@ -4,8 +4,8 @@ import time
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import lazy_loader as lazy
 import numpy as np
-import optuna
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
@@ -15,6 +15,8 @@ from .base import LungClassifier
 from .pipeline_view import PipelineView
 from .spaces import Space
 from .studies import SearchError
+
+optuna = lazy.load("optuna")
 
 # How often a fold is looked at as it learns, and how many pruning steps it has. Trials of different
 # numbers of epochs are so compared where equal parts of their epochs are over: the learning rate

@@ -3,10 +3,12 @@
 import time
 import warnings
 
+import lazy_loader as lazy
 import numpy as np
-from optuna.trial import TrialState
 
 from . import studies
+
+optuna = lazy.load("optuna")
 
 
 class Progress:
@@ -32,9 +34,14 @@ class Progress:
         trials = [t for t in studies.settled_trials(study) if _when(t) <= _when(trial)]
         states = [settled.state for settled in trials]
         line = f"Trial {trial.number}: {_outcome(trial)}; {len(trials)} of {self._n_trials} done"
-        for state, word in ((TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")):
+        for state, word in (
+            (optuna.trial.TrialState.PRUNED, "pruned"),
+            (optuna.trial.TrialState.FAIL, "failed"),
+        ):
             line += f", {states.count(state)} {word}"
-        complete = [settled for settled in trials if settled.state == TrialState.COMPLETE]
+        complete = [
+            settled for settled in trials if settled.state == optuna.trial.TrialState.COMPLETE
+        ]
         if complete:
             best = max(complete, key=lambda settled: settled.value)
             line += f"; best {best.value:.4f} in trial {best.number}"
@@ -53,7 +60,7 @@ def _when(trial):
 
 
 def _outcome(trial):
-    if trial.state == TrialState.COMPLETE:
+    if trial.state == optuna.trial.TrialState.COMPLETE:
         return f"{trial.value:.4f}"
     return trial.user_attrs.get(studies.ERROR, "pruned").splitlines()[0]
 
@@ -76,7 +83,7 @@ def summary(n_done, n_trials, is_late, refit):
 def report_failures(trials):
     """Raise where no trial is complete, and warn where some failed."""
     errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):
         if errors:
             kind = TypeError if all(e.startswith("TypeError") for e in errors) else ValueError
             raise kind(

@@ -1,10 +1,12 @@
 """The trials of a search as scikit-learn's searches show theirs."""
 
+import lazy_loader as lazy
 import numpy as np
-from optuna.trial import TrialState
 from scipy.stats import rankdata
 
 from .objective import FOLDS
+
+optuna = lazy.load("optuna")
 
 
 def tabulate(trials, space, n_splits):
@@ -24,7 +26,7 @@ def tabulate(trials, space, n_splits):
         folds of a trial that was pruned or failed.
     """
     folds = [trial.user_attrs.get(FOLDS, {}) for trial in trials]
-    complete = np.array([trial.state == TrialState.COMPLETE for trial in trials])
+    complete = np.array([trial.state == optuna.trial.TrialState.COMPLETE for trial in trials])
     results = {
         "number": np.array([trial.number for trial in trials]),
         "state": np.array([trial.state.name.lower() for trial in trials], dtype=object),

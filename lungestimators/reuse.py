@@ -3,8 +3,6 @@
 Building and tracing a network costs more than many a training. A network that is not in use
 waits here for the next one who asks for the same architecture; its weights are the borrower's
 business: whoever borrows sets them all.
-
-Keras is imported only inside functions: a classifier is unpickled without it.
 """
 
 import contextlib
@@ -13,6 +11,7 @@ import threading
 from collections import OrderedDict
 
 from . import devices, distribution, keras_settings
+from .startup import keras
 
 MAX_IDLE = 8
 
@@ -93,6 +92,4 @@ def _give_back(key, network):
 
 def _full(key):
     """A network serves one backend."""
-    import keras
-
     return (*key, keras.config.backend())

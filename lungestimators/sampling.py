@@ -2,15 +2,16 @@
 
 import copy
 
+import lazy_loader as lazy
 import numpy as np
-from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, GridSampler, PartialFixedSampler, TPESampler
 from sklearn.utils import check_random_state
 
 from .objective import STEPS
 
+optuna = lazy.load("optuna")
 
-class NumberedSampler(BaseSampler):
+
+class NumberedSampler(optuna.samplers.BaseSampler):
     """TPE whose random numbers follow from the seed and the number of the trial.
 
     Workers that share a study, and a study that is taken up again, so never repeat each other's
@@ -24,12 +25,12 @@ class NumberedSampler(BaseSampler):
 
     def __init__(self, seed):
         self._seed = seed
-        self._sampler = TPESampler(seed=seed)
+        self._sampler = optuna.samplers.TPESampler(seed=seed)
 
     def before_trial(self, study, trial):
         """Seed anew."""
         seed = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
-        self._sampler = TPESampler(seed=int(seed[0]))
+        self._sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
 
     def infer_relative_search_space(self, study, trial):
         """Return what is drawn jointly."""
@@ -57,7 +58,7 @@ def default_sampler(random_state):
     return NumberedSampler(int(check_random_state(random_state).randint(2**31)))
 
 
-class ChoiceSampler(BaseSampler):
+class ChoiceSampler(optuna.samplers.BaseSampler):
     """A sampler that may draw the choices themselves, where a storage holds texts of them.
 
     Parameters
@@ -112,7 +113,9 @@ def users_sampler(sampler, space):
     optuna.samplers.BaseSampler
     """
     copied = _with_encoded_values(sampler, space)
-    if not space.holds_texts or isinstance(sampler, GridSampler | PartialFixedSampler):
+    if not space.holds_texts or isinstance(
+        sampler, optuna.samplers.GridSampler | optuna.samplers.PartialFixedSampler
+    ):
         return copied
     return ChoiceSampler(copied, space)
 
@@ -120,7 +123,7 @@ def users_sampler(sampler, space):
 def _with_encoded_values(sampler, space):
     copied = copy.deepcopy(sampler)
     # The values of the sampler itself are encoded: they may be the very choices, unlike copies.
-    if isinstance(sampler, GridSampler):
+    if isinstance(sampler, optuna.samplers.GridSampler):
         names = sampler._param_names
         copied._search_space = {
             name: [space.encode(name, value) for value in sampler._search_space[name]]
@@ -129,7 +132,7 @@ def _with_encoded_values(sampler, space):
         copied._all_grids = [
             tuple(map(space.encode, names, values)) for values in sampler._all_grids
         ]
-    elif isinstance(sampler, PartialFixedSampler):
+    elif isinstance(sampler, optuna.samplers.PartialFixedSampler):
         copied._fixed_params = {
             name: space.encode(name, value) for name, value in sampler._fixed_params.items()
         }
@@ -143,4 +146,4 @@ def default_pruner():
     That is after a third of the first fold and when it is over. Of equal scores, which are common
     where few images decide, all are kept. ``benchmarks/pruning.py`` measures it.
     """
-    return SuccessiveHalvingPruner(min_resource=STEPS // 3 + 1, reduction_factor=3)
+    return optuna.pruners.SuccessiveHalvingPruner(min_resource=STEPS // 3 + 1, reduction_factor=3)

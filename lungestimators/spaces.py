@@ -1,10 +1,13 @@
 """Search spaces: sensible distributions, and what a trial draws from them."""
 
+import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from . import content
 from .base import LungClassifier
+
+optuna = lazy.load("optuna")
 
 _PRIMITIVE = (type(None), bool, int, float, str)
 
@@ -45,7 +48,7 @@ def search_space(estimator):
     >>> from lungestimators import CNNClassifier, search_space
     >>> space = search_space(CNNClassifier(epochs=10))
     >>> space["epochs"]
-    IntDistribution(high=20, log=False, low=5, step=1)
+    optuna.distributions.IntDistribution(high=20, log=False, low=5, step=1)
     >>> sorted(space)
     ['augment', 'batch_size', 'class_weight', 'dense_units', 'dropout', 'epochs', 'learning_rate']
     """
@@ -58,16 +61,14 @@ def search_space(estimator):
             "space of your own, a dict of parameter name to optuna distribution"
         )
 
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     def around(value):
-        return IntDistribution(max(1, value // 2), 2 * value)
+        return optuna.distributions.IntDistribution(max(1, value // 2), 2 * value)
 
     def rate(value):
-        return FloatDistribution(value / 10, value * 10, log=True)
+        return optuna.distributions.FloatDistribution(value / 10, value * 10, log=True)
 
     def choices(*values):
-        return CategoricalDistribution(tuple(dict.fromkeys(values)))
+        return optuna.distributions.CategoricalDistribution(tuple(dict.fromkeys(values)))
 
     pretrained = estimator.weights is not None
     # The number of units, the rate of dropout and the size of batches are parts of what is
@@ -78,7 +79,7 @@ def search_space(estimator):
         "epochs": around(estimator.epochs),
         "batch_size": choices(max(1, images // 2), images, 2 * images),
         "dense_units": choices(max(1, units // 4), max(1, units // 2), units),
-        "dropout": FloatDistribution(0, 0.7, step=0.1),
+        "dropout": optuna.distributions.FloatDistribution(0, 0.7, step=0.1),
     }
     if not isinstance(estimator.class_weight, dict):
         space["class_weight"] = choices(None, "balanced")
@@ -93,8 +94,6 @@ def search_space(estimator):
 
 def check(estimator, space):
     """Raise unless ``space`` maps parameters of ``estimator`` to Optuna distributions."""
-    from optuna.distributions import BaseDistribution
-
     if not isinstance(space, dict) or not space:
         raise TypeError(
             f"space={space!r} must be a dict of parameter name to optuna distribution, or None"
@@ -107,7 +106,7 @@ def check(estimator, space):
             f"parameters are {sorted(valid)}"
         )
     for name, distribution in space.items():
-        if not isinstance(distribution, BaseDistribution):
+        if not isinstance(distribution, optuna.distributions.BaseDistribution):
             raise TypeError(
                 f"space[{name!r}]={distribution!r} must be an optuna distribution, such as "
                 "optuna.distributions.FloatDistribution(0, 1)"
@@ -151,14 +150,15 @@ class Space:
         -------
         dict of str to object
         """
-        from optuna.distributions import FloatDistribution, IntDistribution
-
         enqueued = getattr(trial, "_fixed_params", {})
         trial._fixed_params = {name: self.encode(name, value) for name, value in enqueued.items()}
         params = {}
         for name, distribution in self.stored.items():
-            if isinstance(distribution, FloatDistribution | IntDistribution):
-                floating = isinstance(distribution, FloatDistribution)
+            if isinstance(
+                distribution,
+                optuna.distributions.FloatDistribution | optuna.distributions.IntDistribution,
+            ):
+                floating = isinstance(distribution, optuna.distributions.FloatDistribution)
                 suggest_number = trial.suggest_float if floating else trial.suggest_int
                 params[name] = suggest_number(
                     name,
@@ -238,9 +238,7 @@ def _choices(distribution):
 
 def _stored(distribution):
     """Return a distribution whose choices a storage can hold and Optuna tells apart."""
-    from optuna.distributions import CategoricalDistribution
-
-    if not isinstance(distribution, CategoricalDistribution):
+    if not isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return distribution
     choices = [c.item() if isinstance(c, np.generic) else c for c in distribution.choices]
     held = {}
@@ -255,7 +253,9 @@ def _stored(distribution):
         while text in held.values():
             text = f"{text} (choices[{position}])"
         held[position] = text
-    return CategoricalDistribution([held[position] for position in range(len(choices))])
+    return optuna.distributions.CategoricalDistribution(
+        [held[position] for position in range(len(choices))]
+    )
 
 
 def _are_equal(one, other):

@@ -1,16 +1,20 @@
-"""Keras, imported without the lines that TensorFlow writes to stderr at every start.
+"""Keras, imported at first use, without what TensorFlow writes to stderr at every start.
 
-They come from TensorFlow's libraries while they are loaded, before any level of its log is heeded,
-and look like errors. Everything else that is written meanwhile is shown.
+Those lines come from TensorFlow's libraries while they are loaded, before any level of its log is
+heeded, and look like errors. Everything else that is written meanwhile is shown.
 """
 
 import contextlib
+import functools
 import glob
+import importlib
 import os
 import re
 import sys
 import tempfile
 import threading
+import types
+from typing import TYPE_CHECKING
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _lock = threading.RLock()
@@ -66,7 +70,22 @@ def _flush():
         sys.stderr.flush()
 
 
-with quiet():
+@functools.cache
+def _load_keras():
+    with quiet():
+        return importlib.import_module("keras")
+
+
+class _LazyKeras(types.ModuleType):
+    """The module ``keras``, imported by ``quiet`` at the first look at any of its names."""
+
+    def __getattr__(self, name):
+        return getattr(_load_keras(), name)
+
+
+if TYPE_CHECKING:
     import keras
+else:
+    keras = _LazyKeras("keras")
 
 __all__ = ["keras", "quiet"]

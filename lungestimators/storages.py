@@ -4,8 +4,9 @@ import os
 import re
 import time
 
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+import lazy_loader as lazy
+
+optuna = lazy.load("optuna")
 
 JOURNAL_BEGINS = b'{"op_code"'
 SECONDS_TO_CONNECT = 10
@@ -36,8 +37,8 @@ def open_storage(storage):
         If the database's driver is not installed.
     """
     if storage is None:
-        return InMemoryStorage()
-    if isinstance(storage, BaseStorage):
+        return optuna.storages.InMemoryStorage()
+    if isinstance(storage, optuna.storages.BaseStorage):
         return storage
     if isinstance(storage, str) and "://" in storage:
         return _open_database(storage)
@@ -52,8 +53,12 @@ def open_storage(storage):
 def _open_journal(path):
     """A journal file's storage, whose lock is gone with the process that held it."""
     # The system's lock needs POSIX; elsewhere Optuna's lock file is broken after 30 seconds.
-    lock = _JournalLock(path) if os.name == "posix" else JournalFileOpenLock(path)
-    backend = JournalFileBackend(path, lock_obj=lock)
+    lock = (
+        _JournalLock(path)
+        if os.name == "posix"
+        else optuna.storages.journal.JournalFileOpenLock(path)
+    )
+    backend = optuna.storages.journal.JournalFileBackend(path, lock_obj=lock)
     with open(path, "rb") as file:
         head = file.read(len(JOURNAL_BEGINS))
     if not JOURNAL_BEGINS.startswith(head):
@@ -61,7 +66,7 @@ def _open_journal(path):
             f"{path!r} is not a journal of Optuna; a SQLite file is named 'sqlite:///{path}'"
         )
     try:
-        return JournalStorage(backend)
+        return optuna.storages.JournalStorage(backend)
     except ValueError as error:
         raise ValueError(f"the journal {path!r} is damaged: {error}") from error
 
@@ -153,10 +158,10 @@ def _create_tables(url, options):
 
     for _ in range(5):
         try:
-            return RDBStorage(url, engine_kwargs=dict(options))
+            return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
         except SQLAlchemyError:
             time.sleep(0.5)
-    return RDBStorage(url, engine_kwargs=dict(options))
+    return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
 
 
 def _exclude_each_other(engine):

@@ -11,12 +11,12 @@ import math
 import time
 from contextlib import contextmanager
 
-import optuna
-from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+import lazy_loader as lazy
 
 from .heartbeats import HEARTBEAT, Watch, first_beat, heartbeat
 from .storages import open_storage
+
+optuna = lazy.load("optuna")
 
 DESCRIPTION = "description"
 ERROR = "error"  # why an objective failed
@@ -69,7 +69,7 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     with _quiet():
         try:
             study = optuna.create_study(direction=direction, **options)
-        except DuplicatedStudyError:
+        except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(**options)
             there = ", ".join(way.name.lower() for way in study.directions)
             if there != direction:
@@ -136,7 +136,7 @@ def run_trials(study, objective, n_trials, *, timeout=None, on_trial_end=None):
     """
     try:
         _run_trials(study, objective, n_trials, timeout, on_trial_end)
-    except StorageInternalError as error:
+    except optuna.exceptions.StorageInternalError as error:
         raise ConnectionError(
             f"the storage of study {study.study_name!r} fails, what was finished before is kept: "
             f"{error.__cause__ or error}"
@@ -152,7 +152,9 @@ def _run_trials(study, objective, n_trials, timeout, on_trial_end):
     while True:
         trials = study.get_trials(deepcopy=False)
         chains = _chains(trials)[:n_trials]
-        dead = [t for t in trials if t.state == TrialState.RUNNING and watch.is_dead(t)]
+        dead = [
+            t for t in trials if t.state == optuna.trial.TrialState.RUNNING and watch.is_dead(t)
+        ]
         for trial in dead:
             _bury(study, trial, _chain_of(trial, chains))
         if dead:
@@ -192,31 +194,38 @@ def settled_trials(study):
 
 def _run(study, trial, objective, on_trial_end):
     """Run one trial and tell the study; return whether the sampler says it was the last."""
-    fault, value, state, is_last = None, None, TrialState.FAIL, False
+    fault, value, state, is_last = None, None, optuna.trial.TrialState.FAIL, False
     try:
         with heartbeat(trial):
             try:
                 value = float(objective(trial))
                 if math.isnan(value):
                     raise ValueError("the value of the trial is not a number")
-                state = TrialState.COMPLETE
+                state = optuna.trial.TrialState.COMPLETE
             except optuna.TrialPruned:
-                state = TrialState.PRUNED
-            except (UpdateFinishedTrialError, StorageInternalError):
+                state = optuna.trial.TrialState.PRUNED
+            except (
+                optuna.exceptions.UpdateFinishedTrialError,
+                optuna.exceptions.StorageInternalError,
+            ):
                 raise
             except Exception as error:
                 value = None
                 trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}")
                 fault = error if isinstance(error, SearchError) else None
             told, is_last = _tell(study, trial, value, state)
-    except UpdateFinishedTrialError:  # this process was taken for dead, and another has the trial
+    except (
+        optuna.exceptions.UpdateFinishedTrialError
+    ):  # this process was taken for dead, and another has the trial
         return False
     except (KeyboardInterrupt, SystemExit):
         _lose(study, trial, {LOST: INTERRUPTED})
         raise
     if on_trial_end is not None and _is_settled([told]):
         on_trial_end(study, told)
-    if fault is not None and not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    if fault is not None and not study.get_trials(
+        deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
+    ):
         raise fault
     return is_last
 
@@ -229,7 +238,7 @@ def _tell(study, trial, value, state):
     """
     try:
         return study.tell(trial, value, state, skip_if_finished=True), False
-    except UpdateFinishedTrialError:
+    except optuna.exceptions.UpdateFinishedTrialError:
         raise
     except RuntimeError:
         told = next(t for t in study.get_trials(deepcopy=False) if t.number == trial.number)
@@ -251,7 +260,7 @@ def _take_up(study, chains, is_full):
 
     In this order: a trial that kills whoever runs it must not keep the others from being run.
     """
-    if any(chain[-1].state == TrialState.WAITING for chain in chains):
+    if any(chain[-1].state == optuna.trial.TrialState.WAITING for chain in chains):
         trial = study.ask()
         trial.set_user_attr(HEARTBEAT, first_beat())
         return trial
@@ -275,7 +284,9 @@ def _take_up(study, chains, is_full):
 def _begin(study, *, user_attrs, **options):
     """Create a running trial that says from its first moment whose it is, as Study.ask does not."""
     template = optuna.create_trial(
-        state=TrialState.RUNNING, user_attrs={**user_attrs, HEARTBEAT: first_beat()}, **options
+        state=optuna.trial.TrialState.RUNNING,
+        user_attrs={**user_attrs, HEARTBEAT: first_beat()},
+        **options,
     )
     return optuna.Trial(study, study._storage.create_new_trial(study._study_id, template))
 
@@ -297,7 +308,7 @@ def _chain_of(trial, chains):
 
 
 def _is_lost(chain):
-    return chain[-1].state == TrialState.FAIL and LOST in chain[-1].user_attrs
+    return chain[-1].state == optuna.trial.TrialState.FAIL and LOST in chain[-1].user_attrs
 
 
 def _is_settled(chain):
@@ -320,8 +331,8 @@ def _lose(study, trial, reason):
     try:
         for key, value in reason.items():
             study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    except UpdateFinishedTrialError:
+        study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
+    except optuna.exceptions.UpdateFinishedTrialError:
         pass
 
 
@@ -330,7 +341,9 @@ def _description(study):
     stop = time.monotonic() + SECONDS_TO_DESCRIBE
     while DESCRIPTION not in study.user_attrs:
         # Trials that wait in the queue may have been put there before the first search.
-        if any(t.state != TrialState.WAITING for t in study.get_trials(deepcopy=False)):
+        if any(
+            t.state != optuna.trial.TrialState.WAITING for t in study.get_trials(deepcopy=False)
+        ):
             raise ValueError(
                 f"study {study.study_name!r} has trials and no description of what they were run "
                 "on, so no search of this package made it: whether its trials belong to this "

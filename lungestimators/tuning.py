@@ -6,6 +6,7 @@ import numbers
 import time
 import warnings
 
+import lazy_loader as lazy
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import check_scoring
@@ -16,6 +17,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from . import spaces
 from .delegation import BestEstimatorMixin
 from .spaces import search_space
+
+optuna = lazy.load("optuna")
 
 __all__ = ["OptunaSearch", "search_space"]
 
@@ -241,9 +244,6 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             delattr(self, name)
 
     def _check_parameters(self, space):
-        from optuna.pruners import BasePruner
-        from optuna.samplers import BaseSampler
-
         spaces.check(self.estimator, space)
         if not isinstance(self.n_trials, numbers.Integral) or isinstance(self.n_trials, bool):
             raise TypeError(f"n_trials={self.n_trials!r} must be a whole number")
@@ -251,7 +251,10 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             raise ValueError(f"n_trials={self.n_trials!r} must be at least 1")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout!r} must be None or seconds above 0")
-        for name, kind in (("sampler", BaseSampler), ("pruner", BasePruner)):
+        for name, kind in (
+            ("sampler", optuna.samplers.BaseSampler),
+            ("pruner", optuna.pruners.BasePruner),
+        ):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise TypeError(f"{name}={value!r} must be None or of Optuna: a {kind.__name__}")

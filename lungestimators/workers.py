@@ -4,13 +4,15 @@ import tempfile
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import optuna
+import lazy_loader as lazy
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
 from . import objective, progress, store, studies
+
+optuna = lazy.load("optuna")
 
 
 class Job(NamedTuple):
