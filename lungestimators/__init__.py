@@ -17,7 +17,7 @@ _MODULES = {
     "BorderCrop": "transformers",
     "CLAHE": "transformers",
     "ImageReader": "transformers",
-    "ImageReadError": "files",
+    "ImageReadError": "images.decoding",
     "OptunaSearch": "tuning",
     "search_space": "tuning",
     "audit_images": "audit",

@@ -7,7 +7,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
-from . import checks, duplicates, files, findings, images, shortcuts, trials
+from . import checks, duplicates, findings, shortcuts, trials
+from .images import checking, decoding
 from .report import AuditReport, Check
 from .thumbnails import Look, look_at
 
@@ -155,18 +156,18 @@ def audit_images(
 
 def _check_images(name, X):
     """Return X as a list of str or as an array; nothing is read yet."""
-    if images.holds_paths(X):
-        return images.as_paths(X)
+    if checking.holds_paths(X):
+        return checking.as_paths(X)
     if np.size(X) == 0:
         raise ValueError(f"{name} holds no image")
-    X = images.stack(X)
+    X = checking.stack(X)
     if np.ndim(X) not in (3, 4):
         raise ValueError(
             f"{name} has {np.ndim(X)} dimensions: images are paths, or an array of shape (n, "
             "height, width) or (n, height, width, channels)"
         )
-    X = images.check_pixels(X)
-    images.as_images(X, None)
+    X = checking.check_pixels(X)
+    checking.as_images(X, None)
     return X
 
 
@@ -216,11 +217,11 @@ class _Teller:
 
 
 def _read(name, X, tell):
-    pixels = X if isinstance(X, list) else images.as_images(X, None)
+    pixels = X if isinstance(X, list) else checking.as_images(X, None)
     every = max(1, len(X) // 10)
     looks = look_at(pixels, tell.counter(f"reading images of {name}", len(X), every))
     if not any(isinstance(look, Look) for look in looks):
-        raise files.error(dict(zip(X, looks, strict=True)))
+        raise decoding.error(dict(zip(X, looks, strict=True)))
     return looks
 
 

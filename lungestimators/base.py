@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import checks, splitting, weighting
 from .callbacks import FitTask
-from .inputs import ImageInput
+from .images.base import ImageInput
 from .parameters import TRAINING_PARAMETERS
 
 # What a fit leaves behind beside the attributes that end with an underscore.

@@ -8,12 +8,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from . import (
-    columns,
-    devices,  # noqa: F401 (from its import on it notices that this process is forked)
-    store,
-    weighting,
-)
+from . import store, weighting
+from .images import columns
 
 # Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
 # weights of the published network, far above which a mistyped width builds for minutes.

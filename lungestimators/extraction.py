@@ -19,9 +19,11 @@ import numpy as np
 import PIL
 import xxhash
 
-from . import __version__, augmentation, files, images, store
-from . import pixels as ranges
+from . import __version__, augmentation, store
 from .compiled import FORWARD_BATCH_SIZE as _BATCH
+from .images import checking as images
+from .images import decoding
+from .images import pixels as ranges
 from .startup import keras
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
@@ -291,17 +293,17 @@ def ahead(function, items, images, advice=""):
     Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
     that one error names every bad one, and says by ``advice`` what to do.
     """
-    pool = ThreadPoolExecutor(files.READERS)
+    pool = ThreadPoolExecutor(decoding.READERS)
     waiting = deque()
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > files.READERS + 2:
+            if len(waiting) > decoding.READERS + 2:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    except files.ImageReadError as error:
-        raise files.with_all_others(error, images.paths(), advice) from error
+    except decoding.ImageReadError as error:
+        raise decoding.with_all_others(error, images.paths(), advice) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import checks
-from .inputs import ImageInput
+from .images.base import ImageInput
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from sklearn.utils import Bunch
 
-from . import files, images
 from .image_files import HIDDEN, ImageFiles
+from .images import checking, decoding
 from .layout import sort_files
 from .tables import describe, listed, read_table
 from .text import printable
@@ -221,11 +221,11 @@ def _natural(path):
 
 
 def _read_all(filenames):
-    paths = images.check_paths(filenames)
+    paths = checking.check_paths(filenames)
     try:
-        pixels = [np.rint(images.read_image(file, 3) * 255).astype(np.uint8) for file in paths]
-    except files.ImageReadError as error:
-        raise files.with_all_others(error, paths) from error
+        pixels = [np.rint(checking.read_image(file, 3) * 255).astype(np.uint8) for file in paths]
+    except decoding.ImageReadError as error:
+        raise decoding.with_all_others(error, paths) from error
     shapes = sorted({image.shape for image in pixels})
     if len(shapes) > 1:
         raise ValueError(

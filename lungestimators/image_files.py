@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from . import files
+from .images import decoding
 from .text import counted
 
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
 # What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
-_NO_IMAGES = {*files.NO_IMAGES, "PDF"}
+_NO_IMAGES = {*decoding.NO_IMAGES, "PDF"}
 # What operating systems, archives, network drives and DICOM media put beside images.
 _OF_SYSTEMS = {
     "__macosx",
@@ -248,7 +248,7 @@ def is_image(file):
         return True
     image_format = Image.registered_extensions().get(suffix)
     if image_format is None:
-        return files.holds_image(str(file)) or not os.access(file, os.R_OK)
+        return decoding.holds_image(str(file)) or not os.access(file, os.R_OK)
     return image_format in Image.OPEN and image_format not in _NO_IMAGES
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from . import images
+from .images import checking
 
 _SERIES = {
     "accuracy": (("accuracy", "training"), ("val_accuracy", "validation")),
@@ -288,10 +288,10 @@ def _axes(ax, size):
 
 def _reader(X):
     """Return X as a list or array, and the function that turns its items into floats in 0..1."""
-    if images.holds_paths(X):
-        return images.as_paths(X), lambda path: images.read_image(path, 3)
-    X = np.asarray(images.stack(X))
-    low, high = images.pixel_range(X)
+    if checking.holds_paths(X):
+        return checking.as_paths(X), lambda path: checking.read_image(path, 3)
+    X = np.asarray(checking.stack(X))
+    low, high = checking.pixel_range(X)
     return X, lambda image: np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
 
 

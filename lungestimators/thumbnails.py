@@ -8,8 +8,8 @@ import xxhash
 from joblib import Parallel, delayed
 from PIL import Image
 
-from . import files, images
-from . import pixels as ranges
+from .images import checking, decoding
+from .images import pixels as ranges
 
 SIDE = 64  # of a thumbnail, in pixels
 
@@ -55,11 +55,11 @@ def look_at(X, progress):
     if isinstance(X, list):
         tasks = (delayed(_look_at_file)(path) for path in X)
     else:
-        low, high = images.pixel_range(X)
+        low, high = checking.pixel_range(X)
         tasks = (delayed(_look_at_pixels)(image, low, high) for image in X)
     # Threads, since decoding leaves the interpreter to others; in order, and none kept whole.
     looks = []
-    for look in Parallel(n_jobs=files.READERS, prefer="threads", return_as="generator")(tasks):
+    for look in Parallel(n_jobs=decoding.READERS, prefer="threads", return_as="generator")(tasks):
         looks.append(look)
         progress(len(looks))
     return looks
@@ -67,9 +67,9 @@ def look_at(X, progress):
 
 def _look_at_file(path):
     try:
-        pixels = images.read_image(path, 1)
+        pixels = checking.read_image(path, 1)
         return _look(pixels, _properties(path, pixels.shape))
-    except files.ImageReadError as error:
+    except decoding.ImageReadError as error:
         return error.reasons[path]
 
 
@@ -96,7 +96,7 @@ def _look(pixels, properties):
 def _properties(path, shape):
     """What a file says about itself before anyone looks at the picture."""
     height, width, _ = shape
-    kind, mode = files.format_of(path)
+    kind, mode = decoding.format_of(path)
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

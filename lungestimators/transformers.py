@@ -6,7 +6,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from . import files, images
+from .images import checking, decoding
 
 
 class _ImageTransformer(TransformerMixin, BaseEstimator):
@@ -109,11 +109,11 @@ class ImageReader(_ImageTransformer):
         """
         self._check_parameters()
         self._check_X(X)
-        paths = images.check_paths(X)
+        paths = checking.check_paths(X)
         try:
             return self._read_all(paths)
-        except files.ImageReadError as error:
-            raise files.with_all_others(error, paths) from error
+        except decoding.ImageReadError as error:
+            raise decoding.with_all_others(error, paths) from error
 
     def _read_all(self, paths):
         first = self._read(paths[0])
@@ -129,13 +129,13 @@ class ImageReader(_ImageTransformer):
             pixels[row] = image
 
         pixels[0] = first
-        Parallel(files.READERS, require="sharedmem")(
+        Parallel(decoding.READERS, require="sharedmem")(
             delayed(read)(row) for row in range(1, len(paths))
         )
         return pixels
 
     def _read(self, path):
-        return images.read_image(path, self.channels, self.image_size)
+        return checking.read_image(path, self.channels, self.image_size)
 
     def _check_parameters(self):
         if self.image_size is not None:
@@ -144,7 +144,7 @@ class ImageReader(_ImageTransformer):
             raise ValueError(f"channels={self.channels!r} must be 1 (grey) or 3 (RGB)")
 
     def _check_X(self, X):
-        if not images.holds_paths(X):
+        if not checking.holds_paths(X):
             found = f"an array of shape {X.shape}" if hasattr(X, "shape") else repr(X)[:100]
             raise TypeError(f"ImageReader takes a list or column of paths, not {found}")
 
@@ -309,18 +309,18 @@ def _unit(image):
 
 def _check_pixels(X):
     """Return X as an array of images, of three or four dimensions as it was given."""
-    if images.holds_paths(X):
+    if checking.holds_paths(X):
         raise TypeError(
             "X holds paths, and pixels are needed: put ImageReader() in front, as in "
             "make_pipeline(ImageReader(), ...)"
         )
-    X = images.check_pixels(images.stack(X))
+    X = checking.check_pixels(checking.stack(X))
     if X.ndim == 2:
         raise ValueError(
             f"X has the shape {X.shape}: these are flat rows. Images are (n, height, width) or "
             "(n, height, width, channels): reshape X"
         )
-    images.as_images(X, None)
+    checking.as_images(X, None)
     return X
 
 

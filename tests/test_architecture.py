@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "plotting": {"images", "validation"},
 }
 
+
 def run(program):
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

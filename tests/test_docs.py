@@ -22,7 +22,6 @@ from lungestimators import (
     datasets,
     evaluation,
     features,
-    files,
     folders,
     plotting,
     spaces,
@@ -32,6 +31,7 @@ from lungestimators import (
     transformers,
     tuning,
 )
+from lungestimators.images import decoding
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -73,7 +73,7 @@ def test_every_method_documents_its_arguments(method):
         datasets,
         evaluation,
         features,
-        files,
+        decoding,
         folders,
         plotting,
         spaces,

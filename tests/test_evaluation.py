@@ -35,13 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from lungestimators import (
-    compare_models,
-    compare_predictions,
-    comparison,
-    quality,
-    statistics,
-)
+from lungestimators import compare_models, compare_predictions, comparison, quality, statistics
 
 MODELS = {"regression": LogisticRegression(), "largest": DummyClassifier()}
 

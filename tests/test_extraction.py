@@ -21,8 +21,8 @@ from lungestimators import (
     clear_feature_cache,
     extraction,
     feature_cache_info,
-    images,
 )
+from lungestimators.images import checking
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, decode = blueprints.Blueprint.run, images.decode
+    run, decode = blueprints.Blueprint.run, checking.decode
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
@@ -46,7 +46,7 @@ def passed(monkeypatch):
         return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(images, "decode", counting_decode)
+    monkeypatch.setattr(checking, "decode", counting_decode)
     return counts
 
 

@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lungestimators import (
-    BackboneFeatures,
-    CNNClassifier,
-    DenseNetClassifier,
-    MobileNetClassifier,
-)
+from lungestimators import BackboneFeatures, CNNClassifier, DenseNetClassifier, MobileNetClassifier
 
 SMALL = dict(weights=None, dense_units=8, epochs=1, random_state=0)
 ESTIMATORS = {

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from dicom_files import PIXELS, encode, radiograph, read, save, write
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
@@ -15,6 +14,8 @@ from pydicom.uid import (
 )
 
 from lungestimators import ImageReadError
+
+from .dicom_files import PIXELS, encode, radiograph, read, save, write
 
 FULL = PIXELS / 4095
 

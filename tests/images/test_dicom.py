@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-from dicom_files import PIXELS, radiograph, read, save
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -17,7 +16,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from lungestimators import CNNClassifier, ImageReadError, files, images
+from lungestimators import CNNClassifier, ImageReadError
+from lungestimators.images import checking, decoding
+
+from .dicom_files import PIXELS, radiograph, read, save
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_file_without_preamble_and_header_is_read(tmp_path, syntax):
     content = path.read_bytes()
     group_8 = b"\x00\x08\x00\x16" if syntax == ExplicitVRBigEndian else b"\x08\x00\x16\x00"
     path.write_bytes(content[content.index(group_8) :])
-    assert files.holds_image(path)
+    assert decoding.holds_image(path)
     np.testing.assert_allclose(read(path), PIXELS / 4095, atol=1e-7)
 
 
@@ -73,7 +75,7 @@ def test_a_file_without_preamble_and_header_is_read(tmp_path, syntax):
 def test_colours_become_grey_or_rgb(name, channels):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pixels = images.read_image(get_testdata_file(name, download=False), channels)
+        pixels = checking.read_image(get_testdata_file(name, download=False), channels)
     assert pixels.shape[2] == channels
     assert 0 <= pixels.min() < pixels.max() <= 1
 
@@ -98,7 +100,7 @@ def test_a_broken_header_is_named_before_pixels_are_read(tmp_path, name):
             setattr(dataset, element, value)
     path = save(tmp_path / "a.dcm", dataset)
     with pytest.raises(ImageReadError, match=reason):
-        files.check([path])
+        decoding.check([path])
 
 
 def test_a_deflated_bomb_is_not_inflated(tmp_path):
@@ -108,7 +110,7 @@ def test_a_deflated_bomb_is_not_inflated(tmp_path):
         DeflatedExplicitVRLittleEndian,
     )
     with pytest.raises(ImageReadError, match="inflates to more"):
-        files.check([path])
+        decoding.check([path])
 
 
 def test_boxes_of_jpeg_2000_that_lead_nowhere_are_not_followed(tmp_path):
@@ -137,7 +139,7 @@ def test_a_syntax_without_a_decoder_is_named_with_the_extra_that_has_it(tmp_path
     path = save(tmp_path / "a.dcm", radiograph(), JPEG2000Lossless)
     monkeypatch.setattr(JPEG2000LosslessDecoder, "_available", {})
     with pytest.raises(ImageReadError, match=r"no decoder is installed: .*\[dicom\]"):
-        files.check([path])
+        decoding.check([path])
 
 
 def test_a_classifier_takes_dicom_and_png_together(tmp_path, cnn, squares):

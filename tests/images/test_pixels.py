@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from lungestimators import CLAHE, BorderCrop, CNNClassifier, audit_images, extraction, images
+from lungestimators import CLAHE, BorderCrop, CNNClassifier, audit_images, extraction
+from lungestimators.images import checking
 
 DTYPES = ["u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 
@@ -25,7 +26,7 @@ def test_the_order_of_bytes_changes_nothing(dtype, cnn):
     X, y = squares(dtype)
     swapped = X.astype(X.dtype.newbyteorder())
     assert swapped.dtype != X.dtype
-    assert images.pixel_range(swapped) == images.pixel_range(X)
+    assert checking.pixel_range(swapped) == checking.pixel_range(X)
     cnn.set_params(epochs=1)
     expected = cnn.fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(cnn.predict_proba(swapped), expected)
@@ -34,9 +35,9 @@ def test_the_order_of_bytes_changes_nothing(dtype, cnn):
 
 def test_big_endian_uint16_is_uint16_without_a_warning(recwarn):
     X, y = squares("u2")
-    assert images.pixel_range(X.astype(">u2")) == (0.0, 65535.0)
-    assert images.range_like_fit(X.astype(">u2"), (0.0, 65535.0), X.dtype) == (0.0, 65535.0)
-    assert images.range_like_fit(X, (0.0, 65535.0), np.dtype(">u2")) == (0.0, 65535.0)
+    assert checking.pixel_range(X.astype(">u2")) == (0.0, 65535.0)
+    assert checking.range_like_fit(X.astype(">u2"), (0.0, 65535.0), X.dtype) == (0.0, 65535.0)
+    assert checking.range_like_fit(X, (0.0, 65535.0), np.dtype(">u2")) == (0.0, 65535.0)
     flat = CNNClassifier(image_size=16, filters=(4,), epochs=1, image_shape=(16, 16))
     flat.fit(X.reshape(24, -1).astype(">u2"), y)
     audit_images(X.astype(">u2"), y, estimator=DummyClassifier(), cv=2, random_state=0)
@@ -56,7 +57,7 @@ def test_transformers_take_any_order_of_bytes(transformer):
 @pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "f8"])
 def test_steps_that_float32_does_not_know_are_kept(dtype):
     pixels = (2**30 + np.arange(64).reshape(1, 8, 8, 1)).astype(dtype)
-    limits = images.pixel_range(pixels)
+    limits = checking.pixel_range(pixels)
     prepared = extraction.Images(pixels, 8, 1, limits).prepare()
     np.testing.assert_allclose(prepared.ravel(), np.arange(64) / 63, atol=1e-6)
 
@@ -64,11 +65,11 @@ def test_steps_that_float32_does_not_know_are_kept(dtype):
 @pytest.mark.filterwarnings("ignore:.*pixels lie in")
 def test_ranges_that_float32_does_not_know_are_scaled():
     pixels = np.array([-1.5e308, 0, 1.5e308, 1.5e308]).reshape(1, 2, 2, 1)
-    prepared = extraction.Images(pixels, 2, 1, images.pixel_range(pixels)).prepare()
+    prepared = extraction.Images(pixels, 2, 1, checking.pixel_range(pixels)).prepare()
     np.testing.assert_allclose(prepared.ravel(), [0, 0.5, 1, 1], atol=1e-6)
 
 
 def test_whole_numbers_far_from_those_of_fit_are_told():
-    fitted = images.pixel_range(np.arange(200))
+    fitted = checking.pixel_range(np.arange(200))
     with pytest.warns(UserWarning, match="fit saw pixels in 0..255, these lie in 0..4000"):
-        images.range_like_fit(np.array([0, 4000]), fitted, np.dtype(int))
+        checking.range_like_fit(np.array([0, 4000]), fitted, np.dtype(int))

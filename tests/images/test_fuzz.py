@@ -12,7 +12,8 @@ import pydicom.data
 import pytest
 from PIL import Image
 
-from lungestimators import ImageReadError, files, images
+from lungestimators import ImageReadError
+from lungestimators.images import checking, decoding
 
 # Files of one process, and how long it may take: a hang is a failure.
 N_FILES = 2_500
@@ -55,9 +56,9 @@ def dicom_files():
     folder = os.path.join(os.path.dirname(pydicom.data.__file__), "test_files")
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if name.endswith(".dcm") and os.path.getsize(path) < 200_000 and files.holds_image(path):
+        if name.endswith(".dcm") and os.path.getsize(path) < 200_000 and decoding.holds_image(path):
             try:
-                images.read_image(path, 1)
+                checking.read_image(path, 1)
             except ImageReadError:
                 continue
             with open(path, "rb") as file:
@@ -94,8 +95,8 @@ def main(kind, seed, folder):
         with open(path, "wb") as file:
             file.write(damaged(dice.choice(valid), dice))
         try:
-            files.check([path])
-            pixels = images.read_image(path, dice.choice([1, 3]))
+            decoding.check([path])
+            pixels = checking.read_image(path, dice.choice([1, 3]))
             assert pixels.dtype == np.float32, path
             assert np.isfinite(pixels).all(), path
             assert 0 <= pixels.min() <= pixels.max() <= 1, path

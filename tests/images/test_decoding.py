@@ -21,10 +21,8 @@ from lungestimators import (
     ImageReader,
     ImageReadError,
     audit_images,
-    files,
-    images,
-    pillow,
 )
+from lungestimators.images import checking, decoding, pillow
 
 GRADIENT = np.linspace(0, 255, 48 * 64).astype(np.uint8).reshape(48, 64)
 
@@ -37,8 +35,8 @@ def save(path, array=GRADIENT, **options):
 
 def read(path, channels=1):
     """Check and read a file as a classifier does."""
-    files.check([str(path)])
-    return images.read_image(str(path), channels)
+    decoding.check([str(path)])
+    return checking.read_image(str(path), channels)
 
 
 # What there is to read
@@ -124,7 +122,7 @@ def test_the_content_decides_and_not_the_name(tmp_path, name):
     path = tmp_path / name
     save(path, format="PNG")
     np.testing.assert_array_equal(read(path)[..., 0] * 255, GRADIENT)
-    assert files.holds_image(path)
+    assert decoding.holds_image(path)
 
 
 def test_of_several_pages_the_first_is_read_and_one_warning_counts_them(tmp_path):
@@ -134,9 +132,9 @@ def test_of_several_pages_the_first_is_read_and_one_warning_counts_them(tmp_path
         for number in range(3)
     ]
     with pytest.warns(UserWarning, match="3 image files hold several pages") as record:
-        files.check(paths)
+        decoding.check(paths)
     assert len(record) == 1
-    np.testing.assert_array_equal(images.read_image(paths[0], 1)[..., 0] * 255, GRADIENT)
+    np.testing.assert_array_equal(checking.read_image(paths[0], 1)[..., 0] * 255, GRADIENT)
 
 
 def test_the_odd_but_valid_files_have_the_pixels_of_the_radiograph(real_data):
@@ -168,8 +166,8 @@ def test_the_odd_but_valid_files_have_the_pixels_of_the_radiograph(real_data):
 
 def test_real_radiographs_are_read(real_data):
     paths = sorted((real_data / "lung-disease" / "train" / "Type 1 disease").iterdir())[:12]
-    for path in images.check_paths(paths):
-        pixels = images.read_image(path, 3)
+    for path in checking.check_paths(paths):
+        pixels = checking.read_image(path, 3)
         assert pixels.shape == (640, 640, 3)
         assert 0 <= pixels.min() < 0.2 < 0.6 < pixels.max() <= 1
 
@@ -238,9 +236,9 @@ def test_a_file_that_was_refused_is_looked_at_again(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     with pytest.raises(ImageReadError, match="MAX_IMAGE_PIXELS = 2000"):
-        files.check([path])
+        decoding.check([path])
     monkeypatch.undo()
-    files.check([path])
+    decoding.check([path])
 
 
 def test_files_that_hold_nan_are_skipped_like_other_bad_ones(tmp_path, cnn):
@@ -293,13 +291,13 @@ def test_whatever_the_decoder_no_pixel_lies_beyond_black_and_white(
     if channels == 1 and kind == "an alpha channel":
         reason = ""  # what is wrong comes up before
     with pytest.raises(ImageReadError, match=f"a.png' cannot be read: .*({reason})"):
-        images.read_image(path, channels)
-    assert list(files.unreadable([path])) == [path]
+        checking.read_image(path, channels)
+    assert list(decoding.unreadable([path])) == [path]
 
 
 def test_rounding_beyond_black_and_white_is_no_error(tmp_path, decoder_returns):
     decoder_returns(np.array([[-5e-7, 1 + 5e-7]]), (0.0, 1.0))
-    pixels = images.read_image(save(tmp_path / "a.png"), 1)
+    pixels = checking.read_image(save(tmp_path / "a.png"), 1)
     np.testing.assert_allclose(pixels, [[[0], [1]]], atol=1e-6)
 
 
@@ -335,7 +333,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     with pytest.raises(ImageReadError, match=r"no regular file.*is a folder"):
-        files.check([str(tmp_path / "pipe"), str(tmp_path / "folder")])
+        decoding.check([str(tmp_path / "pipe"), str(tmp_path / "folder")])
 
 
 def test_all_bad_files_are_named_at_once_before_training(tmp_path, cnn):
@@ -351,12 +349,12 @@ def test_all_bad_files_are_named_at_once_before_training(tmp_path, cnn):
 def test_of_many_bad_files_ten_are_named_and_the_others_counted(tmp_path):
     paths = [str(tmp_path / f"{number}.png") for number in range(15)]
     with pytest.raises(FileNotFoundError, match=r"15 of the image files.* and 5 others"):
-        files.check(paths)
+        decoding.check(paths)
 
 
 def test_a_missing_file_is_both_errors_and_survives_pickling(tmp_path):
     with pytest.raises(ImageReadError) as error:
-        files.check([str(tmp_path / "nowhere.png")])
+        decoding.check([str(tmp_path / "nowhere.png")])
     copy = pickle.loads(pickle.dumps(error.value))
     assert isinstance(copy, FileNotFoundError)
     assert str(copy) == str(error.value)
@@ -365,7 +363,7 @@ def test_a_missing_file_is_both_errors_and_survives_pickling(tmp_path):
 
 def test_an_error_survives_the_pickling_of_dask(tmp_path):
     with pytest.raises(ImageReadError) as error:
-        files.check([str(tmp_path / "nowhere.png")])
+        decoding.check([str(tmp_path / "nowhere.png")])
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream)
     pickler.dispatch_table = {
@@ -390,7 +388,7 @@ def test_damage_that_no_header_shows_is_named_for_all_files_at_once(tmp_path, cn
     for number in (2, 5):
         damage(tmp_path / f"{number}.tif")
     paths = [str(tmp_path / f"{number}.tif") for number in range(8)]
-    files.check(paths)
+    decoding.check(paths)
     with pytest.raises(ImageReadError, match=r"2\.tif.*5\.tif"):
         cnn.set_params(trainable=trainable).fit(paths, [0, 1] * 4)
 
@@ -437,7 +435,7 @@ def test_nothing_was_skipped_where_nothing_was_wrong(cnn, squares):
 def test_a_switch_that_fills_truncated_files_with_grey_is_not_passed_over(tmp_path, monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.warns(UserWarning, match="LOAD_TRUNCATED_IMAGES"):
-        files.check([save(tmp_path / "a.png")])
+        decoding.check([save(tmp_path / "a.png")])
 
 
 def test_unknown_ways_to_treat_errors_are_refused(squares):

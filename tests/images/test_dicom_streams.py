@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from dicom_files import BYTES, PIXELS, encode, radiograph, read, save, write
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
     ExplicitVRLittleEndian,
@@ -13,7 +12,10 @@ from pydicom.uid import (
     JPEGLSLossless,
 )
 
-from lungestimators import ImageReadError, files, images, thumbnails
+from lungestimators import ImageReadError, thumbnails
+from lungestimators.images import checking, decoding
+
+from .dicom_files import BYTES, PIXELS, encode, radiograph, read, save, write
 
 FULL = PIXELS / 4095
 
@@ -68,7 +70,7 @@ def test_a_transfer_syntax_that_is_not_that_of_the_pixels_is_named(tmp_path, sai
     with open(path, "wb") as file:
         file.write(content.replace(uid, said.encode().ljust(len(uid), b"\x00"), 1))
     with pytest.raises(ImageReadError, match=reason):
-        files.check([path])
+        decoding.check([path])
 
 
 def test_pixels_that_are_not_encoded_are_named_where_they_are_to_be(tmp_path):
@@ -119,7 +121,7 @@ def test_made_files_are_read_as_they_were_made_or_refused_by_name(real_data):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                seen = images.read_image(str(path), 1)[..., 0]
+                seen = checking.read_image(str(path), 1)[..., 0]
         except ImageReadError as error:
             assert path.name in ("syntax_unknown.dcm", "ybr_partial_422.dcm")
             assert path.name in str(error)

@@ -27,8 +27,8 @@ from lungestimators import (
     SampleImagesDisplay,
     audit_images,
     compare_models,
-    images,
 )
+from lungestimators.images import checking
 
 
 def save(folder, X):
@@ -85,8 +85,8 @@ each_table = pytest.mark.parametrize(
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_column_of_paths_is_a_list_of_paths(paths, column):
     X = COLUMNS[column](paths)
-    assert images.holds_paths(X)
-    found = images.as_paths(X)
+    assert checking.holds_paths(X)
+    found = checking.as_paths(X)
     assert found == paths
     assert {type(path) for path in found} == {str}
 

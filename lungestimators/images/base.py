@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from . import columns, files, images
+from . import checking, columns, decoding
 
 
 class ImageInput(BaseEstimator):
@@ -41,15 +41,15 @@ class ImageInput(BaseEstimator):
         With ``on_error="raise"`` nothing is left out here: ``_check_X`` will raise.
         """
         self.skipped_ = dict(getattr(self, "skipped_", {}))
-        if self.on_error == "raise" or not images.holds_paths(X):
+        if self.on_error == "raise" or not checking.holds_paths(X):
             return X, *columns
         check_consistent_length(X, *columns)
-        paths = images.as_paths(X)
-        reasons = files.unreadable(paths)
+        paths = checking.as_paths(X)
+        reasons = decoding.unreadable(paths)
         if len(reasons) == len(set(paths)):
-            raise files.error(reasons)
+            raise decoding.error(reasons)
         if reasons:
-            warnings.warn(f"Left out: {files.error(reasons)}", UserWarning, stacklevel=5)
+            warnings.warn(f"Left out: {decoding.error(reasons)}", UserWarning, stacklevel=5)
         self.skipped_.update(reasons)
         kept = np.array([path not in reasons for path in paths])
         return np.array(paths, object)[kept].tolist(), *(
@@ -61,7 +61,7 @@ class ImageInput(BaseEstimator):
 
         Where the fit was on RGB or on files, ``channels`` may be 1: grey is repeated later.
         """
-        if images.holds_paths(X):
+        if checking.holds_paths(X):
             if self.image_shape is not None:
                 raise ValueError(
                     f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
@@ -69,13 +69,13 @@ class ImageInput(BaseEstimator):
                 )
             if reset:
                 self.image_shape_ = (None, None, 3)
-            return images.check_paths(X)
-        X = images.stack(X)
+            return checking.check_paths(X)
+        X = checking.stack(X)
         if self.image_shape is not None or len(columns.shape_of(X)) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
-            X = images.check_pixels(X)
-        X = images.as_images(X, self.image_shape)
+            X = checking.check_pixels(X)
+        X = checking.as_images(X, self.image_shape)
         if reset:
             self.image_shape_ = X.shape[1:]
         sizes = zip(self.image_shape_[:2], X.shape[1:3], strict=True)
@@ -85,7 +85,7 @@ class ImageInput(BaseEstimator):
                 f"images of shape {self.image_shape_} (height, width, channels): resize X, or "
                 "pass the paths of files, which are resized"
             )
-        return images.with_channels(X, self._channels())
+        return checking.with_channels(X, self._channels())
 
     def _remember_parameters(self):
         """Keep the parameters that answers depend on: one that is set later waits for a fit."""
@@ -105,15 +105,15 @@ class ImageInput(BaseEstimator):
         """Keep which pixel values are black and white."""
         self._pixel_range, self._pixel_dtype = (0.0, 1.0), None
         if not isinstance(X, list):
-            self._pixel_range, self._pixel_dtype = images.pixel_range(X), X.dtype
+            self._pixel_range, self._pixel_dtype = checking.pixel_range(X), X.dtype
 
     def _images(self, X, rows=None):
         """Checked X as the network sees it; nothing is read yet."""
-        from . import extraction
+        from .. import extraction
 
         pixel_range = None  # files know their own
         if not isinstance(X, list):
-            pixel_range = images.range_like_fit(X, self._pixel_range, self._pixel_dtype)
+            pixel_range = checking.range_like_fit(X, self._pixel_range, self._pixel_dtype)
         return extraction.Images(X, self.image_size, self._channels(), pixel_range, rows)
 
     def _channels(self):

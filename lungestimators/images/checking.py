@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import check_array
 
-from . import columns, files
+from . import columns, decoding
 from . import pixels as ranges
 from .columns import as_paths as as_paths
 from .columns import holds_paths as holds_paths
@@ -27,7 +27,7 @@ def check_paths(X):
         There are DICOM files, and pydicom is not installed.
     """
     paths = as_paths(X)
-    files.check(paths)
+    decoding.check(paths)
     return paths
 
 
@@ -67,7 +67,7 @@ def decode(path, channels):
     low, high : float
         The pixel values that are black and white.
     """
-    pixels, limits = files.decode(path, channels)
+    pixels, limits = decoding.decode(path, channels)
     # Most radiographs in RGB are grey: one channel of three takes a third of the time.
     if pixels.shape[2] == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
         pixels = pixels[..., :1]
