@@ -5,8 +5,9 @@ import json
 import numpy as np
 import xxhash
 
-from . import compiled, reuse
-from .startup import keras
+from . import reuse
+from .backends import compiled
+from .backends.startup import keras
 
 # Augmented views of each image that go through a frozen network, whatever the number of epochs.
 N_VIEWS = 8

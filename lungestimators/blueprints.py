@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import distribution, dropout, reuse
-from .startup import keras
+from . import dropout, reuse
+from .backends import distribution
+from .backends.startup import keras
 
 
 class Blueprint(NamedTuple):
@@ -43,7 +44,7 @@ class Blueprint(NamedTuple):
         -------
         ndarray of shape (n, n_outputs), float32
         """
-        from . import compiled
+        from .backends import compiled
 
         key = ("forward", dropout.forward_key(self.architecture))
         with reuse.borrow(key, self.build) as network:

@@ -113,7 +113,8 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    from . import augmentation, distribution, keras_callbacks, keras_settings, training
+    from . import augmentation, keras_callbacks, training
+    from .backends import distribution, keras_settings
 
     keras_settings.check()
     distribution.check(estimator.batch_size)

@@ -6,9 +6,10 @@ import types
 
 import numpy as np
 
-from . import augmentation, compiled, distribution, dropout, extraction, normalisation
+from . import augmentation, dropout, extraction, normalisation
+from .backends import compiled, distribution
+from .backends.startup import keras
 from .blueprints import Parts
-from .startup import keras
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024

@@ -20,11 +20,11 @@ import PIL
 import xxhash
 
 from . import __version__, augmentation, store
-from .compiled import FORWARD_BATCH_SIZE as _BATCH
+from .backends.compiled import FORWARD_BATCH_SIZE as _BATCH
+from .backends.startup import keras
 from .images import checking as images
 from .images import decoding
 from .images import pixels as ranges
-from .startup import keras
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
 _PREPARED = 3

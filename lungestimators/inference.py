@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from . import blueprints, reuse
-from .startup import keras
+from .backends.startup import keras
 
 
 def build_model(parts, image_shape, pixel_range, name):

@@ -12,21 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import sklearn
 
-from . import (
-    augmentation,
-    blueprints,
-    compiled,
-    devices,
-    distribution,
-    dropout,
-    extraction,
-    networks,
-    normalisation,
-    reuse,
-    spill,
-)
+from . import augmentation, blueprints, dropout, extraction, networks, normalisation, reuse, spill
+from .backends import compiled, devices, distribution
+from .backends.startup import keras, quiet
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
-from .startup import keras, quiet
 
 with quiet():  # it imports TensorFlow under every backend
     from scikeras.wrappers import BaseWrapper

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lungestimators import DenseNetClassifier, blueprints, compiled, dropout, reuse, training
+from lungestimators import DenseNetClassifier, blueprints, dropout, reuse, training
+from lungestimators.backends import compiled
 
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="elsewhere a rate is a constant of the network"

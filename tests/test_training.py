@@ -15,11 +15,11 @@ from lungestimators import (
     BackboneClassifier,
     DenseNetClassifier,
     blueprints,
-    compiled,
     extraction,
     reuse,
     training,
 )
+from lungestimators.backends import compiled
 
 
 @pytest.fixture

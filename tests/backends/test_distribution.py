@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from lungestimators import distribution
+from lungestimators.backends import distribution
 
 pytest.importorskip("jax")
 

@@ -28,10 +28,10 @@ from lungestimators import (
     DenseNetClassifier,
     OptunaSearch,
     blueprints,
-    devices,
     make_chest_xrays,
     reuse,
 )
+from lungestimators.backends import devices
 
 
 @pytest.fixture(scope="module")
