@@ -138,7 +138,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        from . import blueprints, extraction
+        from . import extraction
+        from .networks import blueprints
 
         backbone, head = self._parts
         trainable = fitted._trainable()
@@ -195,9 +196,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            from . import inference
+            from .networks import flat_model
 
-            self._model = inference.build_model(
+            self._model = flat_model.build_model(
                 self._parts, self.image_shape_, self._pixel_range, type(self).__name__
             )
         return self._model
@@ -318,7 +319,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     def _start(self, X, random_state):
         """Build the initial network for the pixels at hand."""
-        from . import blueprints
+        from .networks import blueprints
 
         name, options = self._backbone()
         seed = int(random_state.randint(2**31))
@@ -372,7 +373,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _options(self):
-        from . import augmentation, training
+        from . import training
+        from .networks import augmentation
 
         return training.Options(
             feature_cache=checks.cache_name(self.feature_cache),

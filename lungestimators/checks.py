@@ -113,8 +113,9 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    from . import augmentation, keras_callbacks, training
+    from . import keras_callbacks, training
     from .backends import distribution, keras_settings
+    from .networks import augmentation
 
     keras_settings.check()
     distribution.check(estimator.batch_size)

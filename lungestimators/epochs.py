@@ -6,10 +6,11 @@ import types
 
 import numpy as np
 
-from . import augmentation, dropout, extraction, normalisation
+from . import extraction
 from .backends import compiled, distribution
 from .backends.startup import keras
-from .blueprints import Parts
+from .networks import augmentation, dropout, normalisation
+from .networks.blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024

@@ -130,7 +130,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             X = self._check_X(X, reset=True)
             self._remember_range(X)
 
-            from . import blueprints
+            from .networks import blueprints
 
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import sklearn
 
-from . import augmentation, blueprints, dropout, extraction, networks, normalisation, reuse, spill
+from . import extraction, spill
 from .backends import compiled, devices, distribution
 from .backends.startup import keras, quiet
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
+from .networks import architectures as networks
+from .networks import augmentation, blueprints, dropout, normalisation, pool
 
 with quiet():  # it imports TensorFlow under every backend
     from scikeras.wrappers import BaseWrapper
@@ -295,7 +297,7 @@ def run_stage(
     )
     build = functools.partial(_build, learning, stage, options)
     # Callbacks may set any attribute of a layer or of the optimizer.
-    with reuse.borrow(key, build, distribution.current(), alone=bool(callbacks)) as network:
+    with pool.borrow(key, build, distribution.current(), alone=bool(callbacks)) as network:
         network.restore(learning, optimizer_state)
         told = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:

@@ -23,10 +23,9 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
     keras_callbacks,
-    networks,
-    reuse,
 )
 from lungestimators.epochs import TrainingNetwork
+from lungestimators.networks import architectures, pool
 
 SMALL = dict(weights=None, image_size=32, dense_units=8, epochs=3, random_state=0)
 DENSENET = DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), learning_rate=0.01)
@@ -125,7 +124,7 @@ def test_an_observed_fit_is_the_same_where_dropout_comes_before_batch_normalisat
         x = keras.layers.GlobalAveragePooling2D(name="average")(x)
         return keras.Model(inputs, x, name="backbone")
 
-    monkeypatch.setattr(networks, "build_cnn", build)
+    monkeypatch.setattr(architectures, "build_cnn", build)
     X, y = squares
     observer = Observer()
     assert_same_model(
@@ -517,7 +516,7 @@ def test_what_a_keras_callback_does_to_its_network_ends_with_its_fit(
     X, y = squares
     cnn.set_params(optimizer=optimizer)
     expected = clone(cnn).fit(X, y)
-    monkeypatch.setattr(reuse, "_idle", OrderedDict())  # a network whose steps are not yet traced
+    monkeypatch.setattr(pool, "_idle", OrderedDict())  # a network whose steps are not yet traced
     clone(cnn).set_params(callbacks=[Tampering(change)]).fit(X, y)
     assert_same_model(clone(cnn).fit(X, y), expected, X)
 

@@ -17,12 +17,12 @@ from lungestimators import (
     BackboneClassifier,
     BackboneFeatures,
     DenseNetClassifier,
-    blueprints,
     clear_feature_cache,
     extraction,
     feature_cache_info,
 )
 from lungestimators.images import checking
+from lungestimators.networks import blueprints
 
 
 @pytest.fixture(autouse=True)
@@ -309,7 +309,7 @@ def test_a_cache_that_is_too_small_changes_nothing(frozen, squares, tmp_path):
 
 
 def test_augmented_views_are_made_once_for_each_image(frozen, squares, passed):
-    from lungestimators.augmentation import N_VIEWS
+    from lungestimators.networks.augmentation import N_VIEWS
 
     X, y = squares
     frozen.set_params(augment=True, epochs=12)
@@ -322,7 +322,7 @@ def test_augmented_views_are_made_once_for_each_image(frozen, squares, passed):
 
 
 def test_augmented_views_follow_from_the_image_and_the_seed():
-    from lungestimators import augmentation
+    from lungestimators.networks import augmentation
 
     X = np.random.default_rng(0).random((6, 32, 32, 1), np.float32)
     first = augmentation.augmented(X, "gentle", b"0")

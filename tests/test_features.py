@@ -10,7 +10,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from lungestimators import BackboneClassifier, BackboneFeatures, blueprints, clear_feature_cache
+from lungestimators import BackboneClassifier, BackboneFeatures, clear_feature_cache
+from lungestimators.networks import blueprints
 
 FEATURES = BackboneFeatures(
     "MobileNetV3Small", image_size=32, image_shape=(1, -1, 1), weights=None, random_state=0

@@ -11,23 +11,17 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from lungestimators import (
-    BackboneClassifier,
-    DenseNetClassifier,
-    blueprints,
-    extraction,
-    reuse,
-    training,
-)
+from lungestimators import BackboneClassifier, DenseNetClassifier, extraction, training
 from lungestimators.backends import compiled
+from lungestimators.networks import blueprints, pool
 
 
 @pytest.fixture
 def fresh():
     """No built network is left over from earlier, nor after."""
-    reuse._idle.clear()
+    pool._idle.clear()
     yield
-    reuse._idle.clear()
+    pool._idle.clear()
 
 
 def options(**changes):
@@ -57,7 +51,7 @@ def parts(squares):
 def test_a_reused_network_gives_bitwise_the_model_of_a_new_one(cnn, squares, fresh):
     X, y = squares
     expected = clone(cnn).fit(X, y).predict_proba(X)
-    assert reuse._idle
+    assert pool._idle
     clone(cnn).set_params(random_state=5, learning_rate=0.1, epochs=7).fit(X[:24], y[:24])
     again = clone(cnn).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), expected)
@@ -169,7 +163,7 @@ def test_few_networks_are_kept(cnn, squares, fresh):
     X, y = squares
     for units in range(3, 15):
         clone(cnn).set_params(dense_units=units, epochs=1).fit(X, y).predict(X)
-    assert sum(map(len, reuse._idle.values())) <= reuse.MAX_IDLE
+    assert sum(map(len, pool._idle.values())) <= pool.MAX_IDLE
 
 
 HUNDRED_FITS = """
@@ -245,7 +239,7 @@ def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypat
     data = training.Data(images(X), (labels == "opaque").astype(int), np.ones(48, np.float32))
     stage = training.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
     trained, history = training.fit(parts, [stage], data, data, options())
-    reuse._idle.clear()
+    pool._idle.clear()
     monkeypatch.setattr(compiled, "_backend", lambda: "another")
     again, their_history = training.fit(parts, [stage], data, data, options())
     for name, values in history.items():

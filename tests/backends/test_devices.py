@@ -27,11 +27,10 @@ from lungestimators import (
     CNNClassifier,
     DenseNetClassifier,
     OptunaSearch,
-    blueprints,
     make_chest_xrays,
-    reuse,
 )
 from lungestimators.backends import devices
+from lungestimators.networks import blueprints, pool
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +335,7 @@ def test_devices_are_settled_before_keras_creates_a_variable(method, squares, cn
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32)
     monkeypatch.setattr(devices, "prepare", settle)
     monkeypatch.setattr(keras.Variable, "__init__", refuse)
-    monkeypatch.setattr(reuse, "_idle", OrderedDict())
+    monkeypatch.setattr(pool, "_idle", OrderedDict())
     calls = {
         "fit": lambda: clf.fit(X, y),
         "partial_fit": lambda: clone(clf).partial_fit(X, y, classes=np.unique(y)),

@@ -189,7 +189,8 @@ def test_a_split_data_frame_of_paths_is_predicted(cnn, squares, paths):
 
 
 def test_several_labels_an_image_share_one_forward_pass(squares, paths, monkeypatch):
-    from lungestimators import blueprints, clear_feature_cache, feature_cache_info
+    from lungestimators import clear_feature_cache, feature_cache_info
+    from lungestimators.networks import blueprints
 
     X, y = squares
     Y = np.c_[y == "opaque", np.arange(48) % 3 == 0, np.arange(48) % 4 == 0].astype(int)

@@ -7,7 +7,7 @@ classifier's own architecture holds its own rate all the same.
 import functools
 import json
 
-from .backends.startup import keras
+from ..backends.startup import keras
 
 # The rate under which networks are built and kept. Not 0: Keras' layer would have no generator of
 # random numbers then.

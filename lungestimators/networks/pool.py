@@ -10,8 +10,8 @@ import random
 import threading
 from collections import OrderedDict
 
-from .backends import devices, distribution, keras_settings
-from .backends.startup import keras
+from ..backends import devices, distribution, keras_settings
+from ..backends.startup import keras
 
 MAX_IDLE = 8
 

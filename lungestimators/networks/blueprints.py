@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import dropout, reuse
-from .backends import distribution
-from .backends.startup import keras
+from ..backends import distribution
+from ..backends.startup import keras
+from . import dropout, pool
 
 
 class Blueprint(NamedTuple):
@@ -32,7 +32,7 @@ class Blueprint(NamedTuple):
 
     def build(self):
         """Build the network anew."""
-        with reuse.seeded(0):
+        with pool.seeded(0):
             network = keras.models.model_from_json(self.architecture)
         network.set_weights(self.weights)
         return network
@@ -44,10 +44,10 @@ class Blueprint(NamedTuple):
         -------
         ndarray of shape (n, n_outputs), float32
         """
-        from .backends import compiled
+        from ..backends import compiled
 
         key = ("forward", dropout.forward_key(self.architecture))
-        with reuse.borrow(key, self.build) as network:
+        with pool.borrow(key, self.build) as network:
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_blueprint", _Last(None)).weights is not self.weights:
                 compiled.write(network.weights, self.weights)
@@ -86,15 +86,15 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     -------
     Blueprint
     """
-    from . import networks
+    from . import architectures
 
     if "filters" in dict(options):
         build, arguments = (
-            networks.build_cnn,
+            architectures.build_cnn,
             (image_size, channels, weights, *dict(options).values()),
         )
     else:
-        build = networks.build_application
+        build = architectures.build_application
         arguments = (name, image_size, channels, weights, options)
     return _blueprint(
         build, arguments, seed if weights is None else 0, file_state=_file_state(weights)
@@ -103,10 +103,10 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
 
 def initial_head(n_features, n_classes, dense_units, rate, seed):
     """Build a head with random weights and a rate of dropout, as a Blueprint."""
-    from . import networks
+    from . import architectures
 
     arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
-    head = _blueprint(networks.build_head, arguments, seed)
+    head = _blueprint(architectures.build_head, arguments, seed)
     return head._replace(architecture=dropout.with_rate(head.architecture, rate))
 
 
@@ -128,12 +128,12 @@ def _blueprint(build, arguments, seed, file_state=None):
 
 @functools.lru_cache(maxsize=4)
 def _built(build, arguments, seed, file_state):
-    with distribution.use(None), reuse.seeded(seed):
+    with distribution.use(None), pool.seeded(seed):
         network = build(*arguments)
     architecture = with_fixed_names(network.to_json())
     blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
     network.last_blueprint = _Last(blueprint.weights)
-    reuse.offer(("forward", dropout.forward_key(architecture)), network)
+    pool.offer(("forward", dropout.forward_key(architecture)), network)
     return blueprint
 
 
@@ -215,11 +215,11 @@ def _part(backbone, number):
 @functools.lru_cache(maxsize=8)
 def _cut(architecture):
     """Architecture, numbers of the weights and length of the output of both parts."""
-    from . import networks
+    from . import architectures
 
-    with distribution.use(None), reuse.seeded(0):
+    with distribution.use(None), pool.seeded(0):
         network = keras.models.model_from_json(architecture)
-        parts = networks.cut(network)
+        parts = architectures.cut(network)
     number = {id(weight): row for row, weight in enumerate(network.weights)}
     return tuple(
         (

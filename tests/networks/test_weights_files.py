@@ -15,8 +15,8 @@ from lungestimators import (
     CNNClassifier,
     DenseNetClassifier,
     MobileNetClassifier,
-    weights_files,
 )
+from lungestimators.networks import weights_files
 
 MOBILENET = "mobilenet_2_5_224_tf_no_top.h5"
 MOBILENET_V2 = "mobilenet_v2_1.0_224_no_top_dequant.weights.h5"

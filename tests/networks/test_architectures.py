@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from lungestimators import BackboneClassifier, DenseNetClassifier, MobileNetClassifier, networks
+from lungestimators import BackboneClassifier, DenseNetClassifier, MobileNetClassifier
+from lungestimators.networks import architectures
 
 MOBILENET = "mobilenet_2_5_224_tf_no_top.h5"
 DENSENET = "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -118,7 +119,7 @@ def test_densenet_of_other_depth_has_no_imagenet_weights(squares):
 def test_the_backbone_sees_what_its_own_preprocessing_gives(name):
     builder = getattr(keras.applications, name)
     module = sys.modules[builder.__module__]
-    backbone = networks.build_application(name, 64, 1, None, ())
+    backbone = architectures.build_application(name, 64, 1, None, ())
     images = np.random.default_rng(0).random((2, 64, 64, 1), np.float32)
     pixels = np.repeat(images, 3, axis=3) * 255
     expected = backbone.get_layer("application")(module.preprocess_input(pixels))

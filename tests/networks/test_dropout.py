@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lungestimators import DenseNetClassifier, blueprints, dropout, reuse, training
+from lungestimators import DenseNetClassifier, training
 from lungestimators.backends import compiled
+from lungestimators.networks import blueprints, dropout, pool
 
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="elsewhere a rate is a constant of the network"
@@ -18,9 +19,9 @@ only_tensorflow = pytest.mark.skipif(
 @pytest.fixture
 def fresh():
     """No built network is left over from earlier, nor after."""
-    reuse._idle.clear()
+    pool._idle.clear()
     yield
-    reuse._idle.clear()
+    pool._idle.clear()
 
 
 def densenet(trainable="head", **changes):
@@ -52,7 +53,7 @@ def test_a_network_borrowed_from_another_rate_learns_what_a_new_one_does(
 ):
     X, y = squares
     expected = densenet(trainable, dropout=rate).fit(X, y)
-    reuse._idle.clear()
+    pool._idle.clear()
     others = [densenet(trainable, dropout=other).fit(X, y) for other in (0.1, 0.7)]
     found = densenet(trainable, dropout=rate).fit(X, y)
     assert_same_model(found, expected)
@@ -66,7 +67,7 @@ def test_a_network_borrowed_from_another_rate_learns_what_a_new_one_does(
 def test_a_variable_rate_is_that_of_keras_to_the_last_bit(cnn, squares, fresh, monkeypatch, rate):
     X, y = squares
     found = clone(cnn).set_params(dropout=rate).fit(X, y)
-    reuse._idle.clear()
+    pool._idle.clear()
     monkeypatch.setattr(dropout, "_on_tensorflow", lambda: False)
     assert_same_model(found, clone(cnn).set_params(dropout=rate).fit(X, y))
 

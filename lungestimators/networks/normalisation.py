@@ -8,7 +8,7 @@ the batch, into answers.
 
 import numpy as np
 
-from .backends.startup import keras
+from ..backends.startup import keras
 
 # A channel that varies by less than this part of its mean is taken for a constant. A convolution
 # rounds to about 1e-6 of its output, so a channel at this limit is known to a thousandth. Channels

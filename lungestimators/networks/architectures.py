@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backends.startup import keras
 from . import weights_files
-from .backends.startup import keras
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.

@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from . import blueprints, reuse
-from .backends.startup import keras
+from ..backends.startup import keras
+from . import blueprints, pool
 
 
 def build_model(parts, image_shape, pixel_range, name):
@@ -42,7 +42,7 @@ def build_model(parts, image_shape, pixel_range, name):
     backbone, head = (json.loads(part.architecture)["config"] for part in parts)
     image_size = _input_layers(backbone)[0]["config"]["batch_shape"][1]
     shape = tuple(size or image_size for size in image_shape)
-    with reuse.seeded(0):
+    with pool.seeded(0):
         preprocessing, kernels = _preprocessing(shape, image_size, pixel_range)
         first = _config(preprocessing)
         (pixels,) = _input_layers(first)

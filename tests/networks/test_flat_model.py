@@ -17,11 +17,8 @@ from lungestimators import (
     DenseNetClassifier,
     ImageReader,
     MobileNetClassifier,
-    blueprints,
-    inference,
-    networks,
-    reuse,
 )
+from lungestimators.networks import architectures, blueprints, flat_model, pool
 
 tensorflow_only = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="a format or a recipe of TensorFlow"
@@ -230,7 +227,7 @@ def test_it_is_one_graph_whose_names_tell_the_parts(fitted, name):
     assert len(set(names)) == len(names)
     options = dict(include_top=False, weights=None, input_shape=(64, 64, 3))
     own = {
-        "CNN": lambda: networks.build_cnn(64, 1, None, (4, 8)),
+        "CNN": lambda: architectures.build_cnn(64, 1, None, (4, 8)),
         "MobileNet": lambda: keras.applications.MobileNet(**options, alpha=0.25),
         "DenseNet": lambda: keras.applications.DenseNet121(**options),
         "Backbone": lambda: keras.applications.MobileNetV3Small(**options),
@@ -272,7 +269,7 @@ def untrained(image_shape, image_size, pixel_range=(0.0, 1.0)):
     )
     head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
     parts = blueprints.Parts(backbone, head)
-    return inference.build_model(parts, image_shape, pixel_range, "untrained")
+    return flat_model.build_model(parts, image_shape, pixel_range, "untrained")
 
 
 @pytest.mark.core
@@ -402,7 +399,7 @@ def test_parameters_set_after_fit_do_not_change_it(cnn, squares):
 
 
 def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
-    with reuse.seeded(0):
+    with pool.seeded(0):
         application = keras.applications.EfficientNetB0(
             include_top=False, weights=None, input_shape=(32, 32, 3)
         )
@@ -423,6 +420,6 @@ def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     found = keras.Model(rebuilt.inputs, rebuilt.get_layer(stem).output)(X * 255)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
-    model = inference.build_model(blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0")
+    model = flat_model.build_model(blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0")
     found = keras.Model(model.inputs, model.get_layer(stem).output)(keras.ops.convert_to_tensor(X))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

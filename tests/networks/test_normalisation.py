@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from lungestimators import BackboneClassifier, MobileNetClassifier, normalisation
+from lungestimators import BackboneClassifier, MobileNetClassifier
+from lungestimators.networks import normalisation
 
 
 def trained_layer(x, epochs=3, kind=normalisation.BatchNormalization):

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import xxhash
 
-from . import reuse
-from .backends import compiled
-from .backends.startup import keras
+from ..backends import compiled
+from ..backends.startup import keras
+from . import pool
 
 # Augmented views of each image that go through a frozen network, whatever the number of epochs.
 N_VIEWS = 8
@@ -30,7 +30,7 @@ def check(augment):
         return
     plain = as_json(augment)
     try:
-        with reuse.seeded(0):
+        with pool.seeded(0):
             layers(plain)
     except Exception as error:  # whatever Keras meets in a layer that is not its own
         raise ValueError(
@@ -99,7 +99,7 @@ def augmented(images, augment, view):
     """
     shape = images.shape[1:]
     result = np.empty_like(images)
-    with reuse.borrow(("augment", augment, shape), lambda: _build(augment, shape)) as network:
+    with pool.borrow(("augment", augment, shape), lambda: _build(augment, shape)) as network:
         generators = seed_generators(network._flatten_layers())
         for row, image in enumerate(images):
             digest = xxhash.xxh3_64(view)

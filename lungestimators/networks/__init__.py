@@ -1,0 +1,1 @@
+"""Keras networks: their architecture, weights, parts, dropout and augmentation."""
