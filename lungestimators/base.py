@@ -138,7 +138,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        from . import extraction
+        from .features import extraction
         from .networks import blueprints
 
         backbone, head = self._parts

@@ -8,7 +8,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from . import store, weighting
+from . import weighting
+from .features import cache
 from .images import columns
 
 # Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
@@ -81,7 +82,7 @@ def cache_name(feature_cache):
     if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
         raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
     name = None if feature_cache is None else os.fspath(feature_cache)
-    store.open_store(name)
+    cache.open_store(name)
     return name
 
 

@@ -6,9 +6,9 @@ import types
 
 import numpy as np
 
-from . import extraction
 from .backends import compiled, distribution
 from .backends.startup import keras
+from .features import extraction
 from .networks import augmentation, dropout, normalisation
 from .networks.blueprints import Parts
 

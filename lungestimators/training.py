@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import sklearn
 
-from . import extraction, spill
+from . import spill
 from .backends import compiled, devices, distribution
 from .backends.startup import keras, quiet
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
+from .features import extraction
 from .networks import architectures as networks
 from .networks import augmentation, blueprints, dropout, normalisation, pool
 

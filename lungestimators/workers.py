@@ -10,7 +10,8 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
-from . import objective, progress, store, studies
+from . import objective, progress, studies
+from .features import cache
 
 optuna = lazy.load("optuna")
 
@@ -73,7 +74,7 @@ def shared(estimator, storage, n_workers):
         try:
             yield clone(estimator).set_params(**in_memory), journal if storage is None else storage
         finally:
-            store.close_store(features)
+            cache.close_store(features)
 
 
 def feature_caches(estimator):

@@ -21,16 +21,15 @@ from lungestimators import (
     comparison,
     datasets,
     evaluation,
-    features,
     folders,
     plotting,
     spaces,
-    store,
     synthetic,
     tables,
     transformers,
     tuning,
 )
+from lungestimators.features import backbone_features, cache
 from lungestimators.images import decoding
 
 ROOT = Path(__file__).parents[1]
@@ -72,12 +71,12 @@ def test_every_method_documents_its_arguments(method):
         comparison,
         datasets,
         evaluation,
-        features,
+        backbone_features,
         decoding,
         folders,
         plotting,
         spaces,
-        store,
+        cache,
         synthetic,
         tables,
         transformers,

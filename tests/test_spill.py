@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lungestimators import CNNClassifier, DenseNetClassifier, extraction, spill
+from lungestimators import CNNClassifier, DenseNetClassifier, spill
+from lungestimators.features import extraction
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from lungestimators import BackboneClassifier, DenseNetClassifier, extraction, training
+from lungestimators import BackboneClassifier, DenseNetClassifier, training
 from lungestimators.backends import compiled
+from lungestimators.features import extraction
 from lungestimators.networks import blueprints, pool
 
 

@@ -109,7 +109,7 @@ class ImageInput(BaseEstimator):
 
     def _images(self, X, rows=None):
         """Checked X as the network sees it; nothing is read yet."""
-        from .. import extraction
+        from ..features import extraction
 
         pixel_range = None  # files know their own
         if not isinstance(X, list):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from lungestimators import CLAHE, BorderCrop, CNNClassifier, audit_images, extraction
+from lungestimators import CLAHE, BorderCrop, CNNClassifier, audit_images
+from lungestimators.features import extraction
 from lungestimators.images import checking
 
 DTYPES = ["u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]

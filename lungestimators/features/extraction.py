@@ -19,13 +19,14 @@ import numpy as np
 import PIL
 import xxhash
 
-from . import __version__, store
-from .backends.compiled import FORWARD_BATCH_SIZE as _BATCH
-from .backends.startup import keras
-from .images import checking as images
-from .images import decoding
-from .images import pixels as ranges
-from .networks import augmentation
+from .. import __version__
+from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
+from ..backends.startup import keras
+from ..images import checking as images
+from ..images import decoding
+from ..images import pixels as ranges
+from ..networks import augmentation
+from . import cache as store
 
 # Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
 _PREPARED = 3

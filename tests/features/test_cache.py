@@ -11,14 +11,15 @@ import warnings
 
 import pytest
 
-from lungestimators import clear_feature_cache, feature_cache_info, limit_feature_cache, store
-from lungestimators.directory_store import DirectoryStore
-from lungestimators.memory_store import MemoryStore
+from lungestimators import clear_feature_cache, feature_cache_info, limit_feature_cache
+from lungestimators.features import cache as store
+from lungestimators.features.directory_store import DirectoryStore
+from lungestimators.features.memory_store import MemoryStore
 
 # A writer of entries whose values follow from their keys, so that a wrong one is recognised.
 WRITER = """
 import hashlib, itertools, sys, warnings
-from lungestimators.store import open_store
+from lungestimators.features.cache import open_store
 
 def value(key):
     return hashlib.sha256(key).digest() * 128

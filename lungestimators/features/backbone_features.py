@@ -6,8 +6,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import checks
-from .images.base import ImageInput
+from .. import checks
+from ..images.base import ImageInput
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
@@ -130,7 +130,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             X = self._check_X(X, reset=True)
             self._remember_range(X)
 
-            from .networks import blueprints
+            from ..networks import blueprints
 
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's

@@ -18,9 +18,9 @@ from lungestimators import (
     BackboneFeatures,
     DenseNetClassifier,
     clear_feature_cache,
-    extraction,
     feature_cache_info,
 )
+from lungestimators.features import extraction
 from lungestimators.images import checking
 from lungestimators.networks import blueprints
 
@@ -282,7 +282,7 @@ def test_a_file_that_was_written_a_moment_ago_is_not_trusted(squares, tmp_path, 
 
 
 def test_an_entry_of_the_wrong_size_is_computed_anew(frozen, squares, passed):
-    from lungestimators import store
+    from lungestimators.features import cache as store
 
     X, _ = squares
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
