@@ -207,7 +207,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         if state.get("callbacks_"):
-            from . import keras_callbacks
+            from .training import keras_callbacks
 
             state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
         return state
@@ -218,7 +218,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def _fit(self, X, y, sample_weight, groups):
         checks.check_parameters(self)
 
-        from . import keras_callbacks, training
+        from .training import fitting, keras_callbacks
 
         callbacks = keras_callbacks.for_one_fit(self.callbacks)
         self._forget()
@@ -252,7 +252,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         validation = None
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
-        self._parts, self.history_ = training.fit(
+        self._parts, self.history_ = fitting.fit(
             self._parts, stages, train, validation, self._options(), callbacks, task
         )
         keras_callbacks.release(callbacks)
@@ -282,7 +282,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             X, y, sample_weight, self.class_weight, self.classes_
         )
 
-        from . import training
+        from .training import fitting
 
         task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
         if first:
@@ -293,7 +293,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         stages = self._stages()
         stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.partial_fit(
+        self._parts, history, optimizer_state = fitting.partial_fit(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
@@ -351,19 +351,19 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
                 )
 
     def _training_data(self, X, y, sample_weight, rows):
-        from . import training
+        from .training import fitting
 
         weight = sample_weight[rows]
         if self.class_weight is not None:
             weight = weight * weighting.by_image(self.class_weight, y[rows], self.classes_)
-        return training.Data(
+        return fitting.Data(
             self._images(X, rows), y[rows], (weight / weight.mean()).astype(np.float32)
         )
 
     def _stages(self):
-        from . import training
+        from .training import fitting
 
-        return training.plan(
+        return fitting.plan(
             str(self.trainable),
             self.weights is not None,
             int(self.epochs),
@@ -373,10 +373,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _options(self):
-        from . import training
         from .networks import augmentation
+        from .training import fitting
 
-        return training.Options(
+        return fitting.Options(
             feature_cache=checks.cache_name(self.feature_cache),
             batch_size=int(self.batch_size),
             optimizer=str(self.optimizer),
@@ -387,9 +387,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _trainable(self):
-        from . import training
+        from .training import fitting
 
-        return training.resolve(str(self.trainable), self.weights is not None)
+        return fitting.resolve(str(self.trainable), self.weights is not None)
 
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""

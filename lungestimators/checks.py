@@ -114,14 +114,14 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    from . import keras_callbacks, training
     from .backends import distribution, keras_settings
     from .networks import augmentation
+    from .training import fitting, keras_callbacks
 
     keras_settings.check()
     distribution.check(estimator.batch_size)
     keras_callbacks.check(estimator.callbacks)
-    training.check_optimizer(estimator.optimizer)
+    fitting.check_optimizer(estimator.optimizer)
     augmentation.check(estimator.augment)
 
 

@@ -170,16 +170,16 @@ def test_early_stopping_goes_back_to_the_best_epoch(cnn, squares):
 @pytest.fixture
 def training_data(monkeypatch):
     """What reaches the training of the next fit: its two parts, by name."""
-    from lungestimators import training
+    from lungestimators.training import fitting
 
     seen = {}
-    fit = training.fit
+    fit = fitting.fit
 
     def spy(parts, stages, train, validation, *others):
         seen.update(train=train, validation=validation)
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(training, "fit", spy)
+    monkeypatch.setattr(fitting, "fit", spy)
     return seen
 
 
@@ -214,7 +214,7 @@ def test_an_image_of_weight_zero_is_left_out(cnn, squares):
 
 
 def test_an_interrupted_fit_leaves_the_classifier_as_it_was(cnn, squares, monkeypatch):
-    from lungestimators import training
+    from lungestimators.training import fitting
 
     X, y = squares
     expected = cnn.fit(X, y).predict_proba(X)
@@ -223,7 +223,7 @@ def test_an_interrupted_fit_leaves_the_classifier_as_it_was(cnn, squares, monkey
     def interrupt(self, epoch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Stage, "cosine", interrupt)
+    monkeypatch.setattr(fitting.Stage, "cosine", interrupt)
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(X[:, :8], y)
     assert cnn.__dict__ == before

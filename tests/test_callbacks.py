@@ -22,10 +22,10 @@ from lungestimators import (
     CNNClassifier,
     DenseNetClassifier,
     MobileNetClassifier,
-    keras_callbacks,
 )
-from lungestimators.epochs import TrainingNetwork
 from lungestimators.networks import architectures, pool
+from lungestimators.training import keras_callbacks
+from lungestimators.training.epochs import TrainingNetwork
 
 SMALL = dict(weights=None, image_size=32, dense_units=8, epochs=3, random_state=0)
 DENSENET = DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), learning_rate=0.01)
@@ -465,7 +465,7 @@ def test_keras_callbacks_see_the_training_as_keras_shows_it(cnn, squares, monkey
     assert recorder.started_with == {"epochs": 2, "steps": 3, "verbose": 0}
     assert recorder.logs["loss"] == clf.history_["loss"][-1]
     assert not np.array_equal(recorder.weights[0][2], recorder.weights[1][2])
-    monkeypatch.setattr("lungestimators.epochs._CALL_BYTES", 1)
+    monkeypatch.setattr("lungestimators.training.epochs._CALL_BYTES", 1)
     one_by_one = clone(clf).fit(X, y)
     batches = [call for call in one_by_one.callbacks_[0].calls if call[0] == "batch end"]
     assert batches == [("batch end", number) for number in (0, 1, 2)] * 2
@@ -575,7 +575,7 @@ def test_keras_early_stopping_goes_back_to_its_best_epoch(cnn, squares):
     ("stop_at", "n_iter"), [(("epoch end", 1), 2), (("batch end", 0), 1)], ids=["epoch", "batch"]
 )
 def test_a_keras_callback_stops_the_training(cnn, squares, stop_at, n_iter, monkeypatch):
-    monkeypatch.setattr("lungestimators.epochs._CALL_BYTES", 1)
+    monkeypatch.setattr("lungestimators.training.epochs._CALL_BYTES", 1)
     clf = clone(cnn).set_params(callbacks=[Recorder(stop_at)]).fit(*squares)
     assert clf.n_iter_ == n_iter
     calls = clf.callbacks_[0].calls

@@ -93,7 +93,7 @@ class StopAtBatch(keras.callbacks.Callback):
 def test_a_callback_that_stops_inside_an_epoch_ends_the_bar_there(
     cnn, squares, capsys, monkeypatch, epoch
 ):
-    monkeypatch.setattr("lungestimators.epochs._CALL_BYTES", 1)
+    monkeypatch.setattr("lungestimators.training.epochs._CALL_BYTES", 1)
     cnn.set_params(callbacks=[StopAtBatch(epoch, 0)], verbose=1).fit(*squares)
     printed = capsys.readouterr().out
     assert bars(printed) == [(3 * epoch + 1, 12)]

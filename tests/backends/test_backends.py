@@ -24,9 +24,9 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
     clear_feature_cache,
-    epochs,
     feature_cache_info,
 )
+from lungestimators.training import epochs
 
 BACKEND = keras.config.backend()
 
@@ -79,7 +79,7 @@ def test_the_last_stage_is_trained_on_kept_activations(squares):
 def test_nothing_is_stored_for_a_backward_pass_where_there_is_none(cnn, squares, monkeypatch):
     import torch
 
-    from lungestimators.epochs import TrainingNetwork
+    from lungestimators.training.epochs import TrainingNetwork
 
     call_learnt, outputs = TrainingNetwork.call_learnt, []
 

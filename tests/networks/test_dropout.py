@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lungestimators import DenseNetClassifier, training
+from lungestimators import DenseNetClassifier
 from lungestimators.backends import compiled
 from lungestimators.networks import blueprints, dropout, pool
+from lungestimators.training import fitting
 
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="elsewhere a rate is a constant of the network"
@@ -98,7 +99,7 @@ def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(
         raise AssertionError("built or traced anew")
 
     for module, name in [
-        (training, "_build"),
+        (fitting, "_build"),
         (compiled, "_function"),
         (compiled._TensorFlowSteps, "_trace"),
         (blueprints, "with_fixed_names"),

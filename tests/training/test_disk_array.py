@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lungestimators import CNNClassifier, DenseNetClassifier, spill
+from lungestimators import CNNClassifier, DenseNetClassifier
 from lungestimators.features import extraction
+from lungestimators.training import disk_array
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def files(tmp_path, squares):
 
 def test_large_arrays_are_on_disk_and_read_back_what_was_written(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 3, 7)).astype(np.float32)
-    assert isinstance(spill.allocate(vectors.shape), np.ndarray)
-    monkeypatch.setattr(spill, "MOST_BYTES", vectors.nbytes - 1)
-    on_disk = spill.allocate(vectors.shape)
-    assert isinstance(on_disk, spill.DiskArray)
+    assert isinstance(disk_array.allocate(vectors.shape), np.ndarray)
+    monkeypatch.setattr(disk_array, "MOST_BYTES", vectors.nbytes - 1)
+    on_disk = disk_array.allocate(vectors.shape)
+    assert isinstance(on_disk, disk_array.DiskArray)
     for column in range(3):
         on_disk[np.arange(50)[::-1], column] = vectors[::-1, column]
     rows, columns = np.array([3, 49, 0, 3]), np.array([2, 0, 1, 2])
@@ -51,7 +52,7 @@ def test_training_from_disk_gives_the_same_model_to_the_last_bit(
     clf = CASES[case].set_params(early_stopping=early_stopping, validation_fraction=0.25)
     in_memory = clf.fit(paths, y).predict_proba(paths)
     history = clf.history_
-    monkeypatch.setattr(spill, "MOST_BYTES", 0)
+    monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     monkeypatch.setattr(
         extraction, "prepare_all", lambda images: pytest.fail("all images were put in memory")
     )
@@ -61,7 +62,7 @@ def test_training_from_disk_gives_the_same_model_to_the_last_bit(
 
 def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
     paths, y = files
-    monkeypatch.setattr(spill, "MOST_BYTES", 0)
+    monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     clf = CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8))
     read, n_read = extraction.images.decode, []
 

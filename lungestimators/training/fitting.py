@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import sklearn
 
-from . import spill
-from .backends import compiled, devices, distribution
-from .backends.startup import keras, quiet
+from ..backends import compiled, devices, distribution
+from ..backends.startup import keras, quiet
+from ..features import extraction
+from ..networks import architectures as networks
+from ..networks import augmentation, blueprints, dropout, normalisation, pool
+from . import disk_array
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
-from .features import extraction
-from .networks import architectures as networks
-from .networks import augmentation, blueprints, dropout, normalisation, pool
 
 with quiet():  # it imports TensorFlow under every backend
     from scikeras.wrappers import BaseWrapper
@@ -30,7 +30,7 @@ _RUN_ROWS = 1024
 class Data(NamedTuple):
     """Images, or what a frozen network made of them, class numbers, and a weight for each."""
 
-    images: extraction.Images | np.ndarray | spill.DiskArray
+    images: extraction.Images | np.ndarray | disk_array.DiskArray
     y: np.ndarray
     sample_weight: np.ndarray
 
@@ -211,7 +211,7 @@ class _Frozen:
         """Send images through the layers below the learning ones, as many views as there are."""
         below = blueprints.below(parts.backbone, stage.cut)
         if name not in self._vectors:
-            vectors = spill.allocate((len(data.images), len(views), below.n_outputs))
+            vectors = disk_array.allocate((len(data.images), len(views), below.n_outputs))
             for number, view in enumerate(views):
                 for rows, some in self._stream(below, data.images, view):
                     vectors[rows, number] = some
@@ -234,13 +234,13 @@ class _Frozen:
 
 def _in_memory_if_small(images):
     """Return the images as they are, to be read in every epoch, or few of them prepared."""
-    small = 4 * math.prod(images.shape) <= spill.MOST_BYTES
+    small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
     return extraction.prepare_all(images) if small else images
 
 
 def _run(network, vectors):
     """Send every view of every image through a network."""
-    outputs = spill.allocate((*vectors.shape[:2], network.n_outputs))
+    outputs = disk_array.allocate((*vectors.shape[:2], network.n_outputs))
     for start in range(0, len(vectors), _RUN_ROWS):
         rows = np.arange(start, min(start + _RUN_ROWS, len(vectors)))
         for view in range(vectors.shape[1]):

@@ -6,7 +6,7 @@ import pickle
 
 from sklearn.callback import FitCallback
 
-from .backends.startup import keras
+from ..backends.startup import keras
 
 _PART_ONLY = (
     "it would save the part of the network that learns, not the model. early_stopping=True goes "

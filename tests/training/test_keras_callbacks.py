@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from tqdm.keras import TqdmCallback
 
-from lungestimators import keras_callbacks
+from lungestimators.training import keras_callbacks
 
 
 class Locked(keras.callbacks.Callback):

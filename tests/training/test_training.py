@@ -11,10 +11,11 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from lungestimators import BackboneClassifier, DenseNetClassifier, training
+from lungestimators import BackboneClassifier, DenseNetClassifier
 from lungestimators.backends import compiled
 from lungestimators.features import extraction
 from lungestimators.networks import blueprints, pool
+from lungestimators.training import fitting
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def options(**changes):
         verbose=0,
         seed=7,
     )
-    return training.Options(**{**values, **changes})
+    return fitting.Options(**{**values, **changes})
 
 
 def images(X, size=16):
@@ -204,9 +205,9 @@ def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
     X, labels = squares
     y = (labels == "opaque").astype(int)
     weight = np.linspace(0.5, 1.5, 48, dtype=np.float32)
-    data = training.Data(images(X), y, weight)
-    stage = training.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
-    trained, history = training.fit(parts, [stage], data, None, options())
+    data = fitting.Data(images(X), y, weight)
+    stage = fitting.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
+    trained, history = fitting.fit(parts, [stage], data, None, options())
 
     backbone, head = parts.backbone.build(), parts.head.build()
     model = keras.Model(backbone.input, head(backbone.output))
@@ -237,12 +238,12 @@ def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
 def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypatch):
     """What runs on every backend beside what runs on TensorFlow."""
     X, labels = squares
-    data = training.Data(images(X), (labels == "opaque").astype(int), np.ones(48, np.float32))
-    stage = training.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
-    trained, history = training.fit(parts, [stage], data, data, options())
+    data = fitting.Data(images(X), (labels == "opaque").astype(int), np.ones(48, np.float32))
+    stage = fitting.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
+    trained, history = fitting.fit(parts, [stage], data, data, options())
     pool._idle.clear()
     monkeypatch.setattr(compiled, "_backend", lambda: "another")
-    again, their_history = training.fit(parts, [stage], data, data, options())
+    again, their_history = fitting.fit(parts, [stage], data, data, options())
     for name, values in history.items():
         np.testing.assert_allclose(their_history[name], values, rtol=1e-3)
     for ours, theirs in zip(
@@ -280,9 +281,9 @@ def test_fine_tuning_from_the_cut_is_fine_tuning_the_whole_with_frozen_layers(sq
     y = (labels == "opaque").astype(int)
     backbone = blueprints.initial_backbone("DenseNet", (("blocks", (1, 1, 1, 2)),), 32, 1, None, 0)
     parts = blueprints.Parts(backbone, blueprints.initial_head(backbone.n_outputs, 2, 16, 0.0, 0))
-    data = training.Data(images(X, 32), y, np.ones(48, np.float32))
-    stage = training.Stage("top", "top", 3, 0.001, keep_batch_norm=True)
-    trained, history = training.fit(parts, [stage], data, None, options())
+    data = fitting.Data(images(X, 32), y, np.ones(48, np.float32))
+    stage = fitting.Stage("top", "top", 3, 0.001, keep_batch_norm=True)
+    trained, history = fitting.fit(parts, [stage], data, None, options())
 
     network, head = parts.backbone.build(), parts.head.build()
     for layer in network.get_layer("application").layers:

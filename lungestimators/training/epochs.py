@@ -6,11 +6,11 @@ import types
 
 import numpy as np
 
-from .backends import compiled, distribution
-from .backends.startup import keras
-from .features import extraction
-from .networks import augmentation, dropout, normalisation
-from .networks.blueprints import Parts
+from ..backends import compiled, distribution
+from ..backends.startup import keras
+from ..features import extraction
+from ..networks import augmentation, dropout, normalisation
+from ..networks.blueprints import Parts
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024
