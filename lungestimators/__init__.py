@@ -9,10 +9,10 @@ import importlib
 __version__ = "0.1.0"
 
 _MODULES = {
-    "CNNClassifier": "classifiers",
-    "MobileNetClassifier": "classifiers",
-    "DenseNetClassifier": "classifiers",
-    "BackboneClassifier": "classifiers",
+    "CNNClassifier": "classifiers.classifiers",
+    "MobileNetClassifier": "classifiers.classifiers",
+    "DenseNetClassifier": "classifiers.classifiers",
+    "BackboneClassifier": "classifiers.classifiers",
     "BackboneFeatures": "features.backbone_features",
     "BorderCrop": "transformers",
     "CLAHE": "transformers",

@@ -11,7 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d
 
 from . import model_fits
-from .checks import check_groups
+from .classifiers.parameters import check_groups
 from .comparison import NAMES
 from .conclusions import TESTS, Study, conclude
 from .splits import one_test_set, splits_that_share_groups

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from .base import LungClassifier
+from .classifiers.base import LungClassifier
 from .pipeline_view import PipelineView
 from .spaces import Space
 from .studies import SearchError

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from . import content
-from .base import LungClassifier
+from .classifiers.base import LungClassifier
 
 optuna = lazy.load("optuna")
 

@@ -22,12 +22,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from lungestimators import (
     ImageReadError,
     audit_images,
-    classifiers,
     load_image_folder,
     make_chest_xrays,
     shortcuts,
     thumbnails,
 )
+from lungestimators.classifiers import classifiers
 from lungestimators.report import MEANINGS
 
 

@@ -17,7 +17,6 @@ from PIL import Image
 import lungestimators
 from lungestimators import (
     audit,
-    classifiers,
     comparison,
     datasets,
     evaluation,
@@ -29,6 +28,7 @@ from lungestimators import (
     transformers,
     tuning,
 )
+from lungestimators.classifiers import classifiers
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import decoding
 

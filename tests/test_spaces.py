@@ -22,10 +22,10 @@ from lungestimators import (
     CNNClassifier,
     DenseNetClassifier,
     MobileNetClassifier,
-    checks,
     search_space,
     spaces,
 )
+from lungestimators.classifiers import parameters
 
 ESTIMATORS = [
     CNNClassifier(),
@@ -45,7 +45,7 @@ def test_every_value_of_the_space_is_a_valid_parameter(estimator):
     for _ in range(20):
         params = spaces.Space(space).suggest(study.ask())
         assert params.keys() == space.keys()
-        checks.check_parameters(clone(estimator).set_params(**params))
+        parameters.check_parameters(clone(estimator).set_params(**params))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)

@@ -6,7 +6,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import checks
+from ..classifiers import parameters
 from ..images.base import ImageInput
 
 
@@ -124,7 +124,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             An image file or the file of weights does not exist.
         """
         with self._as_it_was_on_failure():
-            checks.check_backbone_parameters(self)
+            parameters.check_backbone_parameters(self)
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)  # X may be of another kind now
             X = self._check_X(X, reset=True)
@@ -165,5 +165,5 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
         from . import extraction
 
-        cache = checks.cache_name(self.feature_cache)
+        cache = parameters.cache_name(self.feature_cache)
         return extraction.extract(self._network, fitted._images(X), cache, verbose=self.verbose)

@@ -8,9 +8,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
+from ..features import cache
+from ..images import columns
 from . import weighting
-from .features import cache
-from .images import columns
 
 # Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
 # weights of the published network, far above which a mistyped width builds for minutes.
@@ -114,9 +114,9 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    from .backends import distribution, keras_settings
-    from .networks import augmentation
-    from .training import fitting, keras_callbacks
+    from ..backends import distribution, keras_settings
+    from ..networks import augmentation
+    from ..training import fitting, keras_callbacks
 
     keras_settings.check()
     distribution.check(estimator.batch_size)

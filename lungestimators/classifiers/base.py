@@ -10,10 +10,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import checks, splitting, weighting
-from .callbacks import FitTask
-from .images.base import ImageInput
-from .parameters import TRAINING_PARAMETERS
+from ..images.base import ImageInput
+from . import parameters, validation_split, weighting
+from .docstrings import TRAINING_PARAMETERS
+from .fit_task import FitTask
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = (
@@ -138,8 +138,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        from .features import extraction
-        from .networks import blueprints
+        from ..features import extraction
+        from ..networks import blueprints
 
         backbone, head = self._parts
         trainable = fitted._trainable()
@@ -147,7 +147,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if trainable != "all":
             network, cache = (
                 blueprints.below(backbone, trainable),
-                checks.cache_name(self.feature_cache),
+                parameters.cache_name(self.feature_cache),
             )
         probabilities = np.empty((len(X), len(self.classes_)))
         for rows, vectors in extraction.stream(network, fitted._images(X), cache):
@@ -196,7 +196,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            from .networks import flat_model
+            from ..networks import flat_model
 
             self._model = flat_model.build_model(
                 self._parts, self.image_shape_, self._pixel_range, type(self).__name__
@@ -207,7 +207,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         if state.get("callbacks_"):
-            from .training import keras_callbacks
+            from ..training import keras_callbacks
 
             state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
         return state
@@ -216,16 +216,16 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, groups):
-        checks.check_parameters(self)
+        parameters.check_parameters(self)
 
-        from .training import fitting, keras_callbacks
+        from ..training import fitting, keras_callbacks
 
         callbacks = keras_callbacks.for_one_fit(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
         X = self._check_X(X, reset=True)
-        y = checks.check_y(X, y)
+        y = parameters.check_y(X, y)
         self.classes_, y = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -237,10 +237,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
         random_state = check_random_state(self.random_state)
         split_seed = int(random_state.randint(2**31))
-        training_rows, validation_rows = splitting.split(
+        training_rows, validation_rows = validation_split.split(
             np.flatnonzero(sample_weight),
             y,
-            checks.check_groups(y, groups),
+            parameters.check_groups(y, groups),
             self.validation_fraction if self.early_stopping else None,
             split_seed,
         )
@@ -264,7 +264,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     @with_callbacks
     def _partial_fit(self, X, y, classes, sample_weight):
         first = not hasattr(self, "classes_")
-        checks.check_parameters(self)
+        parameters.check_parameters(self)
         if self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: it trains one epoch on all "
@@ -275,14 +275,14 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
         given = X, y, sample_weight
         X = self._check_X(X, reset=first)
-        y = checks.check_y(X, y)
+        y = parameters.check_y(X, y)
         y = self._number_classes(y, classes)
         weighting.check_class_names(self.class_weight, self.classes_, all_known=True)
         sample_weight = weighting.check_sample_weight(
             X, y, sample_weight, self.class_weight, self.classes_
         )
 
-        from .training import fitting
+        from ..training import fitting
 
         task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
         if first:
@@ -319,7 +319,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     def _start(self, X, random_state):
         """Build the initial network for the pixels at hand."""
-        from .networks import blueprints
+        from ..networks import blueprints
 
         name, options = self._backbone()
         seed = int(random_state.randint(2**31))
@@ -351,7 +351,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
                 )
 
     def _training_data(self, X, y, sample_weight, rows):
-        from .training import fitting
+        from ..training import fitting
 
         weight = sample_weight[rows]
         if self.class_weight is not None:
@@ -361,7 +361,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _stages(self):
-        from .training import fitting
+        from ..training import fitting
 
         return fitting.plan(
             str(self.trainable),
@@ -373,11 +373,11 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _options(self):
-        from .networks import augmentation
-        from .training import fitting
+        from ..networks import augmentation
+        from ..training import fitting
 
         return fitting.Options(
-            feature_cache=checks.cache_name(self.feature_cache),
+            feature_cache=parameters.cache_name(self.feature_cache),
             batch_size=int(self.batch_size),
             optimizer=str(self.optimizer),
             augment=augmentation.as_json(self.augment),
@@ -387,7 +387,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _trainable(self):
-        from .training import fitting
+        from ..training import fitting
 
         return fitting.resolve(str(self.trainable), self.weights is not None)
 

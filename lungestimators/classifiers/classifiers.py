@@ -1,7 +1,7 @@
 """The four classifiers: parameters, docstring, which network; no logic."""
 
 from .base import LungClassifier
-from .parameters import with_shared_parameters
+from .docstrings import with_shared_parameters
 
 
 @with_shared_parameters(epochs=20)

@@ -1,0 +1,1 @@
+"""The classifiers: scikit-learn estimators that train a Keras network on images."""
