@@ -23,7 +23,7 @@ from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lungestimators.storages import without_password
+from lungestimators.studies.storages import without_password
 
 RESULTS = Path(__file__).parent / "results" / "kills"
 WORKER = """

@@ -11,7 +11,7 @@ import lazy_loader as lazy
 import numpy as np
 
 from . import content
-from .studies import DIGEST
+from .studies.study import DIGEST
 
 optuna = lazy.load("optuna")
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_method_params
 from .classifiers.base import LungClassifier
 from .pipeline_view import PipelineView
 from .spaces import Space
-from .studies import SearchError
+from .studies.study import SearchError
 
 optuna = lazy.load("optuna")
 

@@ -192,7 +192,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             The scorer raised before any trial was complete; later it fails the trial alone, as a
             score that is NaN always does.
         """
-        from . import identity, objective, studies, workers
+        from . import identity, objective, workers
+        from .studies import study as studies
 
         space = search_space(self.estimator) if self.space is None else self.space
         self._check_parameters(space)
@@ -232,7 +233,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __getstate__(self):
         """Take a copy of the study along: its storage is not there wherever this is loaded."""
-        from . import studies
+        from .studies import study as studies
 
         state = super().__getstate__()
         if "study_" not in state:
@@ -312,7 +313,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _conclude(self, task, scorer, seconds):
         """Make the results known, and fit with the best parameters."""
-        from . import objective, progress, results, studies, workers
+        from . import objective, progress, results, workers
+        from .studies import study as studies
 
         trials = studies.settled_trials(self.study_)
         progress.report_failures(trials)

@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from lungestimators import heartbeats, storages, studies
-from lungestimators.storages import open_storage
-from lungestimators.studies import SearchError, open_study, run_trials, settled_trials
+from lungestimators.studies import heartbeats, storages
+from lungestimators.studies import study as studies
+from lungestimators.studies.storages import open_storage
+from lungestimators.studies.study import SearchError, open_study, run_trials, settled_trials
 
 WORKER = """
 import os, signal, sys, time
@@ -577,7 +578,7 @@ def test_opening_and_running_say_nothing_and_leave_the_verbosity(tmp_path, capfd
 
 
 def test_importing_loads_no_framework():
-    program = "import sys, lungestimators.studies; print(*sys.modules)"
+    program = "import sys, lungestimators.studies.study; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "optuna" in done.stdout.split()
     assert not {"tensorflow", "keras", "torch", "jax"} & set(done.stdout.split())

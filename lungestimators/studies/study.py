@@ -42,7 +42,7 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     Parameters
     ----------
     storage : None, str, path-like or optuna.storages.BaseStorage
-        See :func:`lungestimators.storages.open_storage`.
+        See :func:`lungestimators.studies.storages.open_storage`.
     study_name : str or None
         None: a new study.
     direction : {"minimize", "maximize"}
