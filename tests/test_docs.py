@@ -22,15 +22,14 @@ from lungestimators import (
     evaluation,
     folders,
     plotting,
-    spaces,
     synthetic,
     tables,
     transformers,
-    tuning,
 )
 from lungestimators.classifiers import classifiers
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import decoding
+from lungestimators.search import optuna_search, space
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -75,12 +74,12 @@ def test_every_method_documents_its_arguments(method):
         decoding,
         folders,
         plotting,
-        spaces,
+        space,
         cache,
         synthetic,
         tables,
         transformers,
-        tuning,
+        optuna_search,
     ],
     ids=lambda m: m.__name__,
 )

@@ -23,9 +23,9 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
     search_space,
-    spaces,
 )
 from lungestimators.classifiers import parameters
+from lungestimators.search import space as spaces
 
 ESTIMATORS = [
     CNNClassifier(),

@@ -14,9 +14,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from . import spaces
-from .delegation import BestEstimatorMixin
-from .spaces import search_space
+from . import space as spaces
+from .best_estimator import BestEstimatorMixin
+from .space import search_space
 
 optuna = lazy.load("optuna")
 
@@ -192,8 +192,8 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             The scorer raised before any trial was complete; later it fails the trial alone, as a
             score that is NaN always does.
         """
-        from . import identity, objective, workers
-        from .studies import study as studies
+        from ..studies import study as studies
+        from . import description, objective, workers
 
         space = search_space(self.estimator) if self.space is None else self.space
         self._check_parameters(space)
@@ -214,7 +214,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
                 study_name=self.study_name,
                 direction="maximize",
                 **self._sampler_and_pruner(space),
-                description=identity.describe(task, self.scoring),
+                description=description.describe(task, self.scoring),
             )
             opened = studies.open_study(**study)
             self._forget()
@@ -233,7 +233,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __getstate__(self):
         """Take a copy of the study along: its storage is not there wherever this is loaded."""
-        from .studies import study as studies
+        from ..studies import study as studies
 
         state = super().__getstate__()
         if "study_" not in state:
@@ -280,13 +280,13 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         return scorer, self.refit
 
     def _sampler_and_pruner(self, space):
-        from . import sampling
+        from . import defaults
 
         if self.sampler is None:
-            sampler = sampling.default_sampler(self.random_state)
+            sampler = defaults.default_sampler(self.random_state)
         else:
-            sampler = sampling.users_sampler(self.sampler, space)
-        pruner = sampling.default_pruner() if self.pruner is None else copy.deepcopy(self.pruner)
+            sampler = defaults.users_sampler(self.sampler, space)
+        pruner = defaults.default_pruner() if self.pruner is None else copy.deepcopy(self.pruner)
         return {"sampler": sampler, "pruner": pruner}
 
     def _route(self, scorer, params):
@@ -313,13 +313,13 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _conclude(self, task, scorer, seconds):
         """Make the results known, and fit with the best parameters."""
-        from . import objective, progress, results, workers
-        from .studies import study as studies
+        from ..studies import study as studies
+        from . import cv_results, objective, progress, workers
 
         trials = studies.settled_trials(self.study_)
         progress.report_failures(trials)
         self.n_splits_ = len(task.splits)
-        self.cv_results_ = results.tabulate(trials, task.space, self.n_splits_)
+        self.cv_results_ = cv_results.tabulate(trials, task.space, self.n_splits_)
         progress.report_nan(self.cv_results_)
         self.multimetric_ = "mean_test_score" not in self.cv_results_
         self.scorer_ = scorer

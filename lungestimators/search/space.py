@@ -4,8 +4,8 @@ import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from ..classifiers.base import LungClassifier
 from . import content
-from .classifiers.base import LungClassifier
 
 optuna = lazy.load("optuna")
 

@@ -10,8 +10,8 @@ import joblib
 import lazy_loader as lazy
 import numpy as np
 
+from ..studies.study import DIGEST
 from . import content
-from .studies.study import DIGEST
 
 optuna = lazy.load("optuna")
 

@@ -11,10 +11,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from .classifiers.base import LungClassifier
+from ..classifiers.base import LungClassifier
+from ..studies.study import SearchError
 from .pipeline_view import PipelineView
-from .spaces import Space
-from .studies.study import SearchError
+from .space import Space
 
 optuna = lazy.load("optuna")
 

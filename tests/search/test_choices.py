@@ -27,7 +27,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from lungestimators import OptunaSearch, spaces
+from lungestimators import OptunaSearch
+from lungestimators.search import space as spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Choices for a categorical distribution"),
@@ -179,7 +180,7 @@ def test_a_study_goes_on_in_another_process(tmp_path):
     space = {FUNCTION: CategoricalDistribution([Power(2), power(0), partial(np.power, 2.0)])}
     program = f"""
 import sys; sys.path.insert(0, "tests")
-from test_choices import *
+from tests.search.test_choices import *
 space = {{FUNCTION: CategoricalDistribution([Power(2), power(0), partial(np.power, 2.0)])}}
 found = search(space, n_trials=6, **{options}).fit(X, Y)
 print(len(found.study_.trials), set(found.cv_results_["state"]))

@@ -17,7 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from lungestimators import CNNClassifier, content
+from lungestimators import CNNClassifier
+from lungestimators.search import content
 
 
 class Held:
@@ -233,8 +234,8 @@ def test_digests_of_arrays_follow_from_the_values(tmp_path):
 
 def test_another_process_writes_the_same_texts():
     program = (
-        "import sys; sys.path.insert(0, 'tests'); from test_content import MAKERS; "
-        "from lungestimators import content; import keras; keras.layers.Rescaling(1); "
+        "from tests.search.test_content import MAKERS; "
+        "from lungestimators.search import content; import keras; keras.layers.Rescaling(1); "
         "print([content.text(make(1)) for make in MAKERS.values()])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

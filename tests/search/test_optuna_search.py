@@ -32,8 +32,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
-from lungestimators import CNNClassifier, OptunaSearch, compare_models, identity, progress, spaces
-from lungestimators.objective import Task
+from lungestimators import CNNClassifier, OptunaSearch, compare_models
+from lungestimators.search import description, progress
+from lungestimators.search import space as spaces
+from lungestimators.search.objective import Task
 
 SPACE = {"var_smoothing": FloatDistribution(1e-3, 10, log=True)}
 VALUES = [0.01, 0.1, 1.0]
@@ -258,7 +260,7 @@ def test_a_pipeline_is_the_same_whatever_changes_no_result(iris, tmp_path):
     def go_on(**params):
         steps = make_pipeline(PCA(2, random_state=0), CNNClassifier()).set_params(**params)
         task = Task(steps, spaces.Space({}), *iris, [], None, "score", {}, {})
-        return identity.describe(task, None)
+        return description.describe(task, None)
 
     one = go_on()
     assert go_on(cnnclassifier__feature_cache="a", cnnclassifier__verbose=1, verbose=True) == one
@@ -620,7 +622,7 @@ def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsy
 
 def test_workers_together_count_every_trial_once():
     program = (
-        "import sys; sys.path.insert(0, 'tests'); from test_tuning import *; "
+        "from tests.search.test_optuna_search import *; "
         "search(verbose=1, n_trials=9, n_jobs=2).fit(*load_iris(return_X_y=True))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -10,9 +10,9 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
+from ..features import cache
+from ..studies import study as studies
 from . import objective, progress
-from .features import cache
-from .studies import study as studies
 
 optuna = lazy.load("optuna")
 

@@ -1,0 +1,1 @@
+"""OptunaSearch: an Optuna study as an estimator, and the spaces that it searches."""
