@@ -15,18 +15,9 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import (
-    audit,
-    comparison,
-    datasets,
-    evaluation,
-    folders,
-    plotting,
-    synthetic,
-    tables,
-    transformers,
-)
+from lungestimators import audit, datasets, folders, plotting, synthetic, tables, transformers
 from lungestimators.classifiers import classifiers
+from lungestimators.comparison import compare, report
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import decoding
 from lungestimators.search import optuna_search, space
@@ -67,9 +58,9 @@ def test_every_method_documents_its_arguments(method):
     [
         audit,
         classifiers,
-        comparison,
+        report,
         datasets,
-        evaluation,
+        compare,
         backbone_features,
         decoding,
         folders,

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import quality, statistics, wording
-from .comparison import LEVEL, ModelComparison, OutOfFold
+from . import scores as quality
+from . import statistics, wording
+from .report import LEVEL, ModelComparison, OutOfFold
 from .splits import one_test_set, repeats, tested
 
 TESTS = ("auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap")

@@ -35,7 +35,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from lungestimators import compare_models, compare_predictions, comparison, quality, statistics
+from lungestimators import compare_models, compare_predictions
+from lungestimators.comparison import report, statistics
+from lungestimators.comparison import scores as quality
 
 MODELS = {"regression": LogisticRegression(), "largest": DummyClassifier()}
 
@@ -857,6 +859,6 @@ def test_an_interval_without_width_is_explained(table):
 
 @pytest.mark.parametrize("p", [0.04999, 0.0496, 0.05, 0.0502, 0.2, 0.0012])
 def test_a_printed_p_is_on_its_side_of_the_level(p):
-    text = comparison.p_text(p)
+    text = report.p_text(p)
     assert (float(text.removeprefix("p = ")) < 0.05) == (p < 0.05)
     assert float(text.removeprefix("p = ")) == pytest.approx(p, abs=5e-4)

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.svm import SVC
 
-from lungestimators import statistics
+from lungestimators.comparison import statistics
 
 
 def test_the_corrected_t_test_is_that_of_scikit_learns_published_example():

@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import column_or_1d
 
-from .quality import Fold
+from .scores import Fold
 
 
 class Predictions(NamedTuple):

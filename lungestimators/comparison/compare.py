@@ -10,10 +10,10 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d
 
+from ..classifiers.parameters import check_groups
 from . import model_fits
-from .classifiers.parameters import check_groups
-from .comparison import NAMES
 from .conclusions import TESTS, Study, conclude
+from .report import NAMES
 from .splits import one_test_set, splits_that_share_groups
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ..text import counted
 from . import statistics
-from .comparison import LEVEL, NAMES, p_text
+from .report import LEVEL, NAMES, p_text
 from .splits import one_test_set, repeats, splits_that_share_groups, tested
-from .text import counted
 
 # What p is, for each test that a pair may have had: also the one that stands in for McNemar's.
 _MADE = {
