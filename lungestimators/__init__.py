@@ -20,7 +20,7 @@ _MODULES = {
     "ImageReadError": "images.decoding",
     "OptunaSearch": "search.optuna_search",
     "search_space": "search.optuna_search",
-    "audit_images": "audit",
+    "audit_images": "audit.audit",
     "compare_models": "comparison.compare",
     "compare_predictions": "comparison.compare",
     "clear_feature_cache": "features.cache",

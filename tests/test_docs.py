@@ -15,7 +15,8 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import audit, datasets, folders, plotting, synthetic, tables, transformers
+from lungestimators import datasets, folders, plotting, synthetic, tables, transformers
+from lungestimators.audit import audit
 from lungestimators.classifiers import classifiers
 from lungestimators.comparison import compare, report
 from lungestimators.features import backbone_features, cache

@@ -12,7 +12,8 @@ from pydicom.uid import (
     JPEGLSLossless,
 )
 
-from lungestimators import ImageReadError, thumbnails
+from lungestimators import ImageReadError
+from lungestimators.audit import summaries
 from lungestimators.images import checking, decoding
 
 from .dicom_files import BYTES, PIXELS, encode, radiograph, read, save, write
@@ -108,7 +109,7 @@ def test_dicom_that_begins_as_another_format_is_dicom(tmp_path, name):
     with open(path, "r+b") as file:
         file.write(PREAMBLES[name])
     np.testing.assert_allclose(read(path), FULL, atol=1e-6)
-    (look,) = thumbnails.look_at([path], lambda n_read: None)
+    (look,) = summaries.look_at([path], lambda n_read: None)
     assert look.properties["format"] == "DICOM"
 
 

@@ -19,16 +19,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from lungestimators import (
-    ImageReadError,
-    audit_images,
-    load_image_folder,
-    make_chest_xrays,
-    shortcuts,
-    thumbnails,
-)
+from lungestimators import ImageReadError, audit_images, load_image_folder, make_chest_xrays
+from lungestimators.audit import shortcuts, summaries
+from lungestimators.audit.report import MEANINGS
 from lungestimators.classifiers import classifiers
-from lungestimators.report import MEANINGS
 
 
 def few_pixels(X):
@@ -212,7 +206,7 @@ def test_a_dicom_file_whose_preamble_is_that_of_a_tiff_is_dicom(chests, tmp_path
         dataset.save_as(path)
     report = audit(paths, y)
     assert report.checks["readability"].verdict == "ok"
-    assert thumbnails.look_at(paths[:1], lambda done: None)[0].properties["format"] == "DICOM"
+    assert summaries.look_at(paths[:1], lambda done: None)[0].properties["format"] == "DICOM"
 
 
 def test_files_and_arrays_give_the_same_duplicates(chests, tmp_path):

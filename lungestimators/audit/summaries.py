@@ -8,8 +8,8 @@ import xxhash
 from joblib import Parallel, delayed
 from PIL import Image
 
-from .images import checking, decoding
-from .images import pixels as ranges
+from ..images import checking, decoding
+from ..images import pixels as ranges
 
 SIDE = 64  # of a thumbnail, in pixels
 

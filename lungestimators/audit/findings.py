@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import duplicates
+from ..text import counted
+from . import fingerprints
 from .report import Check
-from .text import counted
-from .thumbnails import EMPTY_RULE, Look
+from .summaries import EMPTY_RULE, Look
 
 
 class Subject(NamedTuple):
@@ -97,7 +97,7 @@ def repeated(subject, cluster, pairs):
         for name, count in counts.items()
         if count
     )
-    rule = f"{duplicates.RULE} A warning where an image repeats another."
+    rule = f"{fingerprints.RULE} A warning where an image repeats another."
     if not found:
         return Check("duplicates", "ok", "No image repeats another.", rows, rule)
     n_copies = sum(counts.values())

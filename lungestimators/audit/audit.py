@@ -7,11 +7,11 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
-from . import duplicates, findings, shortcuts, trials
-from .classifiers import parameters
-from .images import checking, decoding
+from ..classifiers import parameters
+from ..images import checking, decoding
+from . import findings, fingerprints, shortcuts, trials
 from .report import AuditReport, Check
-from .thumbnails import Look, look_at
+from .summaries import Look, look_at
 
 # What bounds the time of the default estimator: images times epochs of a fit, and how many epochs
 # there are at least and at most.
@@ -132,7 +132,7 @@ def audit_images(
     visible = subject.visible()
     tell("comparing images")
     pairs = _pairs(looks, np.flatnonzero(visible))
-    cluster = duplicates.join(len(looks), (pairs.first, pairs.second))
+    cluster = fingerprints.join(len(looks), (pairs.first, pairs.second))
     groups_ = _joined(cluster[:n], groups)
     keep = findings.keep(cluster[:n], labels, visible[:n])
     leaked = None if test is None else np.isin(cluster[n:], cluster[:n])
@@ -230,10 +230,10 @@ def _pairs(looks, rows):
     """Pairs of duplicates among the rows that show something."""
     if not len(rows):
         none = np.zeros(0, int)
-        return duplicates.Pairs(none, none, none.astype(str), none.astype(float))
-    prints = duplicates.fingerprints(np.stack([looks[row].thumbnail for row in rows]))
+        return fingerprints.Pairs(none, none, none.astype(str), none.astype(float))
+    prints = fingerprints.fingerprints(np.stack([looks[row].thumbnail for row in rows]))
     sides = np.array([looks[row].side for row in rows])
-    pairs = duplicates.find(prints, [looks[row].digest for row in rows], sides)
+    pairs = fingerprints.find(prints, [looks[row].digest for row in rows], sides)
     return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
 
 
@@ -242,7 +242,7 @@ def _joined(cluster, groups):
     links = [_links(cluster)]
     if groups is not None:
         links.append(_links(groups))
-    return duplicates.join(len(cluster), *links)
+    return fingerprints.join(len(cluster), *links)
 
 
 def _links(values):
@@ -297,7 +297,7 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
 
 def _default(looks, seed):
     """A quick CNN, and the thumbnails that it sees: files need not be read again."""
-    from .classifiers.classifiers import CNNClassifier
+    from ..classifiers.classifiers import CNNClassifier
 
     thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
     epochs = int(np.clip(_IMAGES_SEEN // len(looks), *_EPOCHS))

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..text import counted
 from . import shortcuts
 from .report import Check
-from .text import counted
 
 # A largest class this many times the smallest is worth a word.
 _IMBALANCE = 5

@@ -1,0 +1,1 @@
+"""Is a data set fit to learn from? Duplicates, leaks, doubtful labels, shortcuts."""
