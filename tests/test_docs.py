@@ -15,10 +15,12 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import datasets, folders, plotting, synthetic, tables, transformers
+from lungestimators import plotting, transformers
 from lungestimators.audit import audit
 from lungestimators.classifiers import classifiers
 from lungestimators.comparison import compare, report
+from lungestimators.datasets import csv_table, fetch, synthetic
+from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import decoding
 from lungestimators.search import optuna_search, space
@@ -60,7 +62,7 @@ def test_every_method_documents_its_arguments(method):
         audit,
         classifiers,
         report,
-        datasets,
+        fetch,
         compare,
         backbone_features,
         decoding,
@@ -69,7 +71,7 @@ def test_every_method_documents_its_arguments(method):
         space,
         cache,
         synthetic,
-        tables,
+        csv_table,
         transformers,
         optuna_search,
     ],

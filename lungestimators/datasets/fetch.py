@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from .folders import load_image_folder, load_images
+from .csv_table import load_image_table
+from .folder import load_image_folder, load_images
 from .synthetic import make_chest_xrays
-from .tables import load_image_table
 
 __all__ = [
     "fetch_lung_disease",
@@ -88,7 +88,7 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
 
     Examples
     --------
-    >>> from lungestimators.datasets import fetch_lung_disease
+    >>> from lungestimators.datasets.fetch import fetch_lung_disease
     >>> lungs = fetch_lung_disease()  # doctest: +SKIP
     """
     home = Path(get_data_home(data_home)) / "lungestimators"
@@ -147,7 +147,7 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
 
     Examples
     --------
-    >>> from lungestimators.datasets import fetch_pneumoniamnist
+    >>> from lungestimators.datasets.fetch import fetch_pneumoniamnist
     >>> children = fetch_pneumoniamnist()  # doctest: +SKIP
     """
     home = Path(get_data_home(data_home)) / "lungestimators"

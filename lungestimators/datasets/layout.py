@@ -2,8 +2,8 @@
 
 import re
 
+from ..text import counted, printable
 from .image_files import BESIDE, is_mask_folder
-from .text import counted, printable
 
 # How the name of a split begins -> the split, in the order in which they are returned.
 _SPLITS = {"tr": "train", "va": "val", "te": "test"}

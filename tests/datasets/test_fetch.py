@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lungestimators import datasets, fetch_lung_disease, fetch_pneumoniamnist
+from lungestimators import fetch_lung_disease, fetch_pneumoniamnist
+from lungestimators.datasets import fetch as datasets
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lungestimators import make_chest_xrays, synthetic
+from lungestimators import make_chest_xrays
+from lungestimators.datasets import synthetic
 
 
 def test_it_returns_grey_images_and_their_classes():

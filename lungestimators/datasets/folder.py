@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..images import checking, decoding
+from ..text import printable
+from .csv_table import describe, listed, read_table
 from .image_files import HIDDEN, ImageFiles
-from .images import checking, decoding
 from .layout import sort_files
-from .tables import describe, listed, read_table
-from .text import printable
 
 # patient00001/study1/view1.jpg (CheXpert), person12_virus_3.jpeg, p10000032/s50414267/... (MIMIC).
 _PATIENT = re.compile(
@@ -100,7 +100,7 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from lungestimators.datasets import load_image_folder
+    >>> from lungestimators.datasets.fetch import load_image_folder
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("healthy/A-1.png", "healthy/A-2.png", "ill/B-1.png"):
     ...         file = Path(folder, name)
@@ -183,7 +183,7 @@ def load_images(path):
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from lungestimators.datasets import load_images
+    >>> from lungestimators.datasets.fetch import load_images
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("10.png", "2.png"):
     ...         Image.fromarray(np.zeros((8, 8), np.uint8)).save(Path(folder, name))

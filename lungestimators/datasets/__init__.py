@@ -1,0 +1,1 @@
+"""Data sets as scikit-learn has them: from folders and tables, fetched, or synthetic."""
