@@ -15,7 +15,7 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc
 from PIL import Image
 
 import lungestimators
-from lungestimators import plotting, transformers
+from lungestimators import plotting, preprocessing
 from lungestimators.audit import audit
 from lungestimators.classifiers import classifiers
 from lungestimators.comparison import compare, report
@@ -72,7 +72,7 @@ def test_every_method_documents_its_arguments(method):
         cache,
         synthetic,
         csv_table,
-        transformers,
+        preprocessing,
         optuna_search,
     ],
     ids=lambda m: m.__name__,

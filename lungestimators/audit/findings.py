@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..text import counted
+from ..text_tables import counted
 from . import fingerprints
 from .report import Check
 from .summaries import EMPTY_RULE, Look

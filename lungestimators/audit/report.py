@@ -4,7 +4,7 @@ import textwrap
 from html import escape
 from typing import NamedTuple
 
-from ..text import counted, printable
+from ..text_tables import counted, printable
 
 VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
 

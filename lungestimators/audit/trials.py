@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..text import counted
+from ..text_tables import counted
 from . import shortcuts
 from .report import Check
 

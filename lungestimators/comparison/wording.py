@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..text import counted
+from ..text_tables import counted
 from . import statistics
 from .report import LEVEL, NAMES, p_text
 from .splits import one_test_set, repeats, splits_that_share_groups, tested

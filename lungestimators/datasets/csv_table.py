@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..text import counted, printable
+from ..text_tables import counted, printable
 
 _DELIMITERS = ",;\t"
 # The first line of a file that Excel shall read with this delimiter.

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..images import checking, decoding
-from ..text import printable
+from ..text_tables import printable
 from .csv_table import describe, listed, read_table
 from .image_files import HIDDEN, ImageFiles
 from .layout import sort_files

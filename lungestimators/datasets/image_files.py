@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..images import decoding
-from ..text import counted
+from ..text_tables import counted
 
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
 # What Pillow knows the suffix of and does not decode: documents, films, scientific containers.

@@ -2,7 +2,7 @@
 
 import re
 
-from ..text import counted, printable
+from ..text_tables import counted, printable
 from .image_files import BESIDE, is_mask_folder
 
 # How the name of a split begins -> the split, in the order in which they are returned.
