@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def gpu(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     module = importlib.import_module("gpu")
     monkeypatch.setenv("KERAS_BACKEND", "torch")  # for the processes alone
     return module

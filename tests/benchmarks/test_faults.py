@@ -11,7 +11,7 @@ from lungestimators import make_chest_xrays
 
 @pytest.fixture
 def faults(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     return importlib.import_module("faults")
 
 

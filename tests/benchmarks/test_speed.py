@@ -12,7 +12,7 @@ FACTS = dict(
 
 @pytest.fixture
 def ratios(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     return importlib.import_module("ratios")
 
 

@@ -37,7 +37,7 @@ run_trials(study, objective, n_trials, on_trial_end=record)
 
 @pytest.fixture
 def kills(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     return importlib.import_module("kills")
 
 
