@@ -168,7 +168,9 @@ def top_ours(X, y, settings):
     load_keras()
 
     def fit(epochs):
-        clf = head_of(settings).set_params(trainable="top", epochs=1, fine_tune_epochs=epochs)
+        clf = head_of(settings).set_params(
+            trainable="last_stage", epochs=1, fine_tune_epochs=epochs
+        )
         with Clock() as clock:
             clf.fit(X, y)
         return clock.seconds

@@ -108,5 +108,5 @@ def test_importing_takes_less_than_300_ms_more_than_scikit_learn():
 def test_every_public_name_can_be_had():
     for name in lungestimators.__all__:
         assert getattr(lungestimators, name)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="nothing"):
         lungestimators.nothing  # noqa: B018 (the look-up itself is what is tested)

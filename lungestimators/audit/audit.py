@@ -7,8 +7,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
-from ..classifiers import parameters
+from ..classifiers import CNNClassifier
 from ..images import checking, decoding
+from ..validation import check_groups, check_y
 from . import findings, fingerprints, shortcuts, trials
 from .report import AuditReport, Check
 from .summaries import Look, look_at
@@ -110,15 +111,15 @@ def audit_images(
     >>> X, y = X[report.keep_], y[report.keep_]
     """
     train = _check_images("X", X)
-    y = parameters.check_y(X, y)
-    groups = parameters.check_groups(y, groups)
+    y = check_y(X, y)
+    groups = check_groups(y, groups)
     if len(np.unique(y)) < 2:
         raise ValueError(f"y holds one class only ({y[0]!r}): an audit needs two or more")
     test = None if X_test is None else _check_images("X_test", X_test)
     if y_test is not None:
         if X_test is None:
             raise ValueError("y_test was given without X_test")
-        y_test = parameters.check_y(X_test, y_test)
+        y_test = check_y(X_test, y_test)
     source = _check_source(y, source)
     _check_options(estimator, cv)
     seed = int(check_random_state(random_state).randint(2**31))
@@ -297,8 +298,6 @@ def _cross_validated(trial, train, subject, source, estimator, tell):
 
 def _default(looks, seed):
     """A quick CNN, and the thumbnails that it sees: files need not be read again."""
-    from ..classifiers.classifiers import CNNClassifier
-
     thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
     epochs = int(np.clip(_IMAGES_SEEN // len(looks), *_EPOCHS))
     estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=seed)

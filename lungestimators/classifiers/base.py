@@ -10,10 +10,17 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .. import training
+from ..features import extraction
+from ..features.parameters import cache_name
 from ..images.base import ImageInput
-from . import parameters, validation_split, weighting
+from ..networks import augmentation, blueprints, flat_model
+from ..training import keras_callbacks, stages
+from ..validation import check_groups, check_y
+from . import validation_split, weighting
 from .docstrings import TRAINING_PARAMETERS
 from .fit_task import FitTask
+from .parameters import check_parameters
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = (
@@ -85,7 +92,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for exactly one epoch, from where the last call stopped.
 
-        The learning rate is constant. With ``trainable="top"`` or ``"all"`` and pre-trained
+        The learning rate is constant. With ``trainable="last_stage"`` or ``"all"`` and pre-trained
         weights the first ``epochs`` calls train the head, later ones fine-tune. Callbacks of
         scikit-learn see one task; those of Keras are for ``fit`` only.
 
@@ -138,20 +145,17 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        from ..features import extraction
-        from ..networks import blueprints
-
         backbone, head = self._parts
         trainable = fitted._trainable()
         network, cache = backbone, None
         if trainable != "all":
             network, cache = (
                 blueprints.below(backbone, trainable),
-                parameters.cache_name(self.feature_cache),
+                cache_name(self.feature_cache),
             )
         probabilities = np.empty((len(X), len(self.classes_)))
         for rows, vectors in extraction.stream(network, fitted._images(X), cache):
-            if trainable == "top":
+            if trainable == "last_stage":
                 vectors = blueprints.above(backbone).run(vectors)
             probabilities[rows] = head.run(vectors)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -196,8 +200,6 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            from ..networks import flat_model
-
             self._model = flat_model.build_model(
                 self._parts, self.image_shape_, self._pixel_range, type(self).__name__
             )
@@ -207,8 +209,6 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         if state.get("callbacks_"):
-            from ..training import keras_callbacks
-
             state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
         return state
 
@@ -216,16 +216,14 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, groups):
-        parameters.check_parameters(self)
-
-        from ..training import fitting, keras_callbacks
+        check_parameters(self)
 
         callbacks = keras_callbacks.for_one_fit(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
         X = self._check_X(X, reset=True)
-        y = parameters.check_y(X, y)
+        y = check_y(X, y)
         self.classes_, y = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -240,20 +238,20 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         training_rows, validation_rows = validation_split.split(
             np.flatnonzero(sample_weight),
             y,
-            parameters.check_groups(y, groups),
+            check_groups(y, groups),
             self.validation_fraction if self.early_stopping else None,
             split_seed,
         )
 
-        stages = self._stages()
-        task = FitTask(self, sum(stage.epochs for stage in stages), *given)
+        plan = self._stages()
+        task = FitTask(self, sum(stage.epochs for stage in plan), *given)
         self._start(X, random_state)
         train = self._training_data(X, y, sample_weight, training_rows)
         validation = None
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
-        self._parts, self.history_ = fitting.fit(
-            self._parts, stages, train, validation, self._options(), callbacks, task
+        self._parts, self.history_ = training.fit(
+            self._parts, plan, train, validation, self._options(), callbacks, task
         )
         keras_callbacks.release(callbacks)
         self.callbacks_ = callbacks
@@ -264,7 +262,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     @with_callbacks
     def _partial_fit(self, X, y, classes, sample_weight):
         first = not hasattr(self, "classes_")
-        parameters.check_parameters(self)
+        check_parameters(self)
         if self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: it trains one epoch on all "
@@ -275,14 +273,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
         given = X, y, sample_weight
         X = self._check_X(X, reset=first)
-        y = parameters.check_y(X, y)
+        y = check_y(X, y)
         y = self._number_classes(y, classes)
         weighting.check_class_names(self.class_weight, self.classes_, all_known=True)
         sample_weight = weighting.check_sample_weight(
             X, y, sample_weight, self.class_weight, self.classes_
         )
-
-        from ..training import fitting
 
         task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
         if first:
@@ -290,10 +286,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             random_state.randint(2**31)  # the seed that fit takes for its split
             self._start(X, random_state)
             self.history_, self.n_iter_ = {}, 0
-        stages = self._stages()
-        stage = stages[0] if self.n_iter_ < self.epochs else stages[-1]
+        plan = self._stages()
+        stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = fitting.partial_fit(
+        self._parts, history, optimizer_state = training.partial_fit(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
@@ -319,8 +315,6 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     def _start(self, X, random_state):
         """Build the initial network for the pixels at hand."""
-        from ..networks import blueprints
-
         name, options = self._backbone()
         seed = int(random_state.randint(2**31))
         backbone = blueprints.initial_backbone(
@@ -351,19 +345,15 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
                 )
 
     def _training_data(self, X, y, sample_weight, rows):
-        from ..training import fitting
-
         weight = sample_weight[rows]
         if self.class_weight is not None:
             weight = weight * weighting.by_image(self.class_weight, y[rows], self.classes_)
-        return fitting.Data(
+        return stages.Data(
             self._images(X, rows), y[rows], (weight / weight.mean()).astype(np.float32)
         )
 
     def _stages(self):
-        from ..training import fitting
-
-        return fitting.plan(
+        return stages.plan(
             str(self.trainable),
             self.weights is not None,
             int(self.epochs),
@@ -373,11 +363,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _options(self):
-        from ..networks import augmentation
-        from ..training import fitting
-
-        return fitting.Options(
-            feature_cache=parameters.cache_name(self.feature_cache),
+        return stages.Options(
+            feature_cache=cache_name(self.feature_cache),
             batch_size=int(self.batch_size),
             optimizer=str(self.optimizer),
             augment=augmentation.as_json(self.augment),
@@ -387,9 +374,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _trainable(self):
-        from ..training import fitting
-
-        return fitting.resolve(str(self.trainable), self.weights is not None)
+        return stages.resolve(str(self.trainable), self.weights is not None)
 
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""

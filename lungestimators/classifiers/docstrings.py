@@ -26,7 +26,7 @@ _TEXT = """\
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed:
         ``(28, 28)``, ``(64, 64, 3)``, ``(1, -1, 1)``. ``None``: X is not flat.
-    trainable : {"auto", "head", "top", "all"}, default="auto"
+    trainable : {"auto", "head", "last_stage", "all"}, default="auto"
         What ``fit`` trains: the head; the head, then the last stage of the backbone with it; or
         everything (with pre-trained weights the head first). ``"auto"`` is ``"head"`` with
         pre-trained weights and ``"all"`` without.
@@ -43,7 +43,7 @@ _TEXT = """\
     learning_rate : float, default=0.001
         Of the first epoch.
     fine_tune_epochs : int, default=10
-        Passes of the second stage, with pre-trained weights and ``trainable`` ``"top"`` or
+        Passes of the second stage, with pre-trained weights and ``trainable`` ``"last_stage"`` or
         ``"all"``. The backbone's batch normalisation stays in inference mode.
     fine_tune_learning_rate : float, default=0.0001
         Of the first epoch of the second stage.

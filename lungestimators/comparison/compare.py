@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import column_or_1d
 
-from ..classifiers.parameters import check_groups
+from ..validation import check_groups
 from . import model_fits
 from .conclusions import TESTS, Study, conclude
 from .report import NAMES

@@ -12,18 +12,7 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from .csv_table import load_image_table
-from .folder import load_image_folder, load_images
-from .synthetic import make_chest_xrays
-
-__all__ = [
-    "fetch_lung_disease",
-    "fetch_pneumoniamnist",
-    "load_image_folder",
-    "load_image_table",
-    "load_images",
-    "make_chest_xrays",
-]
+from .folder import load_image_folder
 
 _LUNG_DISEASE = "pranavraikokte/covid19-image-dataset/versions/2"
 # SHA-256 over the sorted SHA-256 of the 251 training images, whatever their folders are called.

@@ -1,1 +1,11 @@
-"""What frozen networks make of images, computed once and kept: BackboneFeatures, the feature store."""
+"""What frozen networks make of images, computed once and kept in the feature store."""
+
+from .backbone_features import BackboneFeatures
+from .cache import clear_feature_cache, feature_cache_info, limit_feature_cache
+
+__all__ = [
+    "BackboneFeatures",
+    "clear_feature_cache",
+    "feature_cache_info",
+    "limit_feature_cache",
+]

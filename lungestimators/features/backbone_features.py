@@ -6,8 +6,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..classifiers import parameters
 from ..images.base import ImageInput
+from ..networks import blueprints
+from . import extraction
+from .parameters import cache_name, check_backbone_parameters
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
@@ -124,13 +126,11 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             An image file or the file of weights does not exist.
         """
         with self._as_it_was_on_failure():
-            parameters.check_backbone_parameters(self)
+            check_backbone_parameters(self)
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)  # X may be of another kind now
             X = self._check_X(X, reset=True)
             self._remember_range(X)
-
-            from ..networks import blueprints
 
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
@@ -163,7 +163,5 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        from . import extraction
-
-        cache = parameters.cache_name(self.feature_cache)
+        cache = cache_name(self.feature_cache)
         return extraction.extract(self._network, fitted._images(X), cache, verbose=self.verbose)

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from . import checking, columns, decoding
+from .prepared import PreparedImages
 
 
 class ImageInput(BaseEstimator):
@@ -109,12 +110,10 @@ class ImageInput(BaseEstimator):
 
     def _images(self, X, rows=None):
         """Checked X as the network sees it; nothing is read yet."""
-        from ..features import extraction
-
         pixel_range = None  # files know their own
         if not isinstance(X, list):
             pixel_range = checking.range_like_fit(X, self._pixel_range, self._pixel_dtype)
-        return extraction.Images(X, self.image_size, self._channels(), pixel_range, rows)
+        return PreparedImages(X, self.image_size, self._channels(), pixel_range, rows)
 
     def _channels(self):
         return self.image_shape_[2]

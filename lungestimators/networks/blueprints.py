@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backends import distribution
+from ..backends import compiled, distribution
 from ..backends.startup import keras
-from . import dropout, pool
+from . import architectures, dropout, pool
 
 
 class Blueprint(NamedTuple):
@@ -44,8 +44,6 @@ class Blueprint(NamedTuple):
         -------
         ndarray of shape (n, n_outputs), float32
         """
-        from ..backends import compiled
-
         key = ("forward", dropout.forward_key(self.architecture))
         with pool.borrow(key, self.build) as network:
             # The borrower before may have set the very same arrays.
@@ -86,8 +84,6 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     -------
     Blueprint
     """
-    from . import architectures
-
     if "filters" in dict(options):
         build, arguments = (
             architectures.build_cnn,
@@ -103,8 +99,6 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
 
 def initial_head(n_features, n_classes, dense_units, rate, seed):
     """Build a head with random weights and a rate of dropout, as a Blueprint."""
-    from . import architectures
-
     arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
     head = _blueprint(architectures.build_head, arguments, seed)
     return head._replace(architecture=dropout.with_rate(head.architecture, rate))
@@ -182,19 +176,20 @@ def below(backbone, trainable):
     Parameters
     ----------
     backbone : Blueprint
-    trainable : {"head", "top"}
+    trainable : {"head", "last_stage"}
 
     Returns
     -------
     Blueprint
-        All of it for ``"head"``; for ``"top"`` what lies before the last stage, as a network whose
-        vector holds, joined, whatever the last stage and the features take from it.
+        For ``"head"``: all of the backbone. For ``"last_stage"``: everything before the last stage,
+        as a model with one output, the concatenation of all tensors that the last stage and the
+        pooled features read. One vector an image, so that the feature store can keep it.
     """
     return backbone if trainable == "head" else _part(backbone, 0)
 
 
 def above(backbone):
-    """Return the last stage of a backbone: the vector of ``below(backbone, "top")`` -> features."""
+    """Return the last stage of a backbone: the output of ``below`` goes in, features come out."""
     return _part(backbone, 1)
 
 
@@ -215,8 +210,6 @@ def _part(backbone, number):
 @functools.lru_cache(maxsize=8)
 def _cut(architecture):
     """Architecture, numbers of the weights and length of the output of both parts."""
-    from . import architectures
-
     with distribution.use(None), pool.seeded(0):
         network = keras.models.model_from_json(architecture)
         parts = architectures.cut(network)

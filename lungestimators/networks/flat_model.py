@@ -72,7 +72,7 @@ def build_model(parts, image_shape, pixel_range, name):
 
 
 def _preprocessing(image_shape, image_size, pixel_range):
-    """Return pixels -> images as ``extraction.Images.prepare`` makes them, and its weights."""
+    """Return pixels -> images as ``PreparedImages.prepare`` makes them, and its weights."""
     low, high = pixel_range
     pixels = x = keras.Input(image_shape, dtype="float32", name="pixels")
     kernels = []

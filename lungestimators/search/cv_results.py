@@ -16,7 +16,7 @@ def tabulate(trials, space, n_splits):
     ----------
     trials : list of optuna.trial.FrozenTrial
         Finished ones.
-    space : spaces.Space
+    space : Space
     n_splits : int
 
     Returns

@@ -64,7 +64,7 @@ class ChoiceSampler(optuna.samplers.BaseSampler):
     Parameters
     ----------
     sampler : optuna.samplers.BaseSampler
-    space : spaces.Space
+    space : Space
     """
 
     def __init__(self, sampler, space):
@@ -106,7 +106,7 @@ def users_sampler(sampler, space):
     Parameters
     ----------
     sampler : optuna.samplers.BaseSampler
-    space : spaces.Space
+    space : Space
 
     Returns
     -------

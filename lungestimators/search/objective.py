@@ -33,7 +33,7 @@ class Task(NamedTuple):
     Attributes
     ----------
     estimator : estimator
-    space : spaces.Space
+    space : Space
     X, y : array-like
         ``y`` may be None.
     splits : list of (ndarray, ndarray)

@@ -14,9 +14,10 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from . import space as spaces
+from .. import search, studies
+from . import cv_results, description, objective, progress, workers
 from .best_estimator import BestEstimatorMixin
-from .space import search_space
+from .space import Space, check_space, search_space
 
 optuna = lazy.load("optuna")
 
@@ -192,12 +193,9 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             The scorer raised before any trial was complete; later it fails the trial alone, as a
             score that is NaN always does.
         """
-        from ..studies import study as studies
-        from . import description, objective, workers
-
         space = search_space(self.estimator) if self.space is None else self.space
         self._check_parameters(space)
-        space = spaces.Space(space)
+        space = Space(space)
         scorer, metric = self._get_scorer()
         X, y = indexable(X, y)
         routed = self._route(scorer, params)
@@ -233,8 +231,6 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __getstate__(self):
         """Take a copy of the study along: its storage is not there wherever this is loaded."""
-        from ..studies import study as studies
-
         state = super().__getstate__()
         if "study_" not in state:
             return state
@@ -245,7 +241,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
             delattr(self, name)
 
     def _check_parameters(self, space):
-        spaces.check(self.estimator, space)
+        check_space(self.estimator, space)
         if not isinstance(self.n_trials, numbers.Integral) or isinstance(self.n_trials, bool):
             raise TypeError(f"n_trials={self.n_trials!r} must be a whole number")
         if self.n_trials < 1:
@@ -280,13 +276,13 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         return scorer, self.refit
 
     def _sampler_and_pruner(self, space):
-        from . import defaults
-
         if self.sampler is None:
-            sampler = defaults.default_sampler(self.random_state)
+            sampler = search.defaults.default_sampler(self.random_state)
         else:
-            sampler = defaults.users_sampler(self.sampler, space)
-        pruner = defaults.default_pruner() if self.pruner is None else copy.deepcopy(self.pruner)
+            sampler = search.defaults.users_sampler(self.sampler, space)
+        pruner = (
+            search.defaults.default_pruner() if self.pruner is None else copy.deepcopy(self.pruner)
+        )
         return {"sampler": sampler, "pruner": pruner}
 
     def _route(self, scorer, params):
@@ -313,9 +309,6 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _conclude(self, task, scorer, seconds):
         """Make the results known, and fit with the best parameters."""
-        from ..studies import study as studies
-        from . import cv_results, objective, progress, workers
-
         trials = studies.settled_trials(self.study_)
         progress.report_failures(trials)
         self.n_splits_ = len(task.splits)

@@ -6,7 +6,7 @@ import warnings
 import lazy_loader as lazy
 import numpy as np
 
-from ..studies import study as studies
+from .. import studies
 
 optuna = lazy.load("optuna")
 

@@ -86,13 +86,13 @@ def search_space(estimator):
     everything = "all" if estimator.trainable == "auto" and not pretrained else estimator.trainable
     if everything == "all" and isinstance(estimator.augment, bool):
         space["augment"] = choices(False, True)
-    if pretrained and estimator.trainable in ("top", "all"):
+    if pretrained and estimator.trainable in ("last_stage", "all"):
         space["fine_tune_epochs"] = around(max(1, estimator.fine_tune_epochs))
         space["fine_tune_learning_rate"] = rate(estimator.fine_tune_learning_rate)
     return space
 
 
-def check(estimator, space):
+def check_space(estimator, space):
     """Raise unless ``space`` maps parameters of ``estimator`` to Optuna distributions."""
     if not isinstance(space, dict) or not space:
         raise TypeError(

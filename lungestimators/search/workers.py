@@ -10,8 +10,8 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
 
+from .. import studies
 from ..features import cache
-from ..studies import study as studies
 from . import objective, progress
 
 optuna = lazy.load("optuna")

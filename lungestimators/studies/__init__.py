@@ -1,1 +1,23 @@
-"""Optuna studies that several processes work on and that survive kills; they know nothing of images."""
+"""Optuna studies on which several processes work and which survive kills; no images here."""
+
+from .storages import without_password
+from .study import (
+    DIGEST,
+    ERROR,
+    SearchError,
+    in_memory,
+    open_study,
+    run_trials,
+    settled_trials,
+)
+
+__all__ = [
+    "DIGEST",
+    "ERROR",
+    "SearchError",
+    "in_memory",
+    "open_study",
+    "run_trials",
+    "settled_trials",
+    "without_password",
+]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends import compiled, distribution
 from ..backends.startup import keras
-from ..features import extraction
+from ..images import prepared
 from ..networks import augmentation, dropout, normalisation
 from ..networks.blueprints import Parts
 
@@ -109,7 +109,7 @@ class TrainingNetwork(keras.Model):
             Stands for the images where SciKeras wants an array.
         y : ndarray of shape (n,)
         sample_weight : ndarray of shape (n,), float32
-        source : ndarray, spill.DiskArray or extraction.Images
+        source : ndarray, DiskArray or PreparedImages
             Shape (n, ...) or (n, n_views, ...), float32. With one dimension more than the network's
             input: several views of each image, of which every epoch takes one. What is not in
             memory is read as it is needed.
@@ -185,7 +185,7 @@ class TrainingNetwork(keras.Model):
 
         if isinstance(source, np.ndarray):
             return map(take, calls)
-        return extraction.ahead(take, calls, source)
+        return prepared.ahead(take, calls, source)
 
     def _validate(self, source, y, sample_weight):
         probabilities = np.empty((len(y), self.output_shape[-1]), np.float32)

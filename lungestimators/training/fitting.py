@@ -1,4 +1,4 @@
-"""One fit: stages and options. The only module that knows SciKeras.
+"""One fit, stage after stage. The only module that knows SciKeras.
 
 SciKeras runs a compiled Keras network on checked arrays; it is never inherited from, never given
 a ``random_state`` (it would switch TensorFlow's determinism on for the whole process) and never
@@ -7,16 +7,15 @@ handed to scikit-learn.
 
 import functools
 import math
-from typing import NamedTuple
 
 import numpy as np
 import sklearn
 
-from ..backends import compiled, devices, distribution
+from ..backends import compiled, distribution
 from ..backends.startup import keras, quiet
 from ..features import extraction
-from ..networks import architectures as networks
-from ..networks import augmentation, blueprints, dropout, normalisation, pool
+from ..images import prepared
+from ..networks import architectures, augmentation, blueprints, dropout, normalisation, pool
 from . import disk_array
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
 
@@ -25,76 +24,6 @@ with quiet():  # it imports TensorFlow under every backend
 
 # Rows of vectors that go through the top of a network at once.
 _RUN_ROWS = 1024
-
-
-class Data(NamedTuple):
-    """Images, or what a frozen network made of them, class numbers, and a weight for each."""
-
-    images: extraction.Images | np.ndarray | disk_array.DiskArray
-    y: np.ndarray
-    sample_weight: np.ndarray
-
-
-class Stage(NamedTuple):
-    """Epochs in which the same layers learn.
-
-    Attributes
-    ----------
-    trainable : {"head", "top", "all"}
-    cut : {"head", "top"}
-        Where the frozen layers end, unless all learn: before the head, or before the last stage,
-        which then learns in a later stage.
-    epochs : int
-    learning_rate : float
-        Of the first epoch.
-    keep_batch_norm : bool
-        Whether the batch normalisation of the backbone stays as it was pre-trained.
-    """
-
-    trainable: str
-    cut: str
-    epochs: int
-    learning_rate: float
-    keep_batch_norm: bool
-
-    def cosine(self, epoch):
-        """Return the learning rate of an epoch, which falls to zero along half a cosine."""
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
-
-
-class Options(NamedTuple):
-    """How every stage is run; the names are those of the estimators' parameters."""
-
-    feature_cache: str | None
-    batch_size: int
-    optimizer: str
-    augment: str | None
-    n_iter_no_change: int
-    verbose: int
-    seed: int
-
-
-def resolve(trainable, pretrained):
-    """What ``trainable`` means: ``"head"``, ``"top"`` or ``"all"``."""
-    if trainable == "auto":
-        return "head" if pretrained else "all"
-    return trainable
-
-
-def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tune_learning_rate):
-    """Return the stages of a fit.
-
-    A pre-trained backbone is never trained under a random head: its gradients would be noise. So
-    ``"top"`` and ``"all"`` train the head first.
-    """
-    trainable = resolve(trainable, pretrained)
-    cut = "top" if trainable == "top" else "head"
-    if trainable == "head" or (trainable == "all" and not pretrained):
-        return [Stage(trainable, cut, epochs, learning_rate, keep_batch_norm=pretrained)]
-    stages = [Stage("head", cut, epochs, learning_rate, keep_batch_norm=pretrained)]
-    if fine_tune_epochs:
-        stages.append(Stage(trainable, cut, fine_tune_epochs, fine_tune_learning_rate, pretrained))
-    return stages
 
 
 def fit(parts, stages, train, validation, options, callbacks=(), task=None):
@@ -217,7 +146,7 @@ class _Frozen:
                     vectors[rows, number] = some
             self._vectors[name] = vectors
         vectors = self._vectors[name]
-        if stage.cut == "top" and stage.trainable == "head":
+        if stage.cut == "last_stage" and stage.trainable == "head":
             vectors = _run(blueprints.above(parts.backbone), vectors)
         return data._replace(images=vectors)
 
@@ -235,7 +164,7 @@ class _Frozen:
 def _in_memory_if_small(images):
     """Return the images as they are, to be read in every epoch, or few of them prepared."""
     small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
-    return extraction.prepare_all(images) if small else images
+    return prepared.prepare_all(images) if small else images
 
 
 def _run(network, vectors):
@@ -286,7 +215,7 @@ def run_stage(
     """
     train, plain, validation = frozen.inputs(parts, stage)
     learning = parts
-    if stage.trainable == "top":
+    if stage.trainable == "last_stage":
         learning = parts._replace(backbone=blueprints.above(parts.backbone))
     head_only = stage.trainable == "head"
     key = (
@@ -315,7 +244,7 @@ def run_stage(
         def learnt():
             network.settle_batch_norm(plain.images, options.batch_size, options.seed)
             after = network.parts(learning)
-            if stage.trainable == "top":
+            if stage.trainable == "last_stage":
                 above = after.backbone
                 after = after._replace(backbone=blueprints.with_above(parts.backbone, above))
             return after, _floats(history.history)
@@ -367,7 +296,7 @@ def _build(parts, stage, options):
     else:
         backbone = parts.backbone.build()
         backbone.name = "backbone"
-        networks.unfreeze(backbone, stage.keep_batch_norm)
+        architectures.unfreeze(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
         for layer in augmentation.layers(options.augment if stage.trainable == "all" else None):
             # Else Keras records these layers' default, True, and all that follows inherits it.
@@ -384,25 +313,3 @@ def _build(parts, stage, options):
     network.fresh_optimizer_state = network.optimizer_state()
     network.steps = compiled.steps(network)
     return network
-
-
-def check_optimizer(optimizer):
-    """Raise unless ``optimizer`` is a name that Keras knows."""
-    if not isinstance(optimizer, str):
-        raise TypeError(
-            f"optimizer={optimizer!r} must be the name of a Keras optimizer, such as 'adam'; its "
-            "learning rate is the parameter learning_rate"
-        )
-    devices.prepare()  # Keras is about to create the first variable
-    try:
-        _build_optimizer(optimizer)
-    except ValueError:
-        raise ValueError(
-            f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
-        ) from None
-
-
-@functools.cache
-def _build_optimizer(name):
-    """Build an optimizer for nothing; once only, since it costs a tenth of an epoch of a head."""
-    keras.optimizers.get(name)

@@ -64,7 +64,7 @@ def test_every_way_of_training_learns_and_the_seed_decides_all(cnn, squares, way
 def test_the_last_stage_is_trained_on_kept_activations(squares):
     X, y = squares
     clf = DenseNetClassifier(
-        **SMALL, blocks=(1, 1, 1, 1), trainable="top", learning_rate=0.01, random_state=0
+        **SMALL, blocks=(1, 1, 1, 1), trainable="last_stage", learning_rate=0.01, random_state=0
     )
     clear_feature_cache()
     probabilities = clf.fit(X, y).predict_proba(X)
@@ -173,7 +173,7 @@ def fitted():
     return [
         CNNClassifier(**{**SMALL, "image_size": 16}, filters=(4, 8), random_state=0),
         MobileNetClassifier(**SMALL, alpha=0.25, trainable="all", random_state=0),
-        DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), trainable="top", random_state=0),
+        DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), trainable="last_stage", random_state=0),
         BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head", random_state=0),
     ]
 

@@ -16,7 +16,9 @@ SMALL = dict(weights=None, dense_units=8, epochs=1, random_state=0)
 ESTIMATORS = {
     "CNN": CNNClassifier(image_size=16, filters=(4, 8), augment=True, **SMALL),
     "head": MobileNetClassifier(image_size=32, alpha=0.25, trainable="head", **SMALL),
-    "top": DenseNetClassifier(image_size=32, blocks=(1, 1, 1, 1), trainable="top", **SMALL),
+    "last_stage": DenseNetClassifier(
+        image_size=32, blocks=(1, 1, 1, 1), trainable="last_stage", **SMALL
+    ),
     "features": BackboneFeatures("MobileNetV3Small", image_size=32, weights=None, random_state=0),
 }
 

@@ -19,6 +19,7 @@ from lungestimators import (
     ImageReadError,
     MobileNetClassifier,
 )
+from lungestimators.training import fitting, stages
 
 
 def save(folder, X):
@@ -170,8 +171,6 @@ def test_early_stopping_goes_back_to_the_best_epoch(cnn, squares):
 @pytest.fixture
 def training_data(monkeypatch):
     """What reaches the training of the next fit: its two parts, by name."""
-    from lungestimators.training import fitting
-
     seen = {}
     fit = fitting.fit
 
@@ -214,7 +213,6 @@ def test_an_image_of_weight_zero_is_left_out(cnn, squares):
 
 
 def test_an_interrupted_fit_leaves_the_classifier_as_it_was(cnn, squares, monkeypatch):
-    from lungestimators.training import fitting
 
     X, y = squares
     expected = cnn.fit(X, y).predict_proba(X)
@@ -223,7 +221,7 @@ def test_an_interrupted_fit_leaves_the_classifier_as_it_was(cnn, squares, monkey
     def interrupt(self, epoch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting.Stage, "cosine", interrupt)
+    monkeypatch.setattr(stages.Stage, "cosine", interrupt)
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(X[:, :8], y)
     assert cnn.__dict__ == before
@@ -272,7 +270,7 @@ BAD_PARAMETERS = {
     "learning_rate": (-1, ValueError, "above 0"),
     "validation_fraction": (1.0, ValueError, "between 0 and 1"),
     "dropout": (1, ValueError, "below 1"),
-    "trainable": ("tail", ValueError, "'auto', 'head', 'top' or 'all'"),
+    "trainable": ("tail", ValueError, "'auto', 'head', 'last_stage' or 'all'"),
     "class_weight": ({"Clear": 2}, ValueError, "Clear.*did you mean .clear"),
     "optimizer": ("downhill", ValueError, "no Keras optimizer"),
     "augment": ("flip", TypeError, "Keras layer"),

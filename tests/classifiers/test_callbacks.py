@@ -32,7 +32,9 @@ DENSENET = DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), learning_rate=0.01)
 FITS = {
     "CNN": CNNClassifier(**{**SMALL, "image_size": 16}, filters=(4, 8), learning_rate=0.01),
     "MobileNet, head": MobileNetClassifier(**SMALL, alpha=0.25, trainable="head"),
-    "DenseNet, top": clone(DENSENET).set_params(trainable="top", epochs=2, fine_tune_epochs=2),
+    "DenseNet, top": clone(DENSENET).set_params(
+        trainable="last_stage", epochs=2, fine_tune_epochs=2
+    ),
     "Backbone, head": BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head"),
     "CNN, early stopping": CNNClassifier(
         **{**SMALL, "image_size": 16, "epochs": 20},

@@ -227,7 +227,7 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
             model.get_layer("normalise").input, model.get_layer("flatten").output
         )
         backbone.save_weights(weights)
-        base.set_params(weights=weights, trainable="top", fine_tune_epochs=2)
+        base.set_params(weights=weights, trainable="last_stage", fine_tune_epochs=2)
     if name == "feature_cache":
         base.set_params(trainable="head", feature_cache=tmp_path / "cache")
     changed = clone(clone(base).set_params(**{name: OTHER_VALUES[name]}))

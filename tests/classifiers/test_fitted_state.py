@@ -20,7 +20,7 @@ SMALL = dict(weights=None, image_size=32, dense_units=8, epochs=2, random_state=
 CLASSIFIERS = {
     "CNN": CNNClassifier(**SMALL, filters=(4, 8)),
     "MobileNet": MobileNetClassifier(**SMALL, alpha=0.25, trainable="head"),
-    "DenseNet": DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), trainable="top"),
+    "DenseNet": DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), trainable="last_stage"),
     "Backbone": BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head"),
 }
 FEATURES = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)

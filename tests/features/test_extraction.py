@@ -21,7 +21,8 @@ from lungestimators import (
     feature_cache_info,
 )
 from lungestimators.features import extraction
-from lungestimators.images import checking
+from lungestimators.images import checking, prepared
+from lungestimators.images.prepared import PreparedImages
 from lungestimators.networks import blueprints
 
 
@@ -82,7 +83,7 @@ def settle(paths, monkeypatch=None):
     import time
 
     newest = max(os.stat(path).st_ctime for path in paths)
-    while time.time() - newest < 2 * extraction._TICK:
+    while time.time() - newest < 2 * prepared._TICK:
         time.sleep(0.05)
 
 
@@ -90,8 +91,8 @@ def network(frozen, squares):
     return frozen.fit(*squares)._parts.backbone
 
 
-def prepared(squares, rows=None):
-    return extraction.Images(squares[0][..., None], 32, 1, (0.0, 255.0), rows)
+def squares_as_images(squares, rows=None):
+    return PreparedImages(squares[0][..., None], 32, 1, (0.0, 255.0), rows)
 
 
 def test_cross_validation_sends_every_image_through_once(frozen, squares, passed):
@@ -141,7 +142,7 @@ def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, pa
 
 def test_a_cut_network_has_one_key(frozen, squares, passed):
     X, y = squares
-    frozen.set_params(trainable="top", fine_tune_epochs=1).fit(X, y)
+    frozen.set_params(trainable="last_stage", fine_tune_epochs=1).fit(X, y)
     blueprints._cut.cache_clear()
     blueprints._built.cache_clear()
     clone(frozen).fit(X, y)
@@ -162,7 +163,7 @@ def test_repeated_images_go_through_once(frozen, squares, passed):
 def test_results_with_and_without_a_cache_agree_to_the_last_bit(frozen, squares, cache, tmp_path):
     X, y = squares
     cache = cache if cache == "memory" else tmp_path / "cache"
-    for trainable, augment in (("head", False), ("top", False), ("head", True)):
+    for trainable, augment in (("head", False), ("last_stage", False), ("head", True)):
         frozen.set_params(trainable=trainable, augment=augment, fine_tune_epochs=2)
         frozen.set_params(feature_cache=None)
         expected = cross_val_predict(frozen, X, y, cv=3, method="predict_proba")
@@ -174,12 +175,12 @@ def test_results_with_and_without_a_cache_agree_to_the_last_bit(frozen, squares,
 
 def test_features_do_not_depend_on_the_company_an_image_keeps(frozen, squares):
     backbone = network(frozen, squares)
-    together = extraction.extract(backbone, prepared(squares), None)
+    together = extraction.extract(backbone, squares_as_images(squares), None)
     order = np.random.default_rng(0).permutation(48)
-    shuffled = extraction.extract(backbone, prepared(squares, order), None)
+    shuffled = extraction.extract(backbone, squares_as_images(squares, order), None)
     np.testing.assert_array_equal(shuffled, together[order])
     for row in (0, 17, 47):
-        alone = extraction.extract(backbone, prepared(squares, np.array([row])), None)
+        alone = extraction.extract(backbone, squares_as_images(squares, np.array([row])), None)
         np.testing.assert_array_equal(alone[0], together[row])
 
 
@@ -213,11 +214,11 @@ def test_another_network_has_features_of_its_own(squares, passed):
 def test_the_weights_of_a_backbone_are_read_for_its_key_once(frozen, squares):
     X, y = squares
     frozen.fit(X, y)
-    before = extraction._network_hashed.cache_info().misses
+    before = extraction._network_hash.cache_info().misses
     cross_val_score(clone(frozen).set_params(dropout=0.3), X, y, cv=3)
-    assert extraction._network_hashed.cache_info().misses == before
+    assert extraction._network_hash.cache_info().misses == before
     clone(frozen).set_params(random_state=1).fit(X, y)
-    assert extraction._network_hashed.cache_info().misses == before + 1
+    assert extraction._network_hash.cache_info().misses == before + 1
 
 
 def test_the_scale_of_the_pixels_is_part_of_the_key(frozen, squares):
@@ -277,7 +278,7 @@ def test_a_file_that_was_written_a_moment_ago_is_not_trusted(squares, tmp_path, 
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
     features.fit_transform([path])
     features.transform([path])
-    assert passed["decoded"] == 2 or extraction._file_key(path, "") is not None
+    assert passed["decoded"] == 2 or prepared._file_key(path, "") is not None
     assert passed["images"] == 1
 
 

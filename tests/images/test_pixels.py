@@ -5,8 +5,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from lungestimators import CLAHE, BorderCrop, CNNClassifier, audit_images
-from lungestimators.features import extraction
 from lungestimators.images import checking
+from lungestimators.images.prepared import PreparedImages
 
 DTYPES = ["u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 
@@ -59,14 +59,14 @@ def test_transformers_take_any_order_of_bytes(transformer):
 def test_steps_that_float32_does_not_know_are_kept(dtype):
     pixels = (2**30 + np.arange(64).reshape(1, 8, 8, 1)).astype(dtype)
     limits = checking.pixel_range(pixels)
-    prepared = extraction.Images(pixels, 8, 1, limits).prepare()
+    prepared = PreparedImages(pixels, 8, 1, limits).prepare()
     np.testing.assert_allclose(prepared.ravel(), np.arange(64) / 63, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*pixels lie in")
 def test_ranges_that_float32_does_not_know_are_scaled():
     pixels = np.array([-1.5e308, 0, 1.5e308, 1.5e308]).reshape(1, 2, 2, 1)
-    prepared = extraction.Images(pixels, 2, 1, checking.pixel_range(pixels)).prepare()
+    prepared = PreparedImages(pixels, 2, 1, checking.pixel_range(pixels)).prepare()
     np.testing.assert_allclose(prepared.ravel(), [0, 0.5, 1, 1], atol=1e-6)
 
 

@@ -134,7 +134,7 @@ def test_fine_tuning_the_top_changes_the_last_stage_only(squares, real_weights):
     settings = dict(
         weights=real_weights / MOBILENET, alpha=0.25, image_size=32, epochs=1, random_state=0
     )
-    clf = MobileNetClassifier(**settings, trainable="top", fine_tune_epochs=2).fit(*squares)
+    clf = MobileNetClassifier(**settings, trainable="last_stage", fine_tune_epochs=2).fit(*squares)
     head = MobileNetClassifier(**settings).fit(*squares)
     assert clf.n_iter_ == 3
     before = head.model_

@@ -47,7 +47,7 @@ def assert_same_model(first, second):
 
 
 @pytest.mark.parametrize(
-    ("trainable", "rate"), [("head", 0), ("head", 0.3), ("top", 0.3), ("all", 0.3)]
+    ("trainable", "rate"), [("head", 0), ("head", 0.3), ("last_stage", 0.3), ("all", 0.3)]
 )
 def test_a_network_borrowed_from_another_rate_learns_what_a_new_one_does(
     squares, fresh, trainable, rate
@@ -88,7 +88,7 @@ def test_epochs_one_by_one_keep_the_rate(cnn, squares, fresh):
 
 
 @only_tensorflow
-@pytest.mark.parametrize("trainable", ["head", "top", "all"])
+@pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
 def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(
     squares, fresh, monkeypatch, trainable
 ):

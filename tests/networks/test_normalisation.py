@@ -101,7 +101,7 @@ def test_the_last_bit_of_a_pixel_does_not_change_an_answer(squares, backbone):
         backbone,
         weights=None,
         image_size=32,
-        trainable="top",
+        trainable="last_stage",
         epochs=2,
         fine_tune_epochs=2,
         random_state=0,

@@ -47,7 +47,7 @@ def test_every_stage_has_its_bar(squares, capsys):
         weights=None,
         blocks=(1, 1, 1, 1),
         image_size=32,
-        trainable="top",
+        trainable="last_stage",
         epochs=2,
         fine_tune_epochs=1,
         feature_cache=None,

@@ -31,7 +31,7 @@ ESTIMATORS = [
     CNNClassifier(),
     CNNClassifier(epochs=1, batch_size=1, dense_units=1),
     MobileNetClassifier(),
-    DenseNetClassifier(trainable="top"),
+    DenseNetClassifier(trainable="last_stage"),
     BackboneClassifier(trainable="all", fine_tune_epochs=0),
 ]
 
@@ -66,7 +66,7 @@ def test_the_space_follows_what_is_trained():
     assert "augment" not in search_space(CNNClassifier(trainable="head"))
     assert "fine_tune_epochs" not in search_space(MobileNetClassifier())
     assert "fine_tune_epochs" not in search_space(MobileNetClassifier(weights=None))
-    assert "fine_tune_epochs" in search_space(MobileNetClassifier(trainable="top"))
+    assert "fine_tune_epochs" in search_space(MobileNetClassifier(trainable="last_stage"))
     assert "class_weight" not in search_space(CNNClassifier(class_weight={"ill": 2}))
 
 

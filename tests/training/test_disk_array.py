@@ -38,7 +38,7 @@ CASES = {
     "everything, augmented": CNNClassifier(**SMALL, filters=(4, 8), augment=True),
     "head": DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="head"),
     "top, augmented": DenseNetClassifier(
-        **SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="top", augment=True
+        **SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="last_stage", augment=True
     ),
 }
 

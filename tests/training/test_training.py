@@ -13,9 +13,9 @@ from sklearn.model_selection import cross_val_score
 
 from lungestimators import BackboneClassifier, DenseNetClassifier
 from lungestimators.backends import compiled
-from lungestimators.features import extraction
+from lungestimators.images.prepared import PreparedImages
 from lungestimators.networks import blueprints, pool
-from lungestimators.training import fitting
+from lungestimators.training import fitting, stages
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def options(**changes):
         verbose=0,
         seed=7,
     )
-    return fitting.Options(**{**values, **changes})
+    return stages.Options(**{**values, **changes})
 
 
 def images(X, size=16):
-    return extraction.Images(X[..., None], size, 1, (0.0, 255.0))
+    return PreparedImages(X[..., None], size, 1, (0.0, 255.0))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_reused_network_gives_bitwise_the_model_of_a_new_one(cnn, squares, fre
     np.testing.assert_array_equal(again.predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("trainable", ["head", "top", "all"])
+@pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
 def test_every_fitted_classifier_owns_its_weights(squares, trainable):
     X, y = squares
     first, second = (
@@ -205,8 +205,8 @@ def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
     X, labels = squares
     y = (labels == "opaque").astype(int)
     weight = np.linspace(0.5, 1.5, 48, dtype=np.float32)
-    data = fitting.Data(images(X), y, weight)
-    stage = fitting.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
+    data = stages.Data(images(X), y, weight)
+    stage = stages.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
     trained, history = fitting.fit(parts, [stage], data, None, options())
 
     backbone, head = parts.backbone.build(), parts.head.build()
@@ -238,8 +238,8 @@ def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
 def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypatch):
     """What runs on every backend beside what runs on TensorFlow."""
     X, labels = squares
-    data = fitting.Data(images(X), (labels == "opaque").astype(int), np.ones(48, np.float32))
-    stage = fitting.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
+    data = stages.Data(images(X), (labels == "opaque").astype(int), np.ones(48, np.float32))
+    stage = stages.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
     trained, history = fitting.fit(parts, [stage], data, data, options())
     pool._idle.clear()
     monkeypatch.setattr(compiled, "_backend", lambda: "another")
@@ -269,7 +269,7 @@ def test_every_optimizer_learns(cnn, squares, name):
 def test_a_backbone_that_was_cut_is_the_backbone(backbone, size):
     X = np.random.default_rng(0).random((5, size, size, 3), np.float32)
     whole = blueprints.initial_backbone(backbone, (), size, 3, None, 0)
-    below, above = blueprints.below(whole, "top"), blueprints.above(whole)
+    below, above = blueprints.below(whole, "last_stage"), blueprints.above(whole)
     np.testing.assert_allclose(above.run(below.run(X)), whole.run(X), rtol=1e-5, atol=1e-7)
     assert len(below.weights) + len(above.weights) == len(whole.weights)
     assert blueprints.with_above(whole, above).weights == whole.weights
@@ -281,8 +281,8 @@ def test_fine_tuning_from_the_cut_is_fine_tuning_the_whole_with_frozen_layers(sq
     y = (labels == "opaque").astype(int)
     backbone = blueprints.initial_backbone("DenseNet", (("blocks", (1, 1, 1, 2)),), 32, 1, None, 0)
     parts = blueprints.Parts(backbone, blueprints.initial_head(backbone.n_outputs, 2, 16, 0.0, 0))
-    data = fitting.Data(images(X, 32), y, np.ones(48, np.float32))
-    stage = fitting.Stage("top", "top", 3, 0.001, keep_batch_norm=True)
+    data = stages.Data(images(X, 32), y, np.ones(48, np.float32))
+    stage = stages.Stage("last_stage", "last_stage", 3, 0.001, keep_batch_norm=True)
     trained, history = fitting.fit(parts, [stage], data, None, options())
 
     network, head = parts.backbone.build(), parts.head.build()
@@ -316,7 +316,7 @@ def test_the_top_is_trained_on_every_view_and_predicts_the_plain_image(squares):
         "MobileNetV3Small",
         weights=None,
         image_size=32,
-        trainable="top",
+        trainable="last_stage",
         augment=True,
         epochs=2,
         fine_tune_epochs=2,

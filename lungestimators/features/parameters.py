@@ -1,0 +1,70 @@
+"""Checks of the parameters that say which network it is and where its features are kept."""
+
+import numbers
+import os
+
+import numpy as np
+
+from ..backends import devices  # noqa: F401 (from its import on it notices that this process is forked)
+from ..validation import check_whole_number
+from . import cache
+
+# Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
+# weights of the published network, far above which a mistyped width builds for minutes.
+_ALPHAS = 1 / 32, 4
+
+
+def check_backbone_parameters(estimator):
+    """Raise unless the parameters that say what the network is and where features are kept fit."""
+    check_whole_number(estimator, "image_size", 1)
+    if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
+        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+    if not isinstance(estimator.verbose, bool | np.bool_):
+        check_whole_number(estimator, "verbose", 0)
+    _check_structure(estimator)
+    cache_name(estimator.feature_cache)
+
+
+def cache_name(feature_cache):
+    """Return ``feature_cache`` as a str or None, the directory opened, or raise."""
+    if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
+        raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
+    name = None if feature_cache is None else os.fspath(feature_cache)
+    cache.open_store(name)
+    return name
+
+
+def _check_structure(estimator):
+    """Raise unless the parameters that some networks have, and others not, are in their range."""
+    parameters = estimator.get_params(deep=False)
+    if "alpha" in parameters:
+        alpha = parameters["alpha"]
+        if isinstance(alpha, bool | np.bool_) or not isinstance(alpha, numbers.Real):
+            raise TypeError(f"alpha={alpha!r} must be a number")
+        if not _ALPHAS[0] <= alpha <= _ALPHAS[1]:
+            raise ValueError(
+                f"alpha={alpha!r} must lie between {_ALPHAS[0]} and {_ALPHAS[1]}: it multiplies "
+                "the number of channels, which is 1 in the published network"
+            )
+    if "filters" in parameters and not _whole_numbers(parameters["filters"]):
+        raise ValueError(
+            f"filters={parameters['filters']!r} must be a tuple of one whole number, at least 1, "
+            "for each block, such as (32, 64, 128)"
+        )
+    if "blocks" in parameters and not (
+        _whole_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
+    ):
+        raise ValueError(
+            f"blocks={parameters['blocks']!r} must be a tuple of four whole numbers, at least 1, "
+            "such as (6, 12, 24, 16)"
+        )
+
+
+def _whole_numbers(values):
+    return (
+        isinstance(values, list | tuple | np.ndarray)
+        and len(values) > 0
+        and all(
+            isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 1 for n in values
+        )
+    )
