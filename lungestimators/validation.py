@@ -1,11 +1,17 @@
-"""Checks that several packages share: class labels, patients, whole numbers."""
+"""Checks that several packages share: class labels, patients, whole numbers; and their types."""
 
 import numbers
+import os
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
+
+PathLike = str | os.PathLike[str]
+ImagesLike = ArrayLike | Sequence[PathLike]
 
 
 def check_y(X, y):
