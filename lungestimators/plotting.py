@@ -35,7 +35,7 @@ class SampleImagesDisplay:
     --------
     >>> import matplotlib
     >>> matplotlib.use("agg")
-    >>> from lungestimators.datasets.fetch import make_chest_xrays
+    >>> from lungestimators.datasets import make_chest_xrays
     >>> from lungestimators.plotting import SampleImagesDisplay
     >>> X, y = make_chest_xrays(30, image_size=64, random_state=0)
     >>> display = SampleImagesDisplay.from_dataset(X, y, n_images=4)

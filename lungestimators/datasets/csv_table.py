@@ -78,7 +78,7 @@ def load_image_table(csv, *, path, target, group=None, root=None, return_X_y=Fal
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from lungestimators.datasets.fetch import load_image_table
+    >>> from lungestimators.datasets import load_image_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("1.png", "2.png"):
     ...         Image.fromarray(np.zeros((8, 8), np.uint8)).save(Path(folder, name))

@@ -77,7 +77,7 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
 
     Examples
     --------
-    >>> from lungestimators.datasets.fetch import fetch_lung_disease
+    >>> from lungestimators.datasets import fetch_lung_disease
     >>> lungs = fetch_lung_disease()  # doctest: +SKIP
     """
     home = Path(get_data_home(data_home)) / "lungestimators"
@@ -136,7 +136,7 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
 
     Examples
     --------
-    >>> from lungestimators.datasets.fetch import fetch_pneumoniamnist
+    >>> from lungestimators.datasets import fetch_pneumoniamnist
     >>> children = fetch_pneumoniamnist()  # doctest: +SKIP
     """
     home = Path(get_data_home(data_home)) / "lungestimators"

@@ -100,7 +100,7 @@ def load_image_folder(path, *, group=None, group_csv=None, as_array=False, retur
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from lungestimators.datasets.fetch import load_image_folder
+    >>> from lungestimators.datasets import load_image_folder
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("healthy/A-1.png", "healthy/A-2.png", "ill/B-1.png"):
     ...         file = Path(folder, name)
@@ -183,7 +183,7 @@ def load_images(path):
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from lungestimators.datasets.fetch import load_images
+    >>> from lungestimators.datasets import load_images
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("10.png", "2.png"):
     ...         Image.fromarray(np.zeros((8, 8), np.uint8)).save(Path(folder, name))

@@ -85,7 +85,7 @@ def make_chest_xrays(
     Examples
     --------
     >>> import numpy as np
-    >>> from lungestimators.datasets.fetch import make_chest_xrays
+    >>> from lungestimators.datasets import make_chest_xrays
     >>> X, y = make_chest_xrays(12, image_size=64, random_state=0)
     >>> X.shape, X.dtype.name, np.bincount(y)
     ((12, 64, 64), 'uint8', array([4, 4, 4]))

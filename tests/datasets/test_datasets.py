@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lungestimators import ImageReadError
-from lungestimators.datasets.fetch import load_image_folder, load_image_table
+from lungestimators.datasets import load_image_folder, load_image_table
 
 
 def make(folder, *classes, size=(8, 8)):

@@ -398,7 +398,7 @@ def test_the_systems_own_refusal_is_the_same_error():
     """Root reads everything: a process that gives its rights up has to ask."""
     program = (
         "import os, sys; from PIL import Image\n"
-        "from lungestimators.datasets.folder import load_images\n"
+        "from lungestimators.datasets import load_images\n"
         "Image.init()\n"
         "if not os.getuid(): os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: print(len(load_images(sys.argv[1])))\n"
