@@ -19,7 +19,6 @@ FRAMEWORKS = {
     "matplotlib",
     "torch",
     "jax",
-    "statsmodels",
 }
 MAY_IMPORT = {
     "__init__": set(),
