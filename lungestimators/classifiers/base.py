@@ -2,6 +2,9 @@
 
 import os
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -16,7 +19,7 @@ from ..features.parameters import cache_name
 from ..images.base import ImageInput
 from ..networks import augmentation, blueprints, flat_model
 from ..training import keras_callbacks, stages
-from ..validation import check_groups, check_y
+from ..validation import PathLike, check_groups, check_y
 from . import validation_split, weighting
 from .docstrings import TRAINING_PARAMETERS
 from .fit_task import FitTask

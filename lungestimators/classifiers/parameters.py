@@ -1,6 +1,9 @@
 """Checks of a classifier's parameters, before any work is done."""
 
 import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -8,8 +11,36 @@ from ..backends import distribution, keras_settings
 from ..features.parameters import check_backbone_parameters
 from ..networks import augmentation
 from ..training import keras_callbacks, stages
-from ..validation import check_whole_number
+from ..validation import PathLike, check_whole_number
 from . import weighting
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ClassifierParameters:
+    """Parameters that all classifiers share, with their types and usual defaults."""
+
+    image_size: int = 224
+    image_shape: Sequence[int] | None = None
+    weights: PathLike | None = "imagenet"
+    trainable: Literal["auto", "head", "last_stage", "all"] = "auto"
+    feature_cache: PathLike | None = "memory"
+    epochs: int = 60
+    batch_size: int = 16
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    fine_tune_epochs: int = 10
+    fine_tune_learning_rate: float = 1e-4
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
+    augment: "bool | keras.layers.Layer" = False
+    dense_units: int = 512
+    dropout: float = 0.5
+    on_error: Literal["raise", "skip"] = "raise"
+    callbacks: "Callbacks | None" = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
 
 
 def check_parameters(estimator):
