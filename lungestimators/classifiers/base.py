@@ -2,9 +2,6 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -19,11 +16,10 @@ from ..features.parameters import cache_name
 from ..images.base import ImageInput
 from ..networks import augmentation, blueprints, flat_model
 from ..training import keras_callbacks, stages
-from ..validation import PathLike, check_groups, check_y
+from ..validation import check_groups, check_y
 from . import validation_split, weighting
-from .docstrings import TRAINING_PARAMETERS
 from .fit_task import FitTask
-from .parameters import check_parameters
+from .parameters import TRAINING_PARAMETERS, check_parameters
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = (

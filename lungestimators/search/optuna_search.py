@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import numbers
 import time
 import warnings
 
@@ -15,6 +14,7 @@ from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from .. import search, studies
+from ..validation import check_whole_number
 from . import cv_results, description, objective, progress, workers
 from .best_estimator import BestEstimatorMixin
 from .space import Space, check_space, search_space
@@ -242,10 +242,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check_parameters(self, space):
         check_space(self.estimator, space)
-        if not isinstance(self.n_trials, numbers.Integral) or isinstance(self.n_trials, bool):
-            raise TypeError(f"n_trials={self.n_trials!r} must be a whole number")
-        if self.n_trials < 1:
-            raise ValueError(f"n_trials={self.n_trials!r} must be at least 1")
+        check_whole_number("n_trials", self.n_trials, 1)
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout!r} must be None or seconds above 0")
         for name, kind in (
