@@ -150,8 +150,8 @@ class _Kept:
     def __init__(self, store, network, view):
         self._store = store
         self._n_bytes = 4 * network.n_outputs
-        hashed = _network_hash(_versions(), network.architecture, _Arrays(network.weights))
-        self._network = hashed(hashed.copy(), view).digest()
+        network_hash = _network_hash(_versions(), network.architecture, _Arrays(network.weights))
+        self._network = hashed(network_hash.copy(), view).digest()
 
     def look_up(self, quick):
         """Return the vectors that are known, by their position in a list of quick keys."""
