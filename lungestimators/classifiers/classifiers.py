@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..validation import PathLike
 from .base import LungClassifier
-from .docstrings import with_shared_parameters
+from .docstrings import with_shared_docstring
 from .parameters import ClassifierParameters
 
 
@@ -17,7 +17,7 @@ class CNNParameters(ClassifierParameters):
     epochs: int = 20
 
 
-@with_shared_parameters(epochs=20)
+@with_shared_docstring(epochs=20)
 class CNNClassifier(CNNParameters, LungClassifier):
     """The custom convolutional network, trained from random weights.
 
@@ -60,7 +60,7 @@ class MobileNetParameters(ClassifierParameters):
     alpha: float = 1.0
 
 
-@with_shared_parameters(epochs=60)
+@with_shared_docstring(epochs=60)
 class MobileNetClassifier(MobileNetParameters, LungClassifier):
     """MobileNet with ImageNet weights, under a trained head.
 
@@ -107,7 +107,7 @@ class DenseNetParameters(ClassifierParameters):
     blocks: Sequence[int] = (6, 12, 24, 16)
 
 
-@with_shared_parameters(epochs=60)
+@with_shared_docstring(epochs=60)
 class DenseNetClassifier(DenseNetParameters, LungClassifier):
     """DenseNet121, or another DenseNet, with ImageNet weights under a trained head.
 
@@ -154,7 +154,7 @@ class BackboneParameters(ClassifierParameters):
     alpha: float = 1.0
 
 
-@with_shared_parameters(epochs=60)
+@with_shared_docstring(epochs=60)
 class BackboneClassifier(BackboneParameters, LungClassifier):
     """Any network of ``keras.applications``, by name, under the same trained head.
 

@@ -1,4 +1,4 @@
-"""Parameters of the classifiers: their types and defaults, and checks of their values."""
+"""Parameters of the classifiers: types and defaults, checks, and what a fit makes of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends import distribution, keras_settings
 from ..backends.startup import keras
-from ..features.parameters import check_backbone_parameters
+from ..features.parameters import cache_name, check_backbone_parameters
 from ..networks import augmentation
 from ..training import keras_callbacks, stages
 from ..validation import PathLike, check_real_number, check_whole_number
@@ -75,7 +75,7 @@ TRAINING_PARAMETERS = frozenset(
 )
 
 
-def check_parameters(classifier):
+def check_classifier_parameters(classifier):
     """Raise unless every parameter of a classifier has a usable type and value."""
     check_backbone_parameters(classifier)
     for name in ("epochs", "batch_size", "dense_units", "n_iter_no_change"):
@@ -107,3 +107,52 @@ def check_parameters(classifier):
     keras_callbacks.check(classifier.callbacks)
     stages.check_optimizer(classifier.optimizer)
     augmentation.check(classifier.augment)
+
+
+def check_network_parameters(classifier, built_with):
+    """Raise where a parameter of the network has another value than when the network was built.
+
+    Parameters
+    ----------
+    classifier : LungClassifier
+    built_with : dict of str to object
+        The parameters that the network was built with, by name.
+    """
+    for name, before in built_with.items():
+        value = getattr(classifier, name)
+        if value is not before and not np.array_equal(value, before):
+            raise ValueError(
+                f"partial_fit goes on with the network that an earlier call built with "
+                f"{name}={before!r}: {name}={value!r} counts only in a new fit, such as "
+                "partial_fit of a clone"
+            )
+
+
+def trained_layers(classifier):
+    """Return which layers a fit trains: ``"head"``, ``"last_stage"`` or ``"all"``."""
+    return stages.resolve(str(classifier.trainable), classifier.weights is not None)
+
+
+def training_stages(classifier):
+    """Return the stages of a fit, as :class:`stages.Stage`."""
+    return stages.plan(
+        str(classifier.trainable),
+        classifier.weights is not None,
+        int(classifier.epochs),
+        float(classifier.learning_rate),
+        int(classifier.fine_tune_epochs),
+        float(classifier.fine_tune_learning_rate),
+    )
+
+
+def training_options(classifier, seed):
+    """Return how each stage of a fit is run, as :class:`stages.Options`."""
+    return stages.Options(
+        feature_cache=cache_name(classifier.feature_cache),
+        batch_size=int(classifier.batch_size),
+        optimizer=str(classifier.optimizer),
+        augment=augmentation.as_json(classifier.augment),
+        n_iter_no_change=int(classifier.n_iter_no_change),
+        verbose=int(classifier.verbose),
+        seed=seed,
+    )
