@@ -159,7 +159,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """
         check_is_fitted(self)
         fitted = self._as_fitted()
-        X = fitted._check_X(X, reset=False)
+        images = fitted._images(fitted._check_X(X, reset=False))
 
         backbone, head = self._parts
         trained = parameters.trained_layers(fitted)
@@ -167,8 +167,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if trained != "all":
             network = blueprints.below(backbone, trained)
             cache = cache_name(self.feature_cache)
-        probabilities = np.empty((len(X), len(self.classes_)))
-        for rows, vectors in extraction.stream(network, fitted._images(X), cache):
+        probabilities = np.empty((len(images), len(self.classes_)))
+        for rows, vectors in extraction.stream(network, images, cache):
             if trained == "last_stage":
                 vectors = blueprints.above(backbone).run(vectors)
             probabilities[rows] = head.run(vectors)
