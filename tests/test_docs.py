@@ -22,7 +22,7 @@ from lungestimators.comparison import compare, report
 from lungestimators.datasets import csv_table, fetch, synthetic
 from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
-from lungestimators.images import decoding
+from lungestimators.images import errors
 from lungestimators.search import optuna_search, space
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def test_every_method_documents_its_arguments(method):
         fetch,
         compare,
         backbone_features,
-        decoding,
+        errors,
         folders,
         plotting,
         space,

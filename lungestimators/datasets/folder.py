@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..images import checking, decoding
+from ..images import checking
+from ..images.reading import read_images
 from ..text_tables import printable
 from .csv_table import describe, listed, read_table
 from .image_files import HIDDEN, ImageFiles
@@ -222,10 +223,7 @@ def _natural(path):
 
 def _read_all(filenames):
     paths = checking.check_paths(filenames)
-    try:
-        pixels = [np.rint(checking.read_image(file, 3) * 255).astype(np.uint8) for file in paths]
-    except decoding.ImageReadError as error:
-        raise decoding.with_all_others(error, paths) from error
+    pixels = [np.rint(image * 255).astype(np.uint8) for image in read_images(paths, 3)]
     shapes = sorted({image.shape for image in pixels})
     if len(shapes) > 1:
         raise ValueError(

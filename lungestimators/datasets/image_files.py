@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..images import decoding
+from ..images import decoding, pillow
 from ..text_tables import counted
 
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
 # What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
-_NO_IMAGES = {*decoding.NO_IMAGES, "PDF"}
+_NO_IMAGES = {*pillow.NO_IMAGES, "PDF"}
 # What operating systems, archives, network drives and DICOM media put beside images.
 _OF_SYSTEMS = {
     "__macosx",

@@ -16,7 +16,8 @@ import xxhash
 from .. import __version__
 from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
 from ..backends.startup import keras
-from ..images.prepared import ahead, digest, hashed
+from ..images.prepared import digest, update_hash
+from ..images.reading import read_ahead
 from ..networks import augmentation
 from . import cache as store
 
@@ -46,7 +47,7 @@ class _Arrays:
 def _network_hash(versions, architecture, weights):
     """What all views of a network begin with, to be copied: its weights are read but once."""
     weights = map(np.ascontiguousarray, weights.arrays)
-    return hashed(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
+    return update_hash(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
 def _versions():
@@ -110,7 +111,7 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
 
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
     advice = "" if kept is None else _GO_ON
-    for some, prepared, keys in ahead(read, batches, images, advice):
+    for some, prepared, keys in read_ahead(read, batches, images.paths(), advice):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]
@@ -151,7 +152,7 @@ class _Kept:
         self._store = store
         self._n_bytes = 4 * network.n_outputs
         network_hash = _network_hash(_versions(), network.architecture, _Arrays(network.weights))
-        self._network = hashed(network_hash.copy(), view).digest()
+        self._network = update_hash(network_hash.copy(), view).digest()
 
     def look_up(self, quick):
         """Return the vectors that are known, by their position in a list of quick keys."""

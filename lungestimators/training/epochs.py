@@ -8,9 +8,11 @@ import numpy as np
 
 from ..backends import compiled, distribution
 from ..backends.startup import keras
-from ..images import prepared
+from ..images.reading import read_ahead
+from ..images.threads import map_in_threads
 from ..networks import augmentation, dropout, normalisation
 from ..networks.blueprints import Parts
+from .disk_array import DiskArray
 
 # Images over which the statistics of batch normalisation are averaged after training.
 _SETTLE_IMAGES = 1024
@@ -185,7 +187,9 @@ class TrainingNetwork(keras.Model):
 
         if isinstance(source, np.ndarray):
             return map(take, calls)
-        return prepared.ahead(take, calls, source)
+        if isinstance(source, DiskArray):
+            return map_in_threads(take, calls)
+        return read_ahead(take, calls, source.paths())
 
     def _validate(self, source, y, sample_weight):
         probabilities = np.empty((len(y), self.output_shape[-1]), np.float32)

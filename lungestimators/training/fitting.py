@@ -14,7 +14,7 @@ import sklearn
 from ..backends import compiled, distribution
 from ..backends.startup import keras, quiet
 from ..features import extraction
-from ..images import prepared
+from ..images.reading import prepare_all
 from ..networks import architectures, augmentation, blueprints, dropout, normalisation, pool
 from . import disk_array
 from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
@@ -164,7 +164,7 @@ class _Frozen:
 def _in_memory_if_small(images):
     """Return the images as they are, to be read in every epoch, or few of them prepared."""
     small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
-    return prepared.prepare_all(images) if small else images
+    return prepare_all(images) if small else images
 
 
 def _run(network, vectors):

@@ -21,7 +21,7 @@ from lungestimators import (
     feature_cache_info,
 )
 from lungestimators.features import extraction
-from lungestimators.images import checking, prepared
+from lungestimators.images import prepared
 from lungestimators.images.prepared import PreparedImages
 from lungestimators.networks import blueprints
 
@@ -35,7 +35,7 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, decode = blueprints.Blueprint.run, checking.decode
+    run, decode = blueprints.Blueprint.run, prepared.read_unscaled
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
@@ -47,7 +47,7 @@ def passed(monkeypatch):
         return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(checking, "decode", counting_decode)
+    monkeypatch.setattr(prepared, "read_unscaled", counting_decode)
     return counts
 
 

@@ -12,19 +12,18 @@ from openjpeg.utils import encode_array
 from PIL import Image
 
 from lungestimators import ImageReadError
-from lungestimators.images import checking, decoding, pillow
+from lungestimators.images import file_checks, pillow, prepared, reading
 
+from .image_files import GRADIENT
 from .tiff_writer import tiff
-
-GRADIENT = np.linspace(0, 255, 48 * 64).astype(np.uint8).reshape(48, 64)
 
 
 def read(path, channels=1):
     """Check and read a file as a classifier does, without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoding.check([str(path)])
-        return checking.read_image(str(path), channels)
+        file_checks.check_files([str(path)])
+        return reading.read_image(str(path), channels)
 
 
 def test_the_made_files_show_what_is_expected_of_them(real_data):
@@ -208,7 +207,7 @@ def test_colours_of_few_bits_in_16_are_stretched_as_grey_is(tmp_path, white, n_s
         warnings.catch_warnings() if white == 65535 else pytest.warns(UserWarning, match="or less")
     )
     with context:
-        found = checking.read_image(str(tmp_path / "a.tif"), 3)
+        found = reading.read_image(str(tmp_path / "a.tif"), 3)
     shown = np.broadcast_to(samples[..., :n_colours] / white, (6, 9, 3))
     np.testing.assert_allclose(found, shown, atol=2e-6)
 
@@ -254,10 +253,10 @@ def test_a_file_that_is_not_read_says_what_it_is(tmp_path, kind):
     content, reason = UNREAD[kind]
     path = tmp_path / "a"
     path.write_bytes(content)
-    for function in (decoding.check, lambda paths: checking.read_image(paths[0], 3)):
+    for function in (file_checks.check_files, lambda paths: reading.read_image(paths[0], 3)):
         with pytest.raises(ImageReadError, match=f"a' cannot be read: .*({reason})"):
             function([str(path)])
-    assert list(decoding.unreadable([str(path)])) == [str(path)]
+    assert list(file_checks.unreadable_files([str(path)])) == [str(path)]
 
 
 def test_inks_of_few_bits_in_16_are_refused(tmp_path):
@@ -273,7 +272,7 @@ def test_a_tiff_whose_strips_are_cut_off_says_so(tmp_path):
     assert lengths in content
     (tmp_path / "a").write_bytes(content.replace(lengths, struct.pack("<15I", *[40] * 14, 20)))
     with pytest.raises(ImageReadError, match="ends too early"):
-        checking.read_image(str(tmp_path / "a"), 1)
+        reading.read_image(str(tmp_path / "a"), 1)
 
 
 # Modes of Pillow that few files have
@@ -296,7 +295,7 @@ def test_every_mode_of_pillow_becomes_grey_or_rgb(mode, channels):
     else:
         image = image if mode in "IF" else image.convert("RGB")
         image = image.convert(mode)
-    pixels, _ = pillow.decode(image, channels)
+    pixels, _ = pillow.decode_with_pillow(image, channels)
     white = 65535 if pixels.dtype == np.uint16 else 255
     shown = pixels.reshape(*grey.shape, -1) / white
     np.testing.assert_allclose(
@@ -370,7 +369,7 @@ def test_damaged_files_are_named_before_any_is_decoded_for_a_prediction(tmp_path
         (tmp_path / name).write_bytes(content)
     damaged = [str(tmp_path / name) for name in DAMAGED]
     decoded = []
-    monkeypatch.setattr(checking, "decode", lambda *arguments: decoded.append(arguments))
+    monkeypatch.setattr(prepared, "read_unscaled", lambda *arguments: decoded.append(arguments))
     with pytest.raises(ImageReadError, match="Leave these files out") as error:
         cnn.predict(paths + damaged)
     assert list(error.value.reasons) == damaged
@@ -388,9 +387,11 @@ def test_after_damage_that_only_decoding_shows_a_second_call_goes_on(tmp_path, c
     content[40:300] = bytes(260)
     (tmp_path / "110.tif").write_bytes(content)
     cnn.set_params(trainable="head", epochs=1).fit(paths[:4], [0, 1, 0, 1])
-    decoded, decode = [], checking.decode
+    decoded, decode = [], prepared.read_unscaled
     monkeypatch.setattr(
-        checking, "decode", lambda path, channels: decoded.append(path) or decode(path, channels)
+        prepared,
+        "read_unscaled",
+        lambda path, channels: decoded.append(path) or decode(path, channels),
     )
     with pytest.raises(ImageReadError, match=r"110\.tif.*Features computed so far are kept"):
         cnn.predict(paths)
