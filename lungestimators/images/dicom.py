@@ -15,7 +15,7 @@ _SYNTAXES = {
 }
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
-# Bytes of a value; longer values are read when they are asked for.
+# Values of more bytes than this are read only when they are asked for.
 _LONG = 4096
 
 # Bytes that a deflated file may inflate to: more than any radiograph, and little memory.

@@ -11,7 +11,7 @@ from PIL import Image
 from lungestimators import ImageReadError
 from lungestimators.images import checking, decoding, file_checks, pillow, reading
 
-from .image_files import GRADIENT, read, save
+from .image_files import GRADIENT, read, read_quietly, save
 
 # What there is to read
 
@@ -241,3 +241,15 @@ def test_rounding_beyond_black_and_white_is_no_error(tmp_path, decoder_returns):
     decoder_returns(np.array([[-5e-7, 1 + 5e-7]]), (0.0, 1.0))
     pixels = reading.read_image(save(tmp_path / "a.png"), 1)
     np.testing.assert_allclose(pixels, [[[0], [1]]], atol=1e-6)
+
+
+def test_the_made_files_show_what_is_expected_of_them(real_data):
+    folder = real_data / "odd-images" / "made"
+    expected = np.load(folder / "expected.npz")
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".tif", ".jpg")]
+    assert len(paths) == 3
+    for path in paths:
+        tolerance = 0.01 if path.suffix == ".jpg" else 2e-5
+        np.testing.assert_allclose(
+            read_quietly(path)[..., 0], expected[path.name], atol=tolerance, err_msg=path.name
+        )

@@ -1,5 +1,6 @@
 """Files that cannot be read are named before anything is read."""
 
+import io
 import os
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import pytest
 from PIL import Image, ImageFile
 
 from lungestimators import ImageReadError
-from lungestimators.images import file_checks, reading
+from lungestimators.images import file_checks, prepared, reading
 
-from .image_files import GRADIENT, save
+from .image_files import GRADIENT, save, tiff_with_the_directory_first
 
 
 def test_a_file_that_was_refused_is_looked_at_again(tmp_path, monkeypatch):
@@ -85,3 +86,50 @@ for path in sys.argv[1:]:
     assert len(broken) >= 13
     done = subprocess.run([sys.executable, "-c", program, *broken], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def png_with_damage():
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)).save(
+        buffer, "PNG"
+    )
+    content = bytearray(buffer.getvalue())
+    content[2000] ^= 255
+    return bytes(content)
+
+
+def cut(suffix, **options):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(noise).convert(options.pop("mode", "L")).save(buffer, suffix, **options)
+    return buffer.getvalue()[: buffer.tell() // 2]
+
+
+DAMAGED = {
+    "damaged.png": png_with_damage(),
+    "cut.jpg": cut("JPEG"),
+    "cut.png": cut("PNG"),
+    "cut.gif": cut("GIF"),
+    "cut.webp": cut("WEBP", lossless=True, mode="RGB"),
+    "cut.bmp": cut("BMP"),
+    "cut.jp2": cut("JPEG2000"),
+    "cut.pgm": cut("PPM"),
+    "cut.tif": tiff_with_the_directory_first(),
+}
+
+
+def test_damaged_files_are_named_before_any_is_decoded_for_a_prediction(tmp_path, cnn, monkeypatch):
+    paths = []
+    for number in range(6):
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(GRADIENT).save(paths[-1])
+    cnn.fit(paths, [0, 1] * 3)
+    for name, content in DAMAGED.items():
+        (tmp_path / name).write_bytes(content)
+    damaged = [str(tmp_path / name) for name in DAMAGED]
+    decoded = []
+    monkeypatch.setattr(prepared, "read_unscaled", lambda *arguments: decoded.append(arguments))
+    with pytest.raises(ImageReadError, match="Leave these files out") as error:
+        cnn.predict(paths + damaged)
+    assert list(error.value.reasons) == damaged
+    assert not decoded

@@ -1,15 +1,14 @@
 """A file that turns out to be damaged while it is read is named with all the others."""
 
+import os
+
+import numpy as np
 import pytest
+from PIL import Image
 from sklearn.dummy import DummyClassifier
 
-from lungestimators import (
-    BackboneFeatures,
-    ImageReader,
-    ImageReadError,
-    audit_images,
-)
-from lungestimators.images import file_checks, pillow
+from lungestimators import BackboneFeatures, ImageReader, ImageReadError, audit_images
+from lungestimators.images import file_checks, pillow, prepared
 
 from .image_files import damage, save
 
@@ -52,3 +51,27 @@ def test_pixels_beyond_white_are_named_wherever_files_are_read(tmp_path, cnn):
             features.fit(paths).transform(paths + bad)
         report = audit_images(paths + bad, y, estimator=DummyClassifier(), cv=2, random_state=0)
         assert [row["file"] for row in report.checks["readability"].rows] == bad
+
+
+def test_after_damage_that_only_decoding_shows_a_second_call_goes_on(tmp_path, cnn, monkeypatch):
+    paths = [str(tmp_path / f"{number}.tif") for number in range(120)]
+    rng = np.random.default_rng(0)
+    for path in paths:
+        noise = rng.integers(0, 255, (20, 20)).astype(np.uint8)
+        Image.fromarray(noise).save(path, compression="tiff_adobe_deflate")
+        os.utime(path, (1, 1))
+    content = bytearray((tmp_path / "110.tif").read_bytes())
+    content[40:300] = bytes(260)
+    (tmp_path / "110.tif").write_bytes(content)
+    cnn.set_params(trainable="head", epochs=1).fit(paths[:4], [0, 1, 0, 1])
+    decoded, decode = [], prepared.read_unscaled
+    monkeypatch.setattr(
+        prepared,
+        "read_unscaled",
+        lambda path, channels: decoded.append(path) or decode(path, channels),
+    )
+    with pytest.raises(ImageReadError, match=r"110\.tif.*Features computed so far are kept"):
+        cnn.predict(paths)
+    decoded.clear()
+    cnn.predict([path for path in paths if path != paths[110]])
+    assert len(decoded) < 60
