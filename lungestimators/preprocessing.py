@@ -307,7 +307,7 @@ def _as_skimage_image(image):
 
 
 def _check_images(X):
-    """Return X as an array of images of three or four dimensions, or raise."""
+    """Return X as an array of three or four dimensions; raise where it is not pixels."""
     if columns.holds_paths(X):
         raise TypeError(
             "X holds paths, and pixels are needed: put ImageReader() in front, as in "

@@ -92,7 +92,7 @@ def as_images(X, image_shape):
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
-    return pixel_ranges.native(X)
+    return pixel_ranges.in_native_byte_order(X)
 
 
 def stack_images(X):
@@ -146,7 +146,7 @@ def check_pixels(X):
         X = np.asarray(X)  # a tensor's types are not NumPy's
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = X.astype(np.uint8) * np.uint8(255)
-    return pixel_ranges.native(check_array(X, dtype="numeric", allow_nd=True))
+    return pixel_ranges.in_native_byte_order(check_array(X, dtype="numeric", allow_nd=True))
 
 
 def with_channels(X, channels):

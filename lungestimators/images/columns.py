@@ -100,6 +100,7 @@ def as_paths(X):
 
 
 def _is_path(item):
+    """Whether an item is a path object or a text that is not empty."""
     return isinstance(item, os.PathLike) or (isinstance(item, str) and item != "")
 
 

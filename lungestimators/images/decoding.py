@@ -17,7 +17,7 @@ _START = 132
 
 
 def decode(path, channels):
-    """Decode one file at its full depth and leave its pixels as they are.
+    """Decode one image file of any format at full depth; its pixels keep their values and type.
 
     Parameters
     ----------

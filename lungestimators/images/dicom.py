@@ -267,4 +267,4 @@ def _check_decoder(syntax):
 
 def _n_frames(dataset):
     """Return the number of frames, 1 where the data set does not say it."""
-    return max(1, int(dicom_elements.number(dataset, "NumberOfFrames") or 1))
+    return max(1, int(dicom_elements.element_number(dataset, "NumberOfFrames") or 1))

@@ -65,7 +65,7 @@ def rgb_of_palette(stored, dataset):
     channels, needed, declared = [], 0, 0
     for colour in ("Red", "Green", "Blue"):
         entries, first, bits, said = _palette_of_channel(dataset, colour)
-        first = dicom_elements.signed(first) if stored.signed else first
+        first = dicom_elements.signed_word(first) if stored.signed else first
         positions = np.clip(stored.values.astype(np.int64) - first, 0, len(entries) - 1)
         channels.append(entries[positions])
         needed, declared = max(needed, bits), max(declared, said)
@@ -79,7 +79,7 @@ def _palette_of_channel(dataset, colour):
     name = f"{colour}PaletteColorLookupTable"
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     descriptor, data, segments = (
-        dicom_elements.words(dataset, element, little_endian)
+        dicom_elements.element_words(dataset, element, little_endian)
         for element in (f"{name}Descriptor", f"{name}Data", f"Segmented{name}Data")
     )
     if not len(descriptor) or not (len(data) or len(segments)):

@@ -35,7 +35,7 @@ def display_grey(stored, dataset):
 
 
 def spread_limits(pixels, limits, seen=None):
-    """Return pixels and limits; the pixels' extremes where they fill little of the limits.
+    """Return pixels and limits; where pixels fill little of the limits, their extremes instead.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def spread_limits(pixels, limits, seen=None):
 
 
 def _fills_limits(pixels, limits, seen=None):
-    """Whether pixels, without a few such as burnt-in letters, are more than nearly one grey."""
+    """Whether pixels fill more than little of the limits; a few, such as letters, do not count."""
     steps = (
         slice(None, None, max(1, pixels.shape[0] // 256)),
         slice(None, None, max(1, pixels.shape[1] // 256)),
@@ -76,7 +76,8 @@ def _apply_modality(stored, dataset):
             if shown is not None:
                 return shown
         slope, intercept = (
-            dicom_elements.number(holder, f"Rescale{name}") for name in ("Slope", "Intercept")
+            dicom_elements.element_number(holder, f"Rescale{name}")
+            for name in ("Slope", "Intercept")
         )
         if slope is not None or intercept is not None:
             slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
@@ -129,14 +130,14 @@ def _apply_table(pixels, limits, item, name, stored, dataset):
     """Look pixels up in a table; return pixels and limits, or None for an item without a table."""
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     descriptor, data = (
-        dicom_elements.words(item, element, little_endian)
+        dicom_elements.element_words(item, element, little_endian)
         for element in ("LUTDescriptor", "LUTData")
     )
     if not len(descriptor) and not len(data):
         return None
     entries, first, bits = dicom_elements.lookup_table(descriptor, data, f"the table in its {name}")
     # The sign of the first value is that of the pixels, although its VR may say another.
-    first = dicom_elements.signed(first) if limits[0] < 0 else first
+    first = dicom_elements.signed_word(first) if limits[0] < 0 else first
     last = first + len(entries) - 1
     if first > limits[1] or last < limits[0]:
         raise ValueError(
@@ -152,7 +153,9 @@ def _apply_table(pixels, limits, item, name, stored, dataset):
 def _windows(holder):
     """Yield the windows that can show something, as (center, width, function)."""
     function = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
-    centers, widths = (dicom_elements.numbers(holder, f"Window{n}") for n in ("Center", "Width"))
+    centers, widths = (
+        dicom_elements.element_numbers(holder, f"Window{n}") for n in ("Center", "Width")
+    )
     for center, width in zip(centers, widths, strict=False):
         if center is not None and width is not None and width > (function == "LINEAR"):
             if function not in _FUNCTIONS:
@@ -161,7 +164,7 @@ def _windows(holder):
 
 
 def _check_window_fits_stream(stored, limits, window):
-    """Raise where an encoded stream contradicts BitsStored, and a window may be for either."""
+    """Raise where a window may be for the bits of the stream, or for BitsStored, which differ."""
     center, width, _ = window
     if stored.doubt and (
         stored.deeper or not limits[0] <= center <= limits[1] or width > 2 * (limits[1] - limits[0])
@@ -181,5 +184,6 @@ def _apply_window(pixels, center, width, function):
 
 
 def _warn(found, done):
+    """Warn of what was found in DICOM files, and say what was done about it."""
     # The same words for every file, so that Python shows them once.
     warnings.warn(f"DICOM files in which {found}: {done}.", UserWarning, stacklevel=5)

@@ -11,8 +11,8 @@ _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _TEXT = (None, "DS", "IS", "LO", "SH", "ST", "UN")
 
 
-def numbers(dataset, name):
-    """Return the numbers of an element of text as a list of floats, with None for an empty value.
+def element_numbers(dataset, name):
+    """Return the numbers of a DICOM element of text: floats, and None for an empty value.
 
     The list is empty where the element is absent or empty.
     """
@@ -28,13 +28,13 @@ def numbers(dataset, name):
     return [_number_of_text(value, name) for value in text.split("\\")] if text else []
 
 
-def number(dataset, name):
-    """Return the first number of an element of text; None where it is absent or empty."""
-    return next(iter(numbers(dataset, name)), None)
+def element_number(dataset, name):
+    """Return the first number of a DICOM element of text; None where it is absent or empty."""
+    return next(iter(element_numbers(dataset, name)), None)
 
 
 def _number_of_text(text, name):
-    """Return the number that a text says, None where it is empty, or raise."""
+    """Return the number that a text says, and None for an empty text; raise for other texts."""
     text = text.strip(" \0")
     if not text:
         return None
@@ -46,8 +46,8 @@ def _number_of_text(text, name):
     return value
 
 
-def words(dataset, name, little_endian):
-    """Return the 16-bit words of an element (VR US, SS or OW) as an array of unsigned numbers."""
+def element_words(dataset, name, little_endian):
+    """Return the 16-bit words of a DICOM element (VR US, SS or OW) as unsigned numbers."""
     if name not in dataset:
         return np.empty(0, np.uint16)
     value = dataset.get_item(name).value
@@ -57,8 +57,8 @@ def words(dataset, name, little_endian):
     return np.atleast_1d(np.asarray([] if value is None else value, np.int64)) & 0xFFFF
 
 
-def signed(word):
-    """Return a 16-bit word as two's complement."""
+def signed_word(word):
+    """Return the signed number that a 16-bit word is in two's complement."""
     return int(word) - 2**16 if word >= 2**15 else int(word)
 
 

@@ -331,7 +331,9 @@ def _padded_pixels(values, words, dataset, signed):
         # The bits that are not stored may be what tells padding from pixels.
         padded = words == value
     if signed:
-        value, limit = (None if n is None else dicom_elements.signed(n) for n in (value, limit))
+        value, limit = (
+            None if n is None else dicom_elements.signed_word(n) for n in (value, limit)
+        )
     among = _in_padding_range(values, value, limit)
     padded = among if padded is None else padded | among
     if not padded.any():
@@ -345,7 +347,7 @@ def _padding_words(dataset):
     """Return the padding value and the limit of its range as words, or None for each."""
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     found = (
-        dicom_elements.words(dataset, f"PixelPadding{kind}", little_endian)
+        dicom_elements.element_words(dataset, f"PixelPadding{kind}", little_endian)
         for kind in ("Value", "RangeLimit")
     )
     return tuple(int(words[0]) if len(words) else None for words in found)

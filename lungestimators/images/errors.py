@@ -58,6 +58,7 @@ on_error="skip" does so).
         return f"{message}. {self.advice}" if self.advice else message
 
     def _message(self):
+        """Return the sentence that names the files, without the advice."""
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()
             return f"The image file {path!r} cannot be read: {why}"

@@ -155,6 +155,7 @@ def _check_tiff(file, n_bytes):
 
 
 def _warn_of_several_pages(states):
+    """Warn once of all files of several pages or frames."""
     several = [path for path, state in states.items() if state.has_several]
     if several:
         holding = "1 image file holds" if len(several) == 1 else f"{len(several)} image files hold"

@@ -128,6 +128,7 @@ def _kind(dtype):
 
 
 def _warn_of_range(found, low, high):
+    """Warn which values of an array are taken as black and white, after what was found."""
     warnings.warn(
         f"{found}: {low:g} is taken as black and {high:g} as white. Pass uint8, uint16 or floats "
         "in 0..1 to leave no doubt.",
@@ -150,7 +151,7 @@ def to_unit(pixels, low, high):
     return ((pixels.astype(np.float64) - low) / (high - low)).astype(np.float32)
 
 
-def native(pixels):
+def in_native_byte_order(pixels):
     """Return pixels in the processor's order of bytes; most are, and are returned as they are."""
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 

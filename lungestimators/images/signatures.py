@@ -97,6 +97,7 @@ def describe_undecoded_jpeg(path):
 
 
 def _first_bytes(path):
+    """Return the first 64 KiB of a file."""
     with open(path, "rb") as file:
         return file.read(_READ)
 

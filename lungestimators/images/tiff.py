@@ -106,6 +106,7 @@ def read_tiff_layout(file):
     tags.load(file)
 
     def whole_numbers(tag, default):
+        """Return all values of a tag as a tuple."""
         try:
             values = tags.get(tag, default)
         except Exception as error:  # a value of another type than the tag's
@@ -116,6 +117,7 @@ def read_tiff_layout(file):
         return tuple(values)
 
     def first_number(tag, default):
+        """Return the first value of a tag."""
         values = whole_numbers(tag, default)
         return values[0] if values else default
 
