@@ -25,7 +25,7 @@ FRAMEWORKS = {
 # may import. Rooms that are not named import nothing of the package's own.
 MAY_IMPORT = {
     "audit": {"classifiers", "images", "text_tables", "validation"},
-    "search": {"classifiers", "features", "networks", "studies"},
+    "search": {"classifiers", "features", "studies", "validation"},
     "classifiers": {"backends", "features", "images", "networks", "training", "validation"},
     "training": {"backends", "features", "images", "networks"},
     "features": {"backends", "images", "networks", "validation"},
