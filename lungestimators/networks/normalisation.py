@@ -12,7 +12,8 @@ from ..backends.startup import keras
 
 # A channel that varies by less than this part of its mean is taken for a constant. A convolution
 # rounds to about 1e-6 of its output, so a channel at this limit is known to a thousandth. Channels
-# of networks in order vary by 0.004 of their mean or more (docs/design.md).
+# of networks in order vary by 0.004 of their mean or more
+# (docs/design/experiments-without-scripts.md).
 LEAST_VARIATION = 1e-3
 
 # The same of pixels, which are rounded to about 1e-7: a thousandth is contrast enough for them.
