@@ -18,9 +18,8 @@ from ..networks import augmentation, blueprints, flat_model
 from ..training import keras_callbacks, stages
 from ..validation import check_groups, check_y
 from . import validation_split, weighting
-from .docstrings import TRAINING_PARAMETERS
 from .fit_task import FitTask
-from .parameters import check_parameters
+from .parameters import TRAINING_PARAMETERS, check_parameters
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = (

@@ -5,7 +5,6 @@ The anatomy is in ``thorax``.
 
 import io
 import math
-import numbers
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import fft, special
 from sklearn.utils import check_random_state
 
+from ..validation import check_real_number, check_whole_number
 from . import thorax
 
 _DETECTOR = 40.0  # side of the image, cm
@@ -90,18 +90,12 @@ def make_chest_xrays(
     >>> X.shape, X.dtype.name, np.bincount(y)
     ((12, 64, 64), 'uint8', array([4, 4, 4]))
     """
-    for name, value in (("n_samples", n_samples), ("image_size", image_size)):
-        if not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name}={value!r} must be a whole number")
+    check_whole_number("n_samples", n_samples, 1)
     counts = _counts(n_samples, weights)
-    if not 0 <= difficulty <= 1:
-        raise ValueError(f"difficulty={difficulty!r} must be between 0 and 1")
-    if image_size < 32:
-        raise ValueError(f"image_size={image_size!r} must be at least 32 pixels")
-    if not 0 <= leak < 1:
-        raise ValueError(f"leak={leak!r} must be at least 0 and below 1")
-    if not 0 <= marker <= 1:
-        raise ValueError(f"marker={marker!r} must be between 0 and 1")
+    check_real_number("difficulty", difficulty, lambda x: 0 <= x <= 1, "be between 0 and 1")
+    check_whole_number("image_size", image_size, 32)
+    check_real_number("leak", leak, lambda x: 0 <= x < 1, "be at least 0 and below 1")
+    check_real_number("marker", marker, lambda x: 0 <= x <= 1, "be between 0 and 1")
     n_copies = round(leak * n_samples)
     if n_copies == n_samples:
         raise ValueError(f"leak={leak!r} leaves no image of {n_samples} to copy")
@@ -123,8 +117,6 @@ def make_chest_xrays(
 
 def _counts(n_samples, weights):
     """Images of each class: the largest remainders are rounded up."""
-    if n_samples < 1:
-        raise ValueError(f"n_samples={n_samples!r} must be at least 1")
     weights = np.ones(3) if weights is None else np.asarray(weights, float)
     if weights.shape != (3,) or (weights < 0).any() or not weights.sum() > 0:
         raise ValueError(

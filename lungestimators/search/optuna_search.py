@@ -264,7 +264,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     def _check_parameters(self, space):
         """Raise if a parameter of the search has a wrong type or value."""
         check_space(self.estimator, space)
-        check_whole_number(self, "n_trials", 1)
+        check_whole_number("n_trials", self.n_trials, 1)
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout!r} must be None or seconds above 0")
         for name, kind in (
