@@ -44,7 +44,7 @@ def draw_radiographs(y, difficulty, image_size, random):
 
 
 def _draw_patients(n, random):
-    """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1), lengths in cm."""
+    """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1) in cm."""
 
     def vary(mean, spread):
         """Draw normal numbers around ``mean``, at most 2.2 spreads away."""
