@@ -171,7 +171,7 @@ def _is_frame(table):
     """Whether a table is a DataFrame and not the path of a file; raise if it is neither."""
     if isinstance(table, str | os.PathLike):
         return False
-    if hasattr(table, "columns") and hasattr(table, "__len__"):
+    if hasattr(table, "__len__") and hasattr(table, "columns"):
         return True
     raise TypeError(
         f"csv is of the type {type(table).__name__}: pass the path of a CSV file, or a DataFrame"
