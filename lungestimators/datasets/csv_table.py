@@ -179,6 +179,7 @@ def _is_frame(table):
 
 
 def _is_missing_in_frame(cell):
+    """Whether a cell of a DataFrame is None, NaN or pandas.NA."""
     try:
         return cell is None or bool(cell != cell)
     except TypeError:  # pandas.NA is neither true nor false
@@ -206,6 +207,7 @@ def _check_cells(source, name, cells, rows):
 
 
 def _is_nan_in_csv(cell):
+    """Whether the text of a cell means that there is no value."""
     return cell.lower() in _MISSING
 
 

@@ -217,4 +217,5 @@ def _downloading(source, home):
 
 
 def _sha256(file):
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

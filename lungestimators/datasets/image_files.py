@@ -163,6 +163,7 @@ class ImageFileScan:
         return self.describe_left_out(_POSSIBLE_IMAGES)
 
     def _relative_path(self, path):
+        """Return a path below the root, with ``/`` between folders."""
         return path.relative_to(self.root).as_posix()
 
     def _real_paths_to(self, folder):

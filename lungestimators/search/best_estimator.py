@@ -45,6 +45,7 @@ class BestEstimatorMixin:
         return self._attribute_of_best("classes_")
 
     def _attribute_of_best(self, name):
+        """Return an attribute of the best estimator; AttributeError if there is none."""
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(f"This {type(self).__name__} has no {name}: there is no best fit")
         return getattr(self.best_estimator_, name)

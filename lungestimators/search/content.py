@@ -102,6 +102,7 @@ def _text_of_estimator(value, text_of):
 
 
 def _type_name(value):
+    """Return the name of the type of a value."""
     return type(value).__qualname__
 
 
@@ -128,6 +129,7 @@ def _text_of_call(name, arguments, keywords, text_of):
 
 
 def _text_of_container(value, text_of):
+    """Write a container as Python writes it; dicts and sets in sorted order."""
     if isinstance(value, dict):
         items = sorted(f"{text_of(key)}: {text_of(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
@@ -140,6 +142,7 @@ def _text_of_container(value, text_of):
 
 
 def _text_of_array(value, text_of):
+    """Describe a small array by its values, a large one by its shape and a digest."""
     if value.dtype.hasobject:
         return f"array({text_of(value.tolist())}, object)"
     if value.size <= _LARGEST_SHOWN_ARRAY:
@@ -148,6 +151,7 @@ def _text_of_array(value, text_of):
 
 
 def _text_of_function(value, text_of):
+    """Describe a function by its name; a lambda or a local one by its code, too."""
     name = getattr(value, "__qualname__", None) or value.__name__
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):

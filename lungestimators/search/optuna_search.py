@@ -291,7 +291,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     def _set_results(self, objective, scorer, seconds):
         """Set the attributes of a fitted search, and fit the best parameters to all rows."""
         trials = studies.settled_trials(self.study_)
-        progress.check_failures(trials)
+        progress.check_failed_trials(trials)
         self.n_splits_ = len(objective.splits)
         self.cv_results_ = make_cv_results(trials, objective.space, self.n_splits_)
         progress.warn_of_nan_scores(self.cv_results_)

@@ -55,6 +55,7 @@ class TrialProgress:
         print(f"{line}; {self._time_left(len(trials))}", flush=True)
 
     def _time_left(self, n_done):
+        """Return a text of the time that is left, from the mean time of the trials so far."""
         elapsed = time.monotonic() - self._start
         left = elapsed / max(1, n_done - self._n_before) * (self._n_trials - n_done)
         if self._timeout is None or left <= self._timeout - elapsed:
@@ -63,16 +64,19 @@ class TrialProgress:
 
 
 def _time_and_number(trial):
+    """Return a key that sorts trials by the time of their end."""
     return trial.datetime_complete, trial.number
 
 
 def _value_or_reason(trial):
+    """Return the value of a trial, or why it has none, as a text of one line."""
     if trial.state == optuna.trial.TrialState.COMPLETE:
         return f"{trial.value:.4f}"
     return trial.user_attrs.get(studies.ERROR, "pruned").splitlines()[0]
 
 
 def _format_duration(seconds):
+    """Write seconds as hours and minutes, as minutes, or as seconds."""
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours:
         return f"{hours} h {minutes} min"
@@ -87,7 +91,7 @@ def summarise_search(n_done, n_trials, is_late, refit):
     return f"{line}; the best parameters are fitted to all rows" if refit else line
 
 
-def check_failures(trials):
+def check_failed_trials(trials):
     """Raise if no trial is complete; warn if some trials failed."""
     errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
     if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):

@@ -54,6 +54,7 @@ def route_metadata(search, scorer, params):
 
 
 def _accepts_sample_weight(scorer):
+    """Whether a scorer can weight its samples."""
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
     return "sample_weight" in inspect.signature(scorer).parameters

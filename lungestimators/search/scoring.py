@@ -124,6 +124,7 @@ class FoldScorer:
             raise ValueError("training diverged: its probabilities are NaN or infinite") from error
 
     def _scorer_name(self):
+        """Return the name of the scorer for messages."""
         return getattr(self._objective.scorer, "__qualname__", self._objective.scorer)
 
     def explain_nan(self):

@@ -231,18 +231,22 @@ class Space:
 
 
 def _is_same(choice, value):
+    """Whether a value is the object of a choice itself."""
     return choice is value
 
 
 def _has_same_content(choice, value):
+    """Whether a value has the type and the content of a choice."""
     return type(choice) is type(value) and content_text(choice) == content_text(value)
 
 
 def _has_same_items(choice, value):
+    """Whether a value is a list of the items of a choice that is a tuple."""
     return isinstance(value, list) and _has_same_content(choice, tuple(value))
 
 
 def _choices(distribution):
+    """Return the choices of a distribution; none if it is one of numbers."""
     return getattr(distribution, "choices", ())
 
 

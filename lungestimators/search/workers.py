@@ -159,6 +159,7 @@ def _open_study_and_run_trials(job):
 
 
 def _run_trials_in_this_process(study, job):
+    """Run the trials that a study lacks, and print their lines if verbose."""
     progress = TrialProgress(study, job.n_trials, job.timeout) if job.verbose else None
     studies.run_trials(
         study, job.objective, job.n_trials, timeout=job.timeout, on_trial_end=progress

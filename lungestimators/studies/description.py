@@ -91,6 +91,7 @@ def _compare_descriptions(name, known, given):
 
 
 def _is_digest(value):
+    """Whether a value of a description is a digest."""
     return isinstance(value, str) and value.startswith(DIGEST)
 
 

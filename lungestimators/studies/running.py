@@ -1,6 +1,6 @@
 """Run trials of a study that several processes work on, until it has the number asked for.
 
-Each process looks at the trials in the storage before it starts one. The first `n_trials` originals
+Each process reads the trials in the storage before it starts one. The first `n_trials` originals
 count (see :mod:`lungestimators.studies.attempts`). A process that finds its new trial to be surplus
 gives the trial up before it starts.
 """
@@ -28,7 +28,7 @@ from .heartbeats import HEARTBEAT, HeartbeatWatch, first_heartbeat, send_heartbe
 
 optuna = lazy.load("optuna")
 
-SECONDS_BETWEEN_LOOKS = (0.05, 2.0)  # at trials of other processes: the first pause, the longest
+SECONDS_BETWEEN_READS = (0.05, 2.0)  # of the trials of other processes: first pause, longest
 
 
 class SearchError(RuntimeError):
@@ -73,7 +73,7 @@ def _run_until_settled(study, objective, n_trials, timeout, on_trial_end):
     """Run trials, and wait for those of other processes, until all are settled or time is up."""
     watch = HeartbeatWatch()
     stop = math.inf if timeout is None else time.monotonic() + timeout
-    shortest, longest = SECONDS_BETWEEN_LOOKS
+    shortest, longest = SECONDS_BETWEEN_READS
     pause = shortest
     while True:
         trials = study.get_trials(deepcopy=False)
