@@ -48,8 +48,8 @@ def search_space(estimator):
     --------
     >>> from lungestimators import CNNClassifier, search_space
     >>> space = search_space(CNNClassifier(epochs=10))
-    >>> space["epochs"]
-    optuna.distributions.IntDistribution(high=20, log=False, low=5, step=1)
+    >>> space["epochs"].low, space["epochs"].high
+    (5, 20)
     >>> sorted(space)
     ['augment', 'batch_size', 'class_weight', 'dense_units', 'dropout', 'epochs', 'learning_rate']
     """
