@@ -7,7 +7,8 @@ import numpy as np
 from ..backends import distribution, keras_settings
 from ..features.parameters import check_backbone_parameters
 from ..networks import augmentation
-from ..training import keras_callbacks, stages
+from ..training import stages
+from ..training.callbacks import check_callbacks
 from ..validation import check_whole_number
 from . import weighting
 
@@ -40,8 +41,8 @@ def check_parameters(estimator):
         raise TypeError(f"early_stopping={estimator.early_stopping!r} must be True or False")
     weighting.check_class_weight(estimator.class_weight)
 
-    keras_settings.check()
-    distribution.check(estimator.batch_size)
-    keras_callbacks.check(estimator.callbacks)
+    keras_settings.check_keras_settings()
+    distribution.check_batch_size(estimator.batch_size)
+    check_callbacks(estimator.callbacks)
     stages.check_optimizer(estimator.optimizer)
-    augmentation.check(estimator.augment)
+    augmentation.check_augment(estimator.augment)
