@@ -106,7 +106,7 @@ def main(argv):
     command = shlex.join(["python", "benchmarks/faults.py", *argv])
     text = (
         f"```\n{command}\n```\n\n" + "\n".join(lines) + "\n\nOf real images, repeats that the "
-        "audit finds were dropped first. Other sizes: docs/design.md.\n"
+        "audit finds were dropped first. Other sizes: docs/design/experiments-without-scripts.md.\n"
     )
     (RESULTS / "results.md").write_text(text, encoding="utf-8")
 

@@ -54,7 +54,7 @@ def name_estimators(estimators):
 def accepts_sample_weight(scorer):
     """Return whether a scorer of scikit-learn takes weights; None of any other function.
 
-    The signature of ``make_scorer``'s objects is the same whether their metric takes weights or not.
+    The objects of ``make_scorer`` all have the same signature.
     """
     method = getattr(scorer, "_accept_sample_weight", None)
     return None if method is None else method()
@@ -80,7 +80,7 @@ def begin_callbacks(estimator, n_subtasks):
 
 
 def all_layers(network):
-    """Return a network's layers, those in layers among them; ``Model.layers`` has the outer ones."""
+    """Return a network's layers and the layers in them; ``Model.layers`` has the outer ones."""
     return network._flatten_layers()
 
 

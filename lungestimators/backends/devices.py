@@ -140,7 +140,7 @@ def _own_gpu(n_gpus):
 
 
 def _stay_on_own_cores():
-    """Confine this process to as many cores as joblib or Dask gave it, which no other worker has."""
+    """Confine a worker to the number of cores that joblib or Dask gave it, and to its own ones."""
     cores = sorted(os.sched_getaffinity(0))
     n_given = _count_given_cores()
     if n_given is None or n_given >= len(cores):

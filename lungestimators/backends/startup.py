@@ -54,7 +54,7 @@ def quiet():
 
 
 def _restore_stderr(stderr, caught):
-    """Make ``stderr`` the process's stderr again, and write to it the caught lines worth showing."""
+    """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
     _flush()
     os.dup2(stderr, 2)
     caught.seek(0)

@@ -144,7 +144,7 @@ def write_variables(variables, values):
 
 
 def new_optimizer(name):
-    """Return a new Keras optimizer of that name; for Adam, one that passes over the weights once."""
+    """Return a new Keras optimizer of that name; for Adam, this module's."""
     optimizer = keras.optimizers.get(name)
     if type(optimizer) is keras.optimizers.Adam:
         return Adam.from_config(optimizer.get_config())

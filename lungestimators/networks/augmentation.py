@@ -15,7 +15,7 @@ N_VIEWS = 8
 
 
 def augment_as_json(augment):
-    """Return the parameter ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
+    """Return a parameter ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
     if augment is None:
         return None
     if isinstance(augment, bool | np.bool_):
@@ -41,7 +41,7 @@ def check_augment(augment):
 
 
 def _without_names(value):
-    """Drop the names that Keras numbers through the process, for augmented views follow from this."""
+    """Drop the names that Keras numbers through the process: views follow from this text."""
     if isinstance(value, list):
         return [_without_names(item) for item in value]
     if not isinstance(value, dict) or "input_layers" in value:

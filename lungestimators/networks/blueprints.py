@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..backends import compiled, distribution
 from ..backends.startup import keras
 from . import architectures, dropout, pool

@@ -12,7 +12,8 @@ from ..backends.startup import keras
 
 # A channel that varies by less than this part of its mean counts as constant. A convolution rounds
 # to about 1e-6 of its output, so a channel at this limit is known to a thousandth. Channels of
-# networks that work vary by 0.004 of their mean or more (docs/design/networks.md).
+# networks that work vary by 0.004 of their mean or more
+# (docs/design/experiments-without-scripts.md).
 LEAST_VARIATION = 1e-3
 
 # The same limit for pixels, which are rounded to about 1e-7: a contrast of a thousandth is enough.
@@ -89,5 +90,5 @@ def _bounded(ops, layer, mean, variance):
 
 
 def _takes_pixels(layer):
-    """Return whether a layer is the first of the custom CNN, the only one of maps without weights."""
+    """Return whether a layer is the first of the custom CNN: no other of maps has no weights."""
     return layer.input_spec.ndim == 4 and not (layer.center or layer.scale)

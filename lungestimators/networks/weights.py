@@ -67,7 +67,7 @@ def build_with_weights(builder, backbone, shape, weights, options):
     if builder.__name__ == "DenseNet":
         raise ValueError(
             f"There are no ImageNet weights of a DenseNet with blocks={options['blocks']}: "
-            f"choose one of {sorted(_DENSENETS)}, or pass the path of a weights file. "
+            f"choose one of {sorted(DENSENETS.values())}, or pass the path of a weights file. "
             f"{_WHAT_RANDOM_WEIGHTS_COST}"
         )
     cached = _cached_file(builder.__name__, shape[0], options)
@@ -235,7 +235,7 @@ def _split_numbers(name):
 
 
 def _mobilenet_parameters(kernels):
-    """Return ``alpha``: the last of 13 pointwise convolutions takes and gives 1024 * alpha channels."""
+    """Return ``alpha``: the last pointwise convolution takes and gives 1024 * alpha channels."""
     widths = [shape[2] for shape in kernels.values() if shape[2] == shape[3]]
     fits = widths and len(kernels) in (14, 15)  # with the first convolution, and maybe the top
     return {"alpha": max(widths) / 1024} if fits else {}
