@@ -273,7 +273,7 @@ def _values(pixels):
 
 
 def _is_other_range(smallest, largest, low, high):
-    """Return whether pixels reach far beyond black or white, or lie in 0..1 if white is 255 or more."""
+    """Return whether pixels reach far beyond black or white, or lie in 0..1 below a large white."""
     span = high - low
     beyond = smallest < low - span or largest > high + span
     in_unit = span >= 255 and 0 <= smallest < largest <= 1

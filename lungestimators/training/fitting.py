@@ -132,9 +132,8 @@ class StageInputs:
             return train, train, validation
         train = plain = self._run_frozen_part("plain", self._train, parts, stage, [None])
         if self._options.augment is not None:
-            train = self._run_frozen_part(
-                "views", self._train, parts, stage, range(augmentation.N_VIEWS)
-            )
+            views = range(augmentation.N_VIEWS)
+            train = self._run_frozen_part("views", self._train, parts, stage, views)
         validation = self._validation
         if validation is not None:
             validation = self._run_frozen_part("validation", validation, parts, stage, [None])
@@ -305,7 +304,7 @@ def _build_network(parts, stage, options):
         inputs = x = keras.Input(backbone.input_shape[1:])
         augment = options.augment if stage.trainable == "all" else None
         for layer in augmentation.build_augmentation_layers(augment):
-            # Without it, Keras records these layers' default, True, and all later layers inherit it.
+            # Otherwise Keras records these layers' default, True, and all later layers inherit it.
             x = layer(x, training=False)
         outputs = head(backbone(x))
     network = SciKerasNetwork(inputs, outputs, name="training")

@@ -114,5 +114,5 @@ def check_optimizer(optimizer):
 
 @functools.cache
 def _try_to_build_optimizer(name):
-    """Build an optimizer, to see whether Keras can; once, for it takes a tenth of a head's epoch."""
+    """Build an optimizer, to see whether Keras can; once: it takes a tenth of a head's epoch."""
     keras.optimizers.get(name)
