@@ -14,6 +14,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .. import _compat
+
 _LARGEST_SHOWN_ARRAY = 16
 
 
@@ -94,7 +96,7 @@ def _estimator(value, of):
     """Describe an estimator by its parameters; a frozen one keeps what it has learnt, too."""
     usual = BaseEstimator.__sklearn_clone__
     attributes = value.get_params(deep=False)
-    attributes["set_callbacks"] = getattr(value, "_skl_callbacks", None)
+    attributes["set_callbacks"] = _compat.callbacks_of(value)
     if getattr(type(value), "__sklearn_clone__", usual) is not usual:
         attributes["digest"] = joblib.hash(value)
     return _made(value, attributes, of)

@@ -6,6 +6,7 @@ import lazy_loader as lazy
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .. import _compat
 from .objective import STEPS
 
 optuna = lazy.load("optuna")
@@ -124,19 +125,11 @@ def _with_encoded_values(sampler, space):
     copied = copy.deepcopy(sampler)
     # The values of the sampler itself are encoded: they may be the very choices, unlike copies.
     if isinstance(sampler, optuna.samplers.GridSampler):
-        names = sampler._param_names
-        copied._search_space = {
-            name: [space.encode(name, value) for value in sampler._search_space[name]]
-            for name in names
-        }
-        copied._all_grids = [
-            tuple(map(space.encode, names, values)) for values in sampler._all_grids
-        ]
+        _compat.encode_grid(copied, sampler, space.encode)
     elif isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        copied._fixed_params = {
-            name: space.encode(name, value) for name, value in sampler._fixed_params.items()
-        }
-        copied._base_sampler = users_sampler(sampler._base_sampler, space)
+        _compat.encode_fixed_values(copied, sampler, space.encode)
+        base = users_sampler(_compat.base_sampler(sampler), space)
+        _compat.set_base_sampler(copied, base)
     return copied
 
 

@@ -8,9 +8,8 @@ import lazy_loader as lazy
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
 from ..studies.study import SearchError
 from .pipeline_view import PipelineView
@@ -95,8 +94,8 @@ class Task(NamedTuple):
         looks = _Looks(estimator, scores, score) if learns_by_epoch(estimator) else None
         scores.begin_fold()
         start = time.perf_counter()
-        X, y = _safe_split(estimator, self.X, self.y, train)
-        fit_params = _check_method_params(self.X, self.fit_params, indices=train)
+        X, y = _compat.take_rows_of_xy(estimator, self.X, self.y, train)
+        fit_params = _compat.take_rows_of_parameters(self.X, self.fit_params, train)
         with called(estimator, looks):
             fit(estimator, X, y, fit_params)
         first = STEPS - 1 if looks is None else looks.n_steps
@@ -138,7 +137,7 @@ def called(estimator, callback):
         yield
         return
     last = learner(estimator)
-    others = getattr(last, "_skl_callbacks", [])
+    others = _compat.callbacks_of(last) or []
     last.set_callbacks(*others, callback)
     try:
         yield
@@ -207,8 +206,8 @@ class _Scoring:
 
     def __init__(self, task, train, test):
         self._task = task
-        self._X, self._y = _safe_split(task.estimator, task.X, task.y, test, train)
-        self._params = _check_method_params(task.X, task.score_params, indices=test)
+        self._X, self._y = _compat.take_rows_of_xy(task.estimator, task.X, task.y, test, train)
+        self._params = _compat.take_rows_of_parameters(task.X, task.score_params, test)
         self.seconds = 0.0
 
     def __call__(self, estimator):

@@ -14,7 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from .. import search, studies
+from .. import _compat, search, studies
 from . import cv_results, description, objective, progress, workers
 from .best_estimator import BestEstimatorMixin
 from .space import Space, check_space, search_space
@@ -385,6 +385,5 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _accepts_sample_weight(scorer):
-    if hasattr(scorer, "_accept_sample_weight"):
-        return scorer._accept_sample_weight()
-    return "sample_weight" in inspect.signature(scorer).parameters
+    accepts = _compat.accepts_sample_weight(scorer)
+    return "sample_weight" in inspect.signature(scorer).parameters if accepts is None else accepts

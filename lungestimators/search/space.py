@@ -4,6 +4,7 @@ import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
 from . import content
 
@@ -150,8 +151,7 @@ class Space:
         -------
         dict of str to object
         """
-        enqueued = getattr(trial, "_fixed_params", {})
-        trial._fixed_params = {name: self.encode(name, value) for name, value in enqueued.items()}
+        _compat.encode_enqueued_values(trial, self.encode)
         params = {}
         for name, distribution in self.stored.items():
             if isinstance(

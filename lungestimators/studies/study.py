@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import lazy_loader as lazy
 
+from .. import _compat
 from .heartbeats import HEARTBEAT, Watch, first_beat, heartbeat
 from .storages import open_storage
 
@@ -99,11 +100,13 @@ def in_memory(study):
     optuna.Study
         With the same name, trials, sampler and pruner; itself where it is in memory already.
     """
-    if isinstance(study._storage, optuna.storages.InMemoryStorage):
+    if isinstance(_compat.storage_of(study), optuna.storages.InMemoryStorage):
         return study
     name, storage = study.study_name, optuna.storages.InMemoryStorage()
     with _quiet():
-        optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=storage)
+        optuna.copy_study(
+            from_study_name=name, from_storage=_compat.storage_of(study), to_storage=storage
+        )
     return optuna.load_study(
         study_name=name, storage=storage, sampler=study.sampler, pruner=study.pruner
     )
@@ -251,7 +254,7 @@ def _is_exhausted(study):
     """Whether the sampler has tried everything, maybe before this process."""
     sampler = study.sampler
     while isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        sampler = sampler._base_sampler
+        sampler = _compat.base_sampler(sampler)
     return isinstance(sampler, optuna.samplers.GridSampler) and sampler.is_exhausted(study)
 
 
@@ -288,7 +291,7 @@ def _begin(study, *, user_attrs, **options):
         user_attrs={**user_attrs, HEARTBEAT: first_beat()},
         **options,
     )
-    return optuna.Trial(study, study._storage.create_new_trial(study._study_id, template))
+    return _compat.add_trial(study, template)
 
 
 def _chains(trials):
@@ -329,9 +332,7 @@ def _bury(study, trial, chain):
 def _lose(study, trial, reason):
     """Fail a trial for a reason, unless it is finished; the sampler is to learn nothing from it."""
     try:
-        for key, value in reason.items():
-            study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
+        _compat.fail_trial(study, trial, reason)
     except optuna.exceptions.UpdateFinishedTrialError:
         pass
 
