@@ -35,7 +35,7 @@ def check_y(X, y):
     """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None")
-    shape = y.shape if hasattr(y, "shape") else np.shape(y)
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y has the shape {shape}, but one class label an image is needed (a 1d array). "

@@ -10,7 +10,8 @@ from ..backends import distribution, keras_settings
 from ..backends.startup import keras
 from ..features.parameters import check_backbone_parameters
 from ..networks import augmentation
-from ..training import keras_callbacks, stages
+from ..training import stages
+from ..training.callbacks import check_callbacks
 from ..validation import PathLike, check_real_number, check_whole_number
 from . import weighting
 
@@ -102,8 +103,8 @@ def check_parameters(classifier):
         raise TypeError(f"early_stopping={classifier.early_stopping!r} must be True or False")
     weighting.check_class_weight(classifier.class_weight)
 
-    keras_settings.check()
-    distribution.check(classifier.batch_size)
-    keras_callbacks.check(classifier.callbacks)
+    keras_settings.check_keras_settings()
+    distribution.check_batch_size(classifier.batch_size)
+    check_callbacks(classifier.callbacks)
     stages.check_optimizer(classifier.optimizer)
-    augmentation.check(classifier.augment)
+    augmentation.check_augment(classifier.augment)

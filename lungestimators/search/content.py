@@ -14,6 +14,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .. import _compat
+
 _LARGEST_SHOWN_ARRAY = 16
 
 
@@ -95,7 +97,7 @@ def _text_of_estimator(value, text_of):
     """Describe an estimator by its parameters and callbacks; a frozen one by a digest as well."""
     usual = BaseEstimator.__sklearn_clone__
     attributes = value.get_params(deep=False)
-    attributes["set_callbacks"] = getattr(value, "_skl_callbacks", None)
+    attributes["set_callbacks"] = _compat.callbacks_of(value)
     if getattr(type(value), "__sklearn_clone__", usual) is not usual:
         attributes["digest"] = joblib.hash(value)
     return _text_of_constructor_call(value, attributes, text_of)

@@ -1,5 +1,6 @@
 """Callbacks that act after epochs of a fit: score a fold, prune its trial, stop the final fit."""
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
 from .learning_curve import STEPS_PER_FOLD
 from .pipeline_view import PipelineView, last_step
@@ -33,7 +34,7 @@ def fit_with_callback(estimator, callback, X, y, fit_params):
         estimator.fit(X, *targets, **fit_params)
         return
     last = last_step(estimator)
-    others = getattr(last, "_skl_callbacks", [])
+    others = _compat.callbacks_of(last) or []
     last.set_callbacks(*others, callback)
     try:
         estimator.fit(X, *targets, **fit_params)

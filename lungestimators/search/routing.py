@@ -8,6 +8,8 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
+from .. import _compat
+
 
 def route_metadata(search, scorer, params):
     """Split the further arguments of ``fit`` among splitter, estimator and scorer.
@@ -55,9 +57,8 @@ def route_metadata(search, scorer, params):
 
 def _accepts_sample_weight(scorer):
     """Whether a scorer can weight its samples."""
-    if hasattr(scorer, "_accept_sample_weight"):
-        return scorer._accept_sample_weight()
-    return "sample_weight" in inspect.signature(scorer).parameters
+    accepts = _compat.accepts_sample_weight(scorer)
+    return "sample_weight" in inspect.signature(scorer).parameters if accepts is None else accepts
 
 
 def make_metadata_router(search):

@@ -4,9 +4,8 @@ import time
 
 import numpy as np
 from sklearn.metrics import check_scoring
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
 from ..studies import SearchError
 from .pipeline_view import last_step
@@ -75,8 +74,10 @@ class FoldScorer:
 
     def __init__(self, objective, train, test):
         self._objective = objective
-        self._X, self._y = _safe_split(objective.estimator, objective.X, objective.y, test, train)
-        self._params = _check_method_params(objective.X, objective.score_params, indices=test)
+        self._X, self._y = _compat.take_rows_of_xy(
+            objective.estimator, objective.X, objective.y, test, train
+        )
+        self._params = _compat.take_rows_of_parameters(objective.X, objective.score_params, test)
         self.seconds = 0.0
 
     def __call__(self, estimator):

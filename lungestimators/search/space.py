@@ -4,6 +4,7 @@ import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
 from .content import content_text, shortened_content_text
 
@@ -158,10 +159,7 @@ class Space:
         dict of str to object
             Parameter name to value, with the choices of the user.
         """
-        enqueued = getattr(trial, "_fixed_params", {})
-        trial._fixed_params = {
-            name: self.as_stored(name, value) for name, value in enqueued.items()
-        }
+        _compat.encode_enqueued_values(trial, self.as_stored)
         params = {}
         for name, distribution in self.stored.items():
             if isinstance(

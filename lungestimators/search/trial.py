@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import lazy_loader as lazy
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from .. import _compat
 from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch, fit_with_callback
 from .learning_curve import FOLDS, STEPS_PER_FOLD, LearningCurve
 from .scoring import FoldScorer
@@ -88,8 +87,8 @@ class Objective(NamedTuple):
         callback = ScoreEpochs(estimator, curve, score) if by_epoch else None
         curve.begin_fold()
         start = time.perf_counter()
-        X, y = _safe_split(estimator, self.X, self.y, train)
-        fit_params = _check_method_params(self.X, self.fit_params, indices=train)
+        X, y = _compat.take_rows_of_xy(estimator, self.X, self.y, train)
+        fit_params = _compat.take_rows_of_parameters(self.X, self.fit_params, train)
         fit_with_callback(estimator, callback, X, y, fit_params)
         first = STEPS_PER_FOLD - 1 if callback is None else callback.n_steps
         # Steps may be left after the fit: a callback of the user's may have ended it.

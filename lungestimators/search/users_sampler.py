@@ -4,6 +4,8 @@ import copy
 
 import lazy_loader as lazy
 
+from .. import _compat
+
 optuna = lazy.load("optuna")
 
 
@@ -78,17 +80,9 @@ def _copy_with_stored_values(sampler, space):
     # The values are read from the sampler and not from its copy: a copy of a choice may not equal
     # the choice.
     if isinstance(sampler, optuna.samplers.GridSampler):
-        names = sampler._param_names
-        copied._search_space = {
-            name: [space.as_stored(name, value) for value in sampler._search_space[name]]
-            for name in names
-        }
-        copied._all_grids = [
-            tuple(map(space.as_stored, names, values)) for values in sampler._all_grids
-        ]
+        _compat.encode_grid(copied, sampler, space.as_stored)
     elif isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        copied._fixed_params = {
-            name: space.as_stored(name, value) for name, value in sampler._fixed_params.items()
-        }
-        copied._base_sampler = copy_users_sampler(sampler._base_sampler, space)
+        _compat.encode_fixed_values(copied, sampler, space.as_stored)
+        base = copy_users_sampler(_compat.base_sampler(sampler), space)
+        _compat.set_base_sampler(copied, base)
     return copied

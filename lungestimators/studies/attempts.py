@@ -6,7 +6,11 @@ original and its attempts count as one trial. If two processes make the same att
 the lower number counts. All other trials are surplus.
 """
 
+import contextlib
+
 import lazy_loader as lazy
+
+from .. import _compat
 
 optuna = lazy.load("optuna")
 
@@ -103,9 +107,5 @@ def fail_trial(study, trial, reason):
     reason : dict of str to JSON
         User attributes.
     """
-    try:
-        for key, value in reason.items():
-            study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        pass
+    with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        _compat.fail_trial(study, trial, reason)

@@ -10,6 +10,7 @@ import time
 
 import lazy_loader as lazy
 
+from .. import _compat
 from .attempts import (
     ATTEMPT,
     ERROR,
@@ -136,7 +137,7 @@ def _create_running_trial(study, *, user_attrs, **options):
         user_attrs={**user_attrs, HEARTBEAT: first_heartbeat()},
         **options,
     )
-    return optuna.Trial(study, study._storage.create_new_trial(study._study_id, template))
+    return _compat.add_trial(study, template)
 
 
 def _run_trial(study, trial, objective, on_trial_end):
@@ -198,5 +199,5 @@ def _is_grid_exhausted(study):
     """Whether a grid sampler has tried its whole grid, in this process or in an earlier one."""
     sampler = study.sampler
     while isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        sampler = sampler._base_sampler
+        sampler = _compat.base_sampler(sampler)
     return isinstance(sampler, optuna.samplers.GridSampler) and sampler.is_exhausted(study)

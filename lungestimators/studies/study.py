@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import lazy_loader as lazy
 
+from .. import _compat
 from .description import DESCRIPTION, name_differences, wait_for_description
 from .storages import open_storage
 
@@ -76,11 +77,13 @@ def copy_study_to_memory(study):
         With the same name, trials, sampler and pruner. A study that is in memory is returned as it
         is.
     """
-    if isinstance(study._storage, optuna.storages.InMemoryStorage):
+    if isinstance(_compat.storage_of(study), optuna.storages.InMemoryStorage):
         return study
     name, storage = study.study_name, optuna.storages.InMemoryStorage()
     with _quiet_optuna():
-        optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=storage)
+        optuna.copy_study(
+            from_study_name=name, from_storage=_compat.storage_of(study), to_storage=storage
+        )
     return optuna.load_study(
         study_name=name, storage=storage, sampler=study.sampler, pruner=study.pruner
     )
