@@ -1,6 +1,5 @@
 """Transformers for a Pipeline in front of a classifier: ImageReader, CLAHE, BorderCrop."""
 
-import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .images import checking, columns, reading
-from .validation import ImagesLike, PathLike
+from .validation import ImagesLike, PathLike, check_real_number, check_whole_number
 
 
 class _ImageTransformer(TransformerMixin, BaseEstimator):
@@ -129,7 +128,7 @@ class ImageReader(_ImageTransformer):
 
     def _check_parameters(self):
         if self.image_size is not None:
-            _check_whole("image_size", self.image_size)
+            check_whole_number("image_size", self.image_size, 1)
         if isinstance(self.channels, bool) or self.channels not in (1, 3):
             raise ValueError(f"channels={self.channels!r} must be 1 (grey) or 3 (RGB)")
 
@@ -212,12 +211,10 @@ class CLAHE(_ImageTransformer):
             if len(size) != 2:
                 raise ValueError(f"kernel_size={size!r} must be one number, or height and width")
             for side in size:
-                _check_whole("kernel_size", side)
+                check_whole_number("kernel_size", side, 1)
         elif size is not None:
-            _check_whole("kernel_size", size)
-        _check_real("clip_limit", self.clip_limit)
-        if not 0 <= self.clip_limit <= 1:
-            raise ValueError(f"clip_limit={self.clip_limit!r} must be in 0..1")
+            check_whole_number("kernel_size", size, 1)
+        check_real_number("clip_limit", self.clip_limit, lambda x: 0 <= x <= 1, "be in 0..1")
 
     def _check_X(self, X):
         return _check_images(X)
@@ -273,9 +270,9 @@ class BorderCrop(_ImageTransformer):
         return X[:, top : X.shape[1] - top, left : X.shape[2] - left]
 
     def _check_parameters(self):
-        _check_real("fraction", self.fraction)
-        if not 0 <= self.fraction < 0.5:
-            raise ValueError(f"fraction={self.fraction!r} must be at least 0 and below 0.5")
+        check_real_number(
+            "fraction", self.fraction, lambda x: 0 <= x < 0.5, "be at least 0 and below 0.5"
+        )
 
     def _check_X(self, X):
         return _check_images(X)
@@ -321,18 +318,6 @@ def _check_images(X):
         )
     checking.as_images(X, None)
     return X
-
-
-def _check_whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} must be a whole number")
-    if value < 1:
-        raise ValueError(f"{name}={value!r} must be at least 1")
-
-
-def _check_real(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r} must be a number")
 
 
 def _size(image):

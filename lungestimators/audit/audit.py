@@ -1,7 +1,5 @@
 """Is this data set fit to learn from? Duplicates, leaks, doubtful labels, shortcuts."""
 
-import numbers
-
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
@@ -10,7 +8,7 @@ from sklearn.utils.validation import check_consistent_length
 from ..classifiers import CNNClassifier
 from ..images import checking, columns
 from ..images.errors import read_error
-from ..validation import check_groups, check_y
+from ..validation import check_groups, check_y, is_whole_number
 from . import findings, fingerprints, shortcuts, trials
 from .report import AuditReport, Check
 from .summaries import Look, look_at
@@ -183,7 +181,7 @@ def _check_source(y, source):
 
 
 def _check_options(estimator, cv):
-    if not isinstance(cv, numbers.Integral) or isinstance(cv, bool) or cv < 2:
+    if not is_whole_number(cv) or cv < 2:
         raise ValueError(f"cv={cv!r} must be a whole number of folds, 2 or more")
     if estimator is not None and not (is_classifier(estimator) and hasattr(estimator, "fit")):
         raise TypeError(f"estimator={estimator!r} must be a classifier, as scikit-learn knows them")

@@ -14,13 +14,13 @@ from .. import training
 from ..features import extraction
 from ..features.parameters import cache_name
 from ..images.base import ImageInput
-from ..networks import augmentation, blueprints, flat_model
-from ..training import keras_callbacks, stages
+from ..networks import augmentation, blueprints, cutting, flat_model
+from ..training import callbacks as keras_callbacks
+from ..training import stages
 from ..validation import check_groups, check_y
 from . import validation_split, weighting
-from .docstrings import TRAINING_PARAMETERS
 from .fit_task import FitTask
-from .parameters import check_parameters
+from .parameters import TRAINING_PARAMETERS, check_parameters
 
 # What a fit leaves behind beside the attributes that end with an underscore.
 _LEARNT = (
@@ -150,13 +150,13 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         network, cache = backbone, None
         if trainable != "all":
             network, cache = (
-                blueprints.below(backbone, trainable),
+                cutting.cut_frozen_part(backbone, trainable),
                 cache_name(self.feature_cache),
             )
         probabilities = np.empty((len(X), len(self.classes_)))
-        for rows, vectors in extraction.stream(network, fitted._images(X), cache):
+        for rows, vectors in extraction.stream_features(network, fitted._images(X), cache):
             if trainable == "last_stage":
-                vectors = blueprints.above(backbone).run(vectors)
+                vectors = cutting.cut_last_stage(backbone).run(vectors)
             probabilities[rows] = head.run(vectors)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
@@ -200,7 +200,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            self._model = flat_model.build_model(
+            self._model = flat_model.build_flat_model(
                 self._parts, self.image_shape_, self._pixel_range, type(self).__name__
             )
         return self._model
@@ -209,7 +209,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         if state.get("callbacks_"):
-            state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
+            state["callbacks_"] = keras_callbacks.picklable_callbacks(state["callbacks_"])
         return state
 
     # What fit and partial_fit do; the callbacks end before a failure is undone
@@ -218,7 +218,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def _fit(self, X, y, sample_weight, groups):
         check_parameters(self)
 
-        callbacks = keras_callbacks.for_one_fit(self.callbacks)
+        callbacks = keras_callbacks.callbacks_for_one_fit(self.callbacks)
         self._forget()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
@@ -250,10 +250,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         validation = None
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
-        self._parts, self.history_ = training.fit(
+        self._parts, self.history_ = training.fit_all_stages(
             self._parts, plan, train, validation, self._options(), callbacks, task
         )
-        keras_callbacks.release(callbacks)
+        keras_callbacks.release_callbacks(callbacks)
         self.callbacks_ = callbacks
         self.n_iter_ = len(self.history_["loss"])
         task.end()
@@ -289,7 +289,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         plan = self._stages()
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.partial_fit(
+        self._parts, history, optimizer_state = training.fit_one_epoch(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
@@ -353,7 +353,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         )
 
     def _stages(self):
-        return stages.plan(
+        return stages.plan_stages(
             str(self.trainable),
             self.weights is not None,
             int(self.epochs),
@@ -367,14 +367,14 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             feature_cache=cache_name(self.feature_cache),
             batch_size=int(self.batch_size),
             optimizer=str(self.optimizer),
-            augment=augmentation.as_json(self.augment),
+            augment=augmentation.augment_as_json(self.augment),
             n_iter_no_change=int(self.n_iter_no_change),
             verbose=int(self.verbose),
             seed=self._seed,
         )
 
     def _trainable(self):
-        return stages.resolve(str(self.trainable), self.weights is not None)
+        return stages.resolve_trainable(str(self.trainable), self.weights is not None)
 
     def _number_classes(self, y, classes):
         """Numbers of the labels in ``classes_``, which the first call of partial_fit sets."""

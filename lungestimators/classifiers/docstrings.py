@@ -1,27 +1,5 @@
 """What the parameters mean that all four classifiers share: documentation, in one place."""
 
-# How to train, not what the network is: ``partial_fit`` takes them as they are at each call, and no
-# answer of a fitted classifier depends on them. Every other parameter waits for the next fit.
-TRAINING_PARAMETERS = frozenset(
-    {
-        "feature_cache",
-        "epochs",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "fine_tune_epochs",
-        "fine_tune_learning_rate",
-        "early_stopping",
-        "validation_fraction",
-        "n_iter_no_change",
-        "class_weight",
-        "augment",
-        "on_error",
-        "callbacks",
-        "verbose",
-    }
-)
-
 _TEXT = """\
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed:

@@ -1,5 +1,7 @@
 """A fit as scikit-learn's callbacks see it: one task, and in it one for each epoch."""
 
+from .. import _compat
+
 
 class FitTask:
     """Announce a fit and its epochs to the callbacks of an estimator.
@@ -26,7 +28,7 @@ class FitTask:
         # Patients are no metadata here: a scorer that is handed more than weights raises.
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = dict(estimator=estimator, X=X, y=y, metadata=metadata)
-        self._context = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._context = _compat.begin_callbacks(estimator, n_epochs)
         self._context.call_on_fit_task_begin(**self._arguments)
 
     def begin_epoch(self, learnt):

@@ -1,11 +1,12 @@
 """The weight of each image: what ``class_weight`` and ``sample_weight`` may be."""
 
-import numbers
 import warnings
 
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
+
+from .. import _compat
+from ..validation import check_real_number
 
 
 def check_class_weight(class_weight):
@@ -30,10 +31,8 @@ def check_class_weight(class_weight):
             f"weight{hint}"
         )
     for label, weight in class_weight.items():
-        if isinstance(weight, bool | np.bool_) or not isinstance(weight, numbers.Real):
-            raise TypeError(f"class_weight[{label!r}]={weight!r} must be a number")
-        if not 0 <= weight < np.inf:
-            raise ValueError(f"class_weight[{label!r}]={weight!r} must be finite and at least 0")
+        name = f"class_weight[{label!r}]"
+        check_real_number(name, weight, lambda x: 0 <= x < np.inf, "be finite and at least 0")
 
 
 def check_class_names(class_weight, classes, all_known):
@@ -111,9 +110,7 @@ def check_sample_weight(X, y, sample_weight, class_weight, classes):
     ValueError
         A weight is negative, or the weights leave one class only.
     """
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    sample_weight = _compat.check_sample_weight(sample_weight, X)
     n_classes = len(np.unique(y))
     if len(np.unique(y[sample_weight > 0])) < 2 and n_classes > 1:
         raise ValueError("sample_weight leaves one class only: a classifier needs two or more")

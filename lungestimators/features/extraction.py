@@ -57,7 +57,7 @@ def _versions():
     return f"{__version__} {keras.__version__} {backend} {version}"
 
 
-def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
+def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0):
     """Send images through a network, those that are known excepted.
 
     Parameters
@@ -116,7 +116,7 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
         def compute(needed, prepared=prepared):
             images = prepared[needed]
             if augment is not None:
-                images = augmentation.augmented(images, augment, view)
+                images = augmentation.augment_images(images, augment, view)
             if progress is not None:
                 progress.begin()
             return network.run(images)
@@ -132,15 +132,15 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
         progress.close()
 
 
-def extract(network, images, cache, *, verbose=0):
-    """Return what ``stream`` yields as one array, in the order of the images.
+def extract_features(network, images, cache, *, verbose=0):
+    """Return what ``stream_features`` yields as one array, in the order of the images.
 
     Returns
     -------
     ndarray of shape (n, network.n_outputs), float32
     """
     vectors = np.empty((len(images), network.n_outputs), np.float32)
-    for rows, some in stream(network, images, cache, verbose=verbose):
+    for rows, some in stream_features(network, images, cache, verbose=verbose):
         vectors[rows] = some
     return vectors
 

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import _safe_indexing
+
+from .. import _compat
 
 # Rows that are named in one error; the others are counted.
 _NAMED = 10
@@ -161,7 +162,7 @@ def _refuse_text_among_columns(X, shape, dtype):
     names = getattr(X, "column_names", getattr(X, "columns", None))
     if names is None and not isinstance(dtype, np.dtype):
         return  # a tensor
-    first = np.asarray(_safe_indexing(X, [0]), dtype=object).reshape(-1).tolist()
+    first = np.asarray(_compat.take_rows(X, [0]), dtype=object).reshape(-1).tolist()
     text = [column for column, item in enumerate(first) if isinstance(item, str | os.PathLike)]
     if text:
         which = _first_few([column if names is None else list(names)[column] for column in text])

@@ -172,13 +172,13 @@ def test_early_stopping_goes_back_to_the_best_epoch(cnn, squares):
 def training_data(monkeypatch):
     """What reaches the training of the next fit: its two parts, by name."""
     seen = {}
-    fit = fitting.fit
+    fit = fitting.fit_all_stages
 
     def spy(parts, stages, train, validation, *others):
         seen.update(train=train, validation=validation)
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(fitting, "fit_all_stages", spy)
     return seen
 
 

@@ -30,7 +30,7 @@ def patients(squares):
 def splits(monkeypatch):
     """The patients on both sides of every early stopping, read off the images that training had."""
     found = []
-    fit = fitting.fit
+    fit = fitting.fit_all_stages
 
     def numbers(data):
         corners = data.images.prepare()[:, 0, 0, 0]
@@ -40,7 +40,7 @@ def splits(monkeypatch):
         found.append((numbers(train), validation and numbers(validation)))
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(fitting, "fit_all_stages", spy)
     return found
 
 

@@ -20,9 +20,9 @@ def files(tmp_path, squares):
 
 def test_large_arrays_are_on_disk_and_read_back_what_was_written(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 3, 7)).astype(np.float32)
-    assert isinstance(disk_array.allocate(vectors.shape), np.ndarray)
+    assert isinstance(disk_array.allocate_array(vectors.shape), np.ndarray)
     monkeypatch.setattr(disk_array, "MOST_BYTES", vectors.nbytes - 1)
-    on_disk = disk_array.allocate(vectors.shape)
+    on_disk = disk_array.allocate_array(vectors.shape)
     assert isinstance(on_disk, disk_array.DiskArray)
     for column in range(3):
         on_disk[np.arange(50)[::-1], column] = vectors[::-1, column]
@@ -37,7 +37,7 @@ CASES = {
     "everything": CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8)),
     "everything, augmented": CNNClassifier(**SMALL, filters=(4, 8), augment=True),
     "head": DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="head"),
-    "top, augmented": DenseNetClassifier(
+    "last stage, augmented": DenseNetClassifier(
         **SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="last_stage", augment=True
     ),
 }
