@@ -17,8 +17,9 @@ from ..backends.startup import keras
 from ..features import extraction
 from ..features.parameters import cache_name
 from ..images.base import ImageInput
-from ..networks import blueprints, flat_model
-from ..training import keras_callbacks, stages
+from ..networks import blueprints, cutting, flat_model
+from ..training import callbacks as keras_callbacks
+from ..training import stages
 from ..validation import ImagesLike, check_groups, check_y
 from . import class_labels, parameters, weighting
 from .fit_task import FitTask
@@ -165,12 +166,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         trained = parameters.trained_layers(fitted)
         network, cache = backbone, None
         if trained != "all":
-            network = blueprints.below(backbone, trained)
+            network = cutting.cut_frozen_part(backbone, trained)
             cache = cache_name(self.feature_cache)
         probabilities = np.empty((len(images), len(self.classes_)))
-        for rows, vectors in extraction.stream(network, images, cache):
+        for rows, vectors in extraction.stream_features(network, images, cache):
             if trained == "last_stage":
-                vectors = blueprints.above(backbone).run(vectors)
+                vectors = cutting.cut_last_stage(backbone).run(vectors)
             probabilities[rows] = head.run(vectors)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
@@ -215,7 +216,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not hasattr(self, "_parts"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            self._model = flat_model.build_model(
+            self._model = flat_model.build_flat_model(
                 self._parts, self.image_shape_, self._pixel_range, type(self).__name__
             )
         return self._model
@@ -224,7 +225,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         state = super().__getstate__().copy()
         state.pop("_model", None)
         if state.get("callbacks_"):
-            state["callbacks_"] = keras_callbacks.picklable(state["callbacks_"])
+            state["callbacks_"] = keras_callbacks.picklable_callbacks(state["callbacks_"])
         return state
 
     # The callbacks end in ``_fit`` and ``_partial_fit``, before a failure is undone.
@@ -232,7 +233,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     @with_callbacks
     def _fit(self, X, y, sample_weight, groups):
         parameters.check_classifier_parameters(self)
-        callbacks = keras_callbacks.for_one_fit(self.callbacks)
+        callbacks = keras_callbacks.callbacks_for_one_fit(self.callbacks)
 
         self._forget_earlier_fit()
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
@@ -260,11 +261,11 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
         options = parameters.training_options(self, self._seed)
-        self._parts, self.history_ = training.fit(
+        self._parts, self.history_ = training.fit_all_stages(
             self._parts, plan, train, validation, options, callbacks, task
         )
         self.n_iter_ = len(self.history_["loss"])
-        keras_callbacks.release(callbacks)
+        keras_callbacks.release_callbacks(callbacks)
         self.callbacks_ = callbacks
         task.end()
         return self
@@ -303,7 +304,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         plan = parameters.training_stages(self)
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.partial_fit(
+        self._parts, history, optimizer_state = training.fit_one_epoch(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),

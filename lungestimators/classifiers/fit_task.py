@@ -1,5 +1,7 @@
 """Reports of a fit to scikit-learn's callbacks: one task a fit, one sub-task an epoch."""
 
+from .. import _compat
+
 
 class FitTask:
     """Report the begin and the end of a fit, and of its epochs, to scikit-learn's callbacks.
@@ -28,7 +30,7 @@ class FitTask:
         # Patients are not passed on: a scorer raises where its metadata are more than weights.
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = dict(estimator=estimator, X=X, y=y, metadata=metadata)
-        self._context = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._context = _compat.begin_callbacks(estimator, n_epochs)
         self._context.call_on_fit_task_begin(**self._arguments)
 
     def begin_epoch(self, learnt):

@@ -10,7 +10,8 @@ from ..backends import distribution, keras_settings
 from ..backends.startup import keras
 from ..features.parameters import cache_name, check_backbone_parameters
 from ..networks import augmentation
-from ..training import keras_callbacks, stages
+from ..training import stages
+from ..training.callbacks import check_callbacks
 from ..validation import PathLike, check_real_number, check_whole_number
 from . import weighting
 
@@ -102,11 +103,11 @@ def check_classifier_parameters(classifier):
         raise TypeError(f"early_stopping={classifier.early_stopping!r} must be True or False")
     weighting.check_class_weight(classifier.class_weight)
 
-    keras_settings.check()
-    distribution.check(classifier.batch_size)
-    keras_callbacks.check(classifier.callbacks)
+    keras_settings.check_keras_settings()
+    distribution.check_batch_size(classifier.batch_size)
+    check_callbacks(classifier.callbacks)
     stages.check_optimizer(classifier.optimizer)
-    augmentation.check(classifier.augment)
+    augmentation.check_augment(classifier.augment)
 
 
 def check_network_parameters(classifier, built_with):
@@ -130,12 +131,12 @@ def check_network_parameters(classifier, built_with):
 
 def trained_layers(classifier):
     """Return which layers a fit trains: ``"head"``, ``"last_stage"`` or ``"all"``."""
-    return stages.resolve(str(classifier.trainable), classifier.weights is not None)
+    return stages.resolve_trainable(str(classifier.trainable), classifier.weights is not None)
 
 
 def training_stages(classifier):
     """Return the stages of a fit, as :class:`stages.Stage`."""
-    return stages.plan(
+    return stages.plan_stages(
         str(classifier.trainable),
         classifier.weights is not None,
         int(classifier.epochs),
@@ -151,7 +152,7 @@ def training_options(classifier, seed):
         feature_cache=cache_name(classifier.feature_cache),
         batch_size=int(classifier.batch_size),
         optimizer=str(classifier.optimizer),
-        augment=augmentation.as_json(classifier.augment),
+        augment=augmentation.augment_as_json(classifier.augment),
         n_iter_no_change=int(classifier.n_iter_no_change),
         verbose=int(classifier.verbose),
         seed=seed,

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
 
+from .. import _compat
 from ..validation import check_real_number
 
 
@@ -112,9 +112,7 @@ def check_sample_weight(X, y, sample_weight, class_weight, classes):
     ValueError
         A weight is negative, or fewer than two classes have images of a weight above 0.
     """
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    sample_weight = _compat.check_sample_weight(sample_weight, X)
     n_classes = len(np.unique(y))
     if len(np.unique(y[sample_weight > 0])) < 2 and n_classes > 1:
         raise ValueError("sample_weight leaves one class only: a classifier needs two or more")

@@ -29,7 +29,7 @@ def patients(squares):
 def splits(monkeypatch):
     """The patients on both sides of every early stopping, read off the images that training had."""
     found = []
-    fit = training.fit
+    fit = training.fit_all_stages
 
     def numbers(data):
         corners = data.images.prepare()[:, 0, 0, 0]
@@ -39,7 +39,7 @@ def splits(monkeypatch):
         found.append((numbers(train), validation and numbers(validation)))
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(training, "fit", spy)
+    monkeypatch.setattr(training, "fit_all_stages", spy)
     return found
 
 
