@@ -1,14 +1,20 @@
-"""Displays in scikit-learn's manner: they hold what was computed, and draw it when asked.
+"""Displays in scikit-learn's manner: objects that hold computed values, and draw them by plot.
 
-Matplotlib is imported only when something is drawn.
+Matplotlib is imported when something is drawn.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .images import checking
+from .images import checking, columns, pixel_ranges, reading
+from .validation import ImagesLike
 
+# Series of a history that are drawn, by the name of their axes.
 _SERIES = {
     "accuracy": (("accuracy", "training"), ("val_accuracy", "validation")),
     "loss": (("loss", "training"), ("val_loss", "validation")),
@@ -16,7 +22,7 @@ _SERIES = {
 
 
 class SampleImagesDisplay:
-    """Some images of each class, a row a class.
+    """Some images of each class, drawn with one row for each class.
 
     Parameters
     ----------
@@ -24,12 +30,14 @@ class SampleImagesDisplay:
         For each class its images, each of shape (height, width) or (height, width, 3), floats in
         0..1.
     target_names : list of str
-        A name for each class.
+        Name of each class.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Where the display was drawn last.
     figure_ : matplotlib Figure
+        The figure of ``ax_``.
 
     Examples
     --------
@@ -43,47 +51,66 @@ class SampleImagesDisplay:
     (3, 4)
     """
 
-    def __init__(self, samples, target_names):
+    def __init__(
+        self, samples: Sequence[Sequence[np.ndarray]], target_names: Sequence[str]
+    ) -> None:
         self.samples = samples
         self.target_names = target_names
 
     @classmethod
-    def from_dataset(cls, X, y, *, target_names=None, n_images=6, random_state=0, ax=None):
-        """Draw images at random and show them.
+    def from_dataset(
+        cls,
+        X: ImagesLike,
+        y: ArrayLike,
+        *,
+        target_names: Sequence[str] | None = None,
+        n_images: int = 6,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Any = None,
+    ) -> "SampleImagesDisplay":
+        """Choose some images of each class at random and draw them.
 
         Parameters
         ----------
         X : ndarray or sequence of paths
-            Images as arrays of shape (n, height, width) or (n, height, width, channels), or files.
+            Images of shape (n, height, width) or (n, height, width, channels), or paths of image
+            files.
         y : array-like of shape (n,)
             Class labels.
         target_names : list of str, default=None
-            Names of the classes in the order of the labels; ``None`` takes the labels.
+            Names of the classes in the order of the labels; ``None`` shows the labels.
         n_images : int, default=6
-            Images of each class, or as many as there are.
+            Images of each class; of a smaller class, all.
         random_state : int, RandomState instance or None, default=0
-            Which images.
+            Seed of the choice of images.
         ax : matplotlib Axes, default=None
             Where to draw; ``None`` makes a figure.
 
         Returns
         -------
         SampleImagesDisplay
+
+        Raises
+        ------
+        ImageReadError
+            Chosen files cannot be read.
+        ValueError
+            X and y differ in length.
         """
         check_consistent_length(X, y)
         random_state = check_random_state(random_state)
-        X, read = _reader(X)
+        images_of_rows = _images_of_rows(X)
         labels = np.unique(y)
         samples = []
         for label in labels:
             rows = np.flatnonzero(np.asarray(y) == label)
             rows = random_state.permutation(rows)[:n_images]
-            samples.append([read(X[row]) for row in rows])
+            samples.append(images_of_rows(rows))
         names = [str(label) for label in labels] if target_names is None else list(target_names)
         return cls(samples, names).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
+    def plot(self, ax: Any = None) -> "SampleImagesDisplay":
+        """Draw the display.
 
         Parameters
         ----------
@@ -114,17 +141,21 @@ class SampleImagesDisplay:
 
 
 class ClassDistributionDisplay:
-    """How many images there are of each class.
+    """The number of images of each class, drawn as bars.
 
     Parameters
     ----------
     counts : ndarray of shape (n_classes,)
+        Number of images of each class.
     target_names : list of str
+        Name of each class.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Where the display was drawn last.
     figure_ : matplotlib Figure
+        The figure of ``ax_``.
 
     Examples
     --------
@@ -136,20 +167,22 @@ class ClassDistributionDisplay:
     (['healthy', 'ill'], [1, 2])
     """
 
-    def __init__(self, counts, target_names):
+    def __init__(self, counts: np.ndarray, target_names: Sequence[str]) -> None:
         self.counts = counts
         self.target_names = target_names
 
     @classmethod
-    def from_dataset(cls, y, *, target_names=None, ax=None):
-        """Count the labels and show them.
+    def from_dataset(
+        cls, y: ArrayLike, *, target_names: Sequence[str] | None = None, ax: Any = None
+    ) -> "ClassDistributionDisplay":
+        """Count the images of each class and draw the numbers.
 
         Parameters
         ----------
         y : array-like of shape (n,)
             Class labels.
         target_names : list of str, default=None
-            Names of the classes in the order of the labels; ``None`` takes the labels.
+            Names of the classes in the order of the labels; ``None`` shows the labels.
         ax : matplotlib Axes, default=None
             Where to draw; ``None`` makes a figure.
 
@@ -161,8 +194,8 @@ class ClassDistributionDisplay:
         names = [str(label) for label in labels] if target_names is None else list(target_names)
         return cls(counts, names).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
+    def plot(self, ax: Any = None) -> "ClassDistributionDisplay":
+        """Draw the display.
 
         Parameters
         ----------
@@ -188,18 +221,19 @@ class ClassDistributionDisplay:
 
 
 class TrainingCurvesDisplay:
-    """Accuracy and loss by epoch: the mean over several trainings, and their range as a band.
+    """Accuracy and loss by epoch: the mean of several trainings, and their range as a band.
 
     Parameters
     ----------
     histories : list of dict
-        ``history_`` of each training. Validation is drawn where all of them have it.
+        ``history_`` of each training. Validation is drawn where all trainings have it.
 
     Attributes
     ----------
     axes_ : ndarray of shape (2,) of matplotlib Axes
-        Accuracy and loss.
+        Where accuracy and loss were drawn last.
     figure_ : matplotlib Figure
+        The figure of ``axes_``.
 
     Examples
     --------
@@ -212,31 +246,36 @@ class TrainingCurvesDisplay:
     (2,)
     """
 
-    def __init__(self, histories):
+    def __init__(self, histories: Sequence[dict[str, list[float]]]) -> None:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
-        """Show how fitted classifiers were trained.
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "TrainingCurvesDisplay":
+        """Draw the training of one fitted classifier, or of several.
 
         Parameters
         ----------
         estimator : classifier or list of classifiers
-            Fitted; several are the folds of a cross-validation.
+            Fitted classifiers; several are the folds of a cross-validation, say.
         ax : array-like of two matplotlib Axes, default=None
             For accuracy and loss; ``None`` makes a figure.
 
         Returns
         -------
         TrainingCurvesDisplay
+
+        Raises
+        ------
+        NotFittedError
+            A classifier is not fitted.
         """
         estimators = estimator if isinstance(estimator, list | tuple) else [estimator]
         for each in estimators:
             check_is_fitted(each, "history_")
         return cls([each.history_ for each in estimators]).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
+    def plot(self, ax: Any = None) -> "TrainingCurvesDisplay":
+        """Draw the display.
 
         Parameters
         ----------
@@ -255,7 +294,7 @@ class TrainingCurvesDisplay:
         for axes, (quantity, series) in zip(ax, _SERIES.items(), strict=True):
             for key, label in series:
                 if all(key in history for history in self.histories):
-                    _band(axes, [history[key] for history in self.histories], label)
+                    _draw_band(axes, [history[key] for history in self.histories], label)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(quantity)
@@ -268,8 +307,8 @@ class TrainingCurvesDisplay:
         return self
 
 
-def _band(ax, curves, label):
-    """Mean and range of curves, some of which may have stopped early."""
+def _draw_band(ax, curves, label):
+    """Draw the mean and the range of curves, some of which may have stopped early."""
     table = np.full((len(curves), max(map(len, curves))), np.nan)
     for row, curve in zip(table, curves, strict=True):
         row[: len(curve)] = curve
@@ -281,22 +320,26 @@ def _band(ax, curves, label):
 
 
 def _axes(ax, size):
+    """Return the given axes, or those of a new figure of a size in inches."""
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def _reader(X):
-    """Return X as a list or array, and the function that turns its items into floats in 0..1."""
-    if checking.holds_paths(X):
-        return checking.as_paths(X), lambda path: checking.read_image(path, 3)
-    X = np.asarray(checking.stack(X))
-    low, high = checking.pixel_range(X)
-    return X, lambda image: np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)
+def _images_of_rows(X):
+    """Return a function from rows of X to the list of their images, floats in 0..1."""
+    if columns.holds_paths(X):
+        paths = columns.as_paths(X)
+        return lambda rows: list(reading.read_images([paths[row] for row in rows], 3))
+    X = np.asarray(checking.stack_images(X))
+    low, high = pixel_ranges.pixel_range(X)
+    return lambda rows: [
+        np.clip((np.asarray(X[row], float) - low) / (high - low), 0, 1) for row in rows
+    ]
 
 
 def _square(image, side):
-    """An image as RGB, resized by choosing pixels: good enough to look at."""
+    """Return an image as an RGB square of some pixels of it: good enough to look at."""
     rows = np.arange(side) * image.shape[0] // side
     columns = np.arange(side) * image.shape[1] // side
     image = image[rows][:, columns]

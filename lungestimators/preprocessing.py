@@ -1,16 +1,17 @@
-"""Transformers that prepare images, for a Pipeline in front of a classifier."""
+"""Transformers for a Pipeline in front of a classifier: ImageReader, CLAHE, BorderCrop."""
 
-import numbers
+from collections.abc import Sequence
 
 import numpy as np
-from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .images import checking, decoding
+from .images import checking, columns, reading
+from .validation import ImagesLike, PathLike, check_real_number, check_whole_number
 
 
 class _ImageTransformer(TransformerMixin, BaseEstimator):
-    """Common part: images in, images out, and nothing to learn."""
+    """Base class of transformers from images to images that learn nothing."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -19,24 +20,25 @@ class _ImageTransformer(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y=None):
         """Check the parameters and X. Nothing is learnt.
 
         Parameters
         ----------
         X : array-like or list of paths
-            What ``transform`` takes.
+            The same images or files as for ``transform``.
         y : None
             Ignored.
 
         Returns
         -------
         self : object
+            The transformer itself.
 
         Raises
         ------
         ValueError, TypeError
-            A parameter or X is not what it should be.
+            A parameter has an invalid value, or X is of the wrong kind.
         """
         self._check_parameters()
         self._check_X(X)
@@ -44,18 +46,18 @@ class _ImageTransformer(TransformerMixin, BaseEstimator):
 
 
 class ImageReader(_ImageTransformer):
-    """Files as pixels: what transformers that compute with pixels need in front of them.
+    """Read image files into one array, for transformers that compute with pixels.
 
-    The classifiers read files by themselves, batch by batch; this reads all it is given into
-    memory.
+    The classifiers read files by themselves, batch by batch; an ImageReader holds all images of X
+    in memory.
 
     Parameters
     ----------
     image_size : int, default=None
         Side in pixels of the square that every image is resized to, bilinear and antialiased, as
-        the classifiers do. ``None``: all files have one size already.
+        the classifiers do. ``None`` keeps the size, which must be the same for all files.
     channels : {1, 3}, default=1
-        Grey or RGB, whatever the files hold.
+        Grey or RGB; files of the other kind are converted.
 
     See Also
     --------
@@ -76,7 +78,7 @@ class ImageReader(_ImageTransformer):
     ((1, 32, 32, 1), dtype('float32'), 1.0)
     """
 
-    def __init__(self, *, image_size=None, channels=1):
+    def __init__(self, *, image_size: int | None = None, channels: int = 1) -> None:
         self.image_size = image_size
         self.channels = channels
 
@@ -86,13 +88,13 @@ class ImageReader(_ImageTransformer):
         tags.input_tags.string = True
         return tags
 
-    def transform(self, X):
-        """Read files.
+    def transform(self, X: Sequence[PathLike] | ArrayLike) -> np.ndarray:
+        """Read image files.
 
         Parameters
         ----------
         X : list of paths, or array-like of shape (n_samples,) or (n_samples, 1)
-            Image files.
+            Paths of image files.
 
         Returns
         -------
@@ -102,49 +104,36 @@ class ImageReader(_ImageTransformer):
         Raises
         ------
         ImageReadError
-            Files are no images, or do not exist; it names all of them. Headers are checked before
-            anything is read.
+            Files are no images, or do not exist; the error names all of them. The headers of all
+            files are checked before pixels are read.
         ValueError
-            Without ``image_size``: two files differ in size.
+            ``image_size`` is None, and two files differ in size.
+        TypeError
+            X does not hold paths.
         """
         self._check_parameters()
         self._check_X(X)
         paths = checking.check_paths(X)
-        try:
-            return self._read_all(paths)
-        except decoding.ImageReadError as error:
-            raise decoding.with_all_others(error, paths) from error
-
-    def _read_all(self, paths):
-        first = self._read(paths[0])
-        pixels = np.empty((len(paths), *first.shape), np.float32)
-
-        def read(row):
-            image = self._read(paths[row])
-            if image.shape != first.shape:
+        pixels = None
+        for row, image in enumerate(reading.read_images(paths, self.channels, self.image_size)):
+            if pixels is None:
+                pixels = np.empty((len(paths), *image.shape), np.float32)
+            elif image.shape != pixels.shape[1:]:
                 raise ValueError(
-                    f"{paths[0]!r} has {_size(first)} and {paths[row]!r} has {_size(image)} pixels "
-                    "(height x width): say by image_size to what they shall be resized"
+                    f"{paths[0]!r} has {_size(pixels[0])} and {paths[row]!r} has {_size(image)} "
+                    "pixels (height x width): say by image_size to what they shall be resized"
                 )
             pixels[row] = image
-
-        pixels[0] = first
-        Parallel(decoding.READERS, require="sharedmem")(
-            delayed(read)(row) for row in range(1, len(paths))
-        )
         return pixels
-
-    def _read(self, path):
-        return checking.read_image(path, self.channels, self.image_size)
 
     def _check_parameters(self):
         if self.image_size is not None:
-            _check_whole("image_size", self.image_size)
+            check_whole_number("image_size", self.image_size, 1)
         if isinstance(self.channels, bool) or self.channels not in (1, 3):
             raise ValueError(f"channels={self.channels!r} must be 1 (grey) or 3 (RGB)")
 
     def _check_X(self, X):
-        if not checking.holds_paths(X):
+        if not columns.holds_paths(X):
             found = f"an array of shape {X.shape}" if hasattr(X, "shape") else repr(X)[:100]
             raise TypeError(f"ImageReader takes a list or column of paths, not {found}")
 
@@ -152,9 +141,9 @@ class ImageReader(_ImageTransformer):
 class CLAHE(_ImageTransformer):
     """Contrast-limited adaptive histogram equalisation, by scikit-image.
 
-    It needs scikit-image: ``pip install 'lungestimators[preprocessing]'``. Every image is
-    equalised by itself, and its darkest and brightest grey become 0 and 1, so that it does not
-    matter which values mean black and white. Of RGB images the brightness is equalised (the
+    CLAHE needs scikit-image: ``pip install 'lungestimators[preprocessing]'``. Every image is
+    equalised by itself, and its darkest and brightest grey become 0 and 1: the result does not
+    depend on which values mean black and white. Of RGB images the brightness is equalised (the
     largest of the three channels: the V of HSV); hue and saturation stay.
 
     Parameters
@@ -163,11 +152,11 @@ class CLAHE(_ImageTransformer):
         Side, or height and width, in pixels of the regions whose histograms are equalised.
         ``None``: an eighth of the image's height and of its width.
     clip_limit : float, default=0.01
-        Where histograms are clipped, in 0..1: more gives more contrast. 0 does not clip.
+        Where histograms are clipped, in 0..1: a larger value gives more contrast. 0 does not clip.
 
     See Also
     --------
-    skimage.exposure.equalize_adapthist : What is called, image by image.
+    skimage.exposure.equalize_adapthist : The function that is called for each image.
 
     References
     ----------
@@ -183,11 +172,13 @@ class CLAHE(_ImageTransformer):
     ((2, 32, 32), dtype('float32'), 0.0, 1.0)
     """
 
-    def __init__(self, *, kernel_size=None, clip_limit=0.01):
+    def __init__(
+        self, *, kernel_size: int | tuple[int, int] | None = None, clip_limit: float = 0.01
+    ) -> None:
         self.kernel_size = kernel_size
         self.clip_limit = clip_limit
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Equalise images.
 
         Parameters
@@ -201,12 +192,12 @@ class CLAHE(_ImageTransformer):
         """
         self._check_parameters()
         X = self._check_X(X)
-        equalize = _equalize_adapthist()
+        equalize_adapthist = _import_equalize_adapthist()
         equalised = np.empty(X.shape, np.float32)
         for image, result in zip(X, equalised, strict=True):
             grey = image.ndim == 3 and image.shape[2] == 1
-            found = equalize(
-                _unit(image[..., 0] if grey else image),
+            found = equalize_adapthist(
+                _as_skimage_image(image[..., 0] if grey else image),
                 kernel_size=self.kernel_size,
                 clip_limit=self.clip_limit,
             )
@@ -214,25 +205,23 @@ class CLAHE(_ImageTransformer):
         return equalised
 
     def _check_parameters(self):
-        _equalize_adapthist()
+        _import_equalize_adapthist()
         size = self.kernel_size
         if isinstance(size, tuple | list):
             if len(size) != 2:
                 raise ValueError(f"kernel_size={size!r} must be one number, or height and width")
             for side in size:
-                _check_whole("kernel_size", side)
+                check_whole_number("kernel_size", side, 1)
         elif size is not None:
-            _check_whole("kernel_size", size)
-        _check_real("clip_limit", self.clip_limit)
-        if not 0 <= self.clip_limit <= 1:
-            raise ValueError(f"clip_limit={self.clip_limit!r} must be in 0..1")
+            check_whole_number("kernel_size", size, 1)
+        check_real_number("clip_limit", self.clip_limit, lambda x: 0 <= x <= 1, "be in 0..1")
 
     def _check_X(self, X):
-        return _check_pixels(X)
+        return _check_images(X)
 
 
 class BorderCrop(_ImageTransformer):
-    """Cut off the border, where labels, arms and collimators are.
+    """Cut off the border of images, where labels, arms and collimators are.
 
     Markers that differ between hospitals let a network read the source instead of the lung.
 
@@ -254,10 +243,10 @@ class BorderCrop(_ImageTransformer):
             [25, 26]]])
     """
 
-    def __init__(self, fraction=0.1):
+    def __init__(self, fraction: float = 0.1) -> None:
         self.fraction = fraction
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Crop images.
 
         Parameters
@@ -268,7 +257,12 @@ class BorderCrop(_ImageTransformer):
         Returns
         -------
         ndarray of the dtype of X, and its shape but for height and width
-            A view of X, where that is an array.
+            A view of X where X is an array.
+
+        Raises
+        ------
+        ValueError, TypeError
+            ``fraction`` is invalid, or X is not an array of images.
         """
         self._check_parameters()
         X = self._check_X(X)
@@ -276,15 +270,16 @@ class BorderCrop(_ImageTransformer):
         return X[:, top : X.shape[1] - top, left : X.shape[2] - left]
 
     def _check_parameters(self):
-        _check_real("fraction", self.fraction)
-        if not 0 <= self.fraction < 0.5:
-            raise ValueError(f"fraction={self.fraction!r} must be at least 0 and below 0.5")
+        check_real_number(
+            "fraction", self.fraction, lambda x: 0 <= x < 0.5, "be at least 0 and below 0.5"
+        )
 
     def _check_X(self, X):
-        return _check_pixels(X)
+        return _check_images(X)
 
 
-def _equalize_adapthist():
+def _import_equalize_adapthist():
+    """Import the function of scikit-image, or raise an ImportError that says how to install it."""
     try:
         from skimage.exposure import equalize_adapthist
     except ImportError as error:
@@ -294,10 +289,11 @@ def _equalize_adapthist():
     return equalize_adapthist
 
 
-def _unit(image):
-    """Give scikit-image what it takes for an image: 8 or 16 bits, or floats in 0..1.
+def _as_skimage_image(image):
+    """Convert an image to a type of scikit-image: 8 or 16 bits, or floats in 0..1.
 
-    It stretches the image's own range, so which values are black and white changes nothing.
+    scikit-image stretches the image's own range, so which values are black and white changes
+    nothing.
     """
     if image.dtype.name in ("uint8", "uint16"):
         return image
@@ -307,14 +303,14 @@ def _unit(image):
     return (image.astype(np.float64) - low) / ((high - low) or 1)
 
 
-def _check_pixels(X):
-    """Return X as an array of images, of three or four dimensions as it was given."""
-    if checking.holds_paths(X):
+def _check_images(X):
+    """Return X as an array of three or four dimensions; raise where it is not pixels."""
+    if columns.holds_paths(X):
         raise TypeError(
             "X holds paths, and pixels are needed: put ImageReader() in front, as in "
             "make_pipeline(ImageReader(), ...)"
         )
-    X = checking.check_pixels(checking.stack(X))
+    X = checking.check_pixels(checking.stack_images(X))
     if X.ndim == 2:
         raise ValueError(
             f"X has the shape {X.shape}: these are flat rows. Images are (n, height, width) or "
@@ -324,17 +320,6 @@ def _check_pixels(X):
     return X
 
 
-def _check_whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} must be a whole number")
-    if value < 1:
-        raise ValueError(f"{name}={value!r} must be at least 1")
-
-
-def _check_real(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r} must be a number")
-
-
 def _size(image):
+    """Return height x width of an image as a text."""
     return "{}x{}".format(*image.shape)

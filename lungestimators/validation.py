@@ -1,4 +1,4 @@
-"""Checks that several packages share: class labels, patients, whole numbers; and their types."""
+"""Checks of class labels, patients and numbers, and the types of paths and images."""
 
 import numbers
 import os
@@ -15,7 +15,24 @@ ImagesLike = ArrayLike | Sequence[PathLike]
 
 
 def check_y(X, y):
-    """Return y as one class label an image, or raise."""
+    """Return y as an array of one class label for each image of X, or raise.
+
+    Parameters
+    ----------
+    X : array-like or list
+        Images; only their number counts.
+    y : array-like of shape (n_samples,)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        y is None, holds NaN, has several columns, is of another length than X, or holds targets of
+        a regression.
+    """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None")
     shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
@@ -36,8 +53,52 @@ def check_y(X, y):
     return y
 
 
+def check_classes(y):
+    """Return y as an array of class labels, and its classes, or raise where it has fewer than two.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+    classes : ndarray of shape (n_classes,)
+        The different labels, sorted.
+
+    Raises
+    ------
+    ValueError
+        y holds one class only, or no class labels.
+    """
+    y = column_or_1d(y)
+    classes = np.unique(y)
+    if type_of_target(y) not in ("binary", "multiclass") or len(classes) < 2:
+        raise ValueError(f"y must hold labels of two classes or more, got {classes[:5]}")
+    return y, classes
+
+
 def check_groups(y, groups):
-    """Return ``groups`` as one patient an image, None where there are none, or raise."""
+    """Return ``groups`` as an array of one patient for each label of y, or raise.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Only its length counts.
+    groups : array-like of shape (n_samples,) or None
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or None
+        None where ``groups`` is None.
+
+    Raises
+    ------
+    ValueError
+        ``groups`` is of another length than y, or an image has no patient: None, NaN or NA.
+    TypeError
+        ``groups`` mixes types that cannot be sorted, such as numbers and strings.
+    """
     if groups is None:
         return None
     groups = column_or_1d(groups)
@@ -63,9 +124,55 @@ def _is_missing(group):
         return True
 
 
-def check_whole_number(estimator, name, smallest):
-    value = getattr(estimator, name)
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+def is_whole_number(value):
+    """Return whether a value is a whole number of Python or NumPy; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_whole_number(name, value, smallest):
+    """Raise unless a parameter is a whole number of at least ``smallest``.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, for the message.
+    value : object
+    smallest : int
+
+    Raises
+    ------
+    TypeError
+        The value is no whole number.
+    ValueError
+        The value is below ``smallest``.
+    """
+    if not is_whole_number(value):
         raise TypeError(f"{name}={value!r} must be a whole number")
     if value < smallest:
         raise ValueError(f"{name}={value!r} must be at least {smallest}")
+
+
+def check_real_number(name, value, in_range, must):
+    """Raise unless a parameter is a real number in a range.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, for the message.
+    value : object
+    in_range : callable
+        Takes the value, returns whether it lies in the range.
+    must : str
+        The range, for the message: ``"be above 0"``.
+
+    Raises
+    ------
+    TypeError
+        The value is no real number, or is True or False.
+    ValueError
+        The value is out of the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} must be a number")
+    if not in_range(value):
+        raise ValueError(f"{name}={value!r} must {must}")

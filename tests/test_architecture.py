@@ -21,10 +21,11 @@ FRAMEWORKS = {
     "jax",
 }
 # The arrows between the rooms of the house: a package, or a module that stands alone, and what it
-# may import. Rooms that are not named import nothing of the package's own.
+# may import. Every room may import ``_compat``. Rooms that are not named import nothing else of the
+# package's own.
 MAY_IMPORT = {
     "audit": {"classifiers", "images", "text_tables", "validation"},
-    "search": {"classifiers", "features", "networks", "studies"},
+    "search": {"classifiers", "features", "studies", "validation"},
     "classifiers": {"backends", "features", "images", "networks", "training", "validation"},
     "training": {"backends", "features", "images", "networks"},
     "features": {"backends", "images", "networks", "validation"},
@@ -69,8 +70,54 @@ def test_a_module_imports_only_what_the_plan_allows(path):
     own, outside = imports_of(path)
     room = room_of(path)
     if room != "__init__":
-        assert own - {room, "__version__"} <= MAY_IMPORT.get(room, set())
+        everybody = {room, "__version__"} | ({"_compat"} if room != "_compat" else set())
+        assert own - everybody <= MAY_IMPORT.get(room, set())
     assert "lungestimators" not in outside
+
+
+def test_one_module_knows_scikeras():
+    knowing = [path for path in PACKAGE.rglob("*.py") if "scikeras" in imports_of(path)[1]]
+    assert knowing == [PACKAGE / "training" / "scikeras_adapter.py"]
+
+
+def names_used(path):
+    """The attributes that a file uses, and the names that it imports from elsewhere."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from node.module.split(".") + [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", None) in ("getattr", "hasattr", "setattr")
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            yield node.args[1].value
+
+
+def names_defined(path):
+    """The functions, classes, variables and attributes that a file makes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def test_private_names_of_other_libraries_stand_in_one_module():
+    paths = [path for path in PACKAGE.rglob("*.py") if path.name != "_compat.py"]
+    own = {name for path in paths for name in names_defined(path)}
+    own |= {"_asdict", "_fields", "_replace"}  # named tuples' public methods
+    used = [
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for path in paths
+        for name in names_used(path)
+        if name == "src" or (name.startswith("_") and not name.startswith("__"))
+        if name not in own
+    ]
+    assert used == []
 
 
 def test_the_package_imports_its_own_modules_at_the_top_of_a_file():

@@ -17,7 +17,7 @@ from lungestimators.comparison import compare, report
 from lungestimators.datasets import csv_table, fetch, synthetic
 from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
-from lungestimators.images import decoding
+from lungestimators.images import errors
 from lungestimators.search import optuna_search, space
 
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -59,7 +59,7 @@ def test_every_method_documents_its_arguments(method):
         fetch,
         compare,
         backbone_features,
-        decoding,
+        errors,
         folders,
         plotting,
         space,

@@ -175,10 +175,10 @@ def test_files_of_two_sizes_are_named_where_none_is_asked_for(tmp_path):
 
 
 def test_a_bad_file_is_named_before_anything_is_read(paths, tmp_path, monkeypatch):
-    from lungestimators.images import checking
+    from lungestimators.images import reading
 
     (tmp_path / "broken.png").write_bytes(b"not a picture")
-    monkeypatch.setattr(checking, "read_image", lambda *_: pytest.fail("something was read"))
+    monkeypatch.setattr(reading, "read_image", lambda *_: pytest.fail("something was read"))
     with pytest.raises(ImageReadError, match=r"broken\.png"):
         ImageReader().transform([*paths, str(tmp_path / "broken.png")])
     with pytest.raises(FileNotFoundError, match=r"missing\.png"):

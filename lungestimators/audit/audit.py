@@ -1,15 +1,14 @@
 """Is this data set fit to learn from? Duplicates, leaks, doubtful labels, shortcuts."""
 
-import numbers
-
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
 from ..classifiers import CNNClassifier
-from ..images import checking, decoding
-from ..validation import check_groups, check_y
+from ..images import checking, columns
+from ..images.errors import read_error
+from ..validation import check_groups, check_y, is_whole_number
 from . import findings, fingerprints, shortcuts, trials
 from .report import AuditReport, Check
 from .summaries import Look, look_at
@@ -158,11 +157,11 @@ def audit_images(
 
 def _check_images(name, X):
     """Return X as a list of str or as an array; nothing is read yet."""
-    if checking.holds_paths(X):
-        return checking.as_paths(X)
+    if columns.holds_paths(X):
+        return columns.as_paths(X)
     if np.size(X) == 0:
         raise ValueError(f"{name} holds no image")
-    X = checking.stack(X)
+    X = checking.stack_images(X)
     if np.ndim(X) not in (3, 4):
         raise ValueError(
             f"{name} has {np.ndim(X)} dimensions: images are paths, or an array of shape (n, "
@@ -182,7 +181,7 @@ def _check_source(y, source):
 
 
 def _check_options(estimator, cv):
-    if not isinstance(cv, numbers.Integral) or isinstance(cv, bool) or cv < 2:
+    if not is_whole_number(cv) or cv < 2:
         raise ValueError(f"cv={cv!r} must be a whole number of folds, 2 or more")
     if estimator is not None and not (is_classifier(estimator) and hasattr(estimator, "fit")):
         raise TypeError(f"estimator={estimator!r} must be a classifier, as scikit-learn knows them")
@@ -223,7 +222,7 @@ def _read(name, X, tell):
     every = max(1, len(X) // 10)
     looks = look_at(pixels, tell.counter(f"reading images of {name}", len(X), every))
     if not any(isinstance(look, Look) for look in looks):
-        raise decoding.error(dict(zip(X, looks, strict=True)))
+        raise read_error(dict(zip(X, looks, strict=True)))
     return looks
 
 

@@ -1,15 +1,18 @@
 """One look at every image, and all that the audit keeps of it."""
 
+import functools
 import os
 from typing import NamedTuple
 
 import numpy as np
 import xxhash
-from joblib import Parallel, delayed
 from PIL import Image
 
-from ..images import checking, decoding
-from ..images import pixels as ranges
+from ..images import pixel_ranges
+from ..images.decoding import format_and_mode
+from ..images.errors import ImageReadError
+from ..images.reading import read_image
+from ..images.threads import map_in_threads
 
 SIDE = 64  # of a thumbnail, in pixels
 
@@ -53,13 +56,12 @@ def look_at(X, progress):
         A sentence in the place of an image that cannot be read.
     """
     if isinstance(X, list):
-        tasks = (delayed(_look_at_file)(path) for path in X)
+        look_at_one = _look_at_file
     else:
-        low, high = checking.pixel_range(X)
-        tasks = (delayed(_look_at_pixels)(image, low, high) for image in X)
-    # Threads, since decoding leaves the interpreter to others; in order, and none kept whole.
+        low, high = pixel_ranges.pixel_range(X)
+        look_at_one = functools.partial(_look_at_pixels, low=low, high=high)
     looks = []
-    for look in Parallel(n_jobs=decoding.READERS, prefer="threads", return_as="generator")(tasks):
+    for look in map_in_threads(look_at_one, X):
         looks.append(look)
         progress(len(looks))
     return looks
@@ -67,15 +69,15 @@ def look_at(X, progress):
 
 def _look_at_file(path):
     try:
-        pixels = checking.read_image(path, 1)
+        pixels = read_image(path, 1)
         return _look(pixels, _properties(path, pixels.shape))
-    except decoding.ImageReadError as error:
+    except ImageReadError as error:
         return error.reasons[path]
 
 
 def _look_at_pixels(image, low, high):
-    if ranges.needs_float64(image.dtype, low, high):
-        return _look(ranges.to_unit(image, low, high), {})
+    if pixel_ranges.needs_float64(image.dtype, low, high):
+        return _look(pixel_ranges.to_unit(image, low, high), {})
     image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
     return _look(image, {})
 
@@ -96,7 +98,7 @@ def _look(pixels, properties):
 def _properties(path, shape):
     """What a file says about itself before anyone looks at the picture."""
     height, width, _ = shape
-    kind, mode = decoding.format_of(path)
+    kind, mode = format_and_mode(path)
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

@@ -1,11 +1,12 @@
-"""What a worker process of joblib or Dask may use of the machine: cores of its own, one GPU.
+"""Cores and GPUs: each worker process of joblib or Dask keeps to cores of its own and one GPU.
 
-A worker's framework starts with as many threads as the main process's, and is confined to its cores
-only then: the number of threads decides how sums are split, and so the last bits of a model. Where
-the system forbids it, the worker is confined to nothing. Processes that anybody else started, such
-as those of ``multiprocessing``, are left as they are.
+A worker's framework starts as many threads as the main process's, and only then the worker is
+confined to its cores: the number of threads decides how sums are split, and so the last bits of a
+model. If the system forbids it, the worker uses all cores. Processes that were started in another
+way, such as by ``multiprocessing``, are left as they are.
 
-Frameworks are imported only inside functions.
+Frameworks are imported only inside functions: this module is imported with every estimator, to
+notice from then on that a process was forked.
 """
 
 import contextlib
@@ -17,31 +18,32 @@ import socket
 import sys
 import threading
 
+from .. import _compat
 from .startup import keras, quiet
 
 _lock = threading.Lock()
 _prepared = False
 _claims = []
 
-# Frameworks that had run before this process was forked: their threads did not come along.
+# Frameworks that had run before this process was forked: a fork copies no threads.
 _lost = set()
 
 
-def prepare():
-    """Settle, once in the life of a process, what the framework may use; before its first use.
+def prepare_devices():
+    """Set, once in a process and before its first use of the framework, which devices it uses.
 
-    The main process keeps its threads and its cores. TensorFlow takes memory of GPUs as it needs
-    it, unless they are in use already.
+    A worker process gets cores of its own and one GPU. The main process keeps all. TensorFlow
+    takes the memory of GPUs as it needs it, unless the GPUs are in use already.
 
     Raises
     ------
     RuntimeError
-        The process was forked from one in which the framework had run, whose threads did not come
-        along: it would wait for them for ever.
+        This process was forked after the framework had run. The framework's threads do not exist
+        here, and it would wait for them for ever.
     """
     global _prepared
     if _lost:
-        _check_threads()
+        _refuse_lost_framework()
     with _lock:
         if not _prepared:
             start = {"tensorflow": _start_tensorflow, "jax": _start_jax, "torch": _start_torch}
@@ -50,7 +52,8 @@ def prepare():
             _prepared = True
 
 
-def _check_threads():
+def _refuse_lost_framework():
+    """Raise if the framework in use had run before this process was forked."""
     backend = keras.config.backend()
     if backend in _lost:
         name = {"tensorflow": "TensorFlow", "jax": "JAX"}[backend]
@@ -63,13 +66,12 @@ def _check_threads():
 
 
 def _note_fork():
-    """Remember, in a process that was just forked, what cannot run in it any more."""
+    """Remember, in a process that was just forked, which frameworks cannot run in it."""
     global _lock
     _lock = threading.Lock()  # another thread may have held it
-    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
-    if getattr(context, "_initialized", False):
+    if _compat.tensorflow_has_run():
         _lost.add("tensorflow")
-    if getattr(sys.modules.get("jax._src.xla_bridge"), "_backends", None):
+    if _compat.jax_has_run():
         _lost.add("jax")
 
 
@@ -78,7 +80,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _is_worker():
-    """Whether this process was started by another's joblib (loky) or Dask."""
+    """Return whether joblib (loky) or Dask started this process, on Linux."""
     process = multiprocessing.current_process()
     is_loky = any(cls.__name__ == "LokyProcess" for cls in type(process).__mro__)
     is_dask = process.name.startswith("Dask Worker process")
@@ -86,10 +88,11 @@ def _is_worker():
 
 
 def _start_tensorflow(is_worker):
+    """Let GPU memory grow; confine a worker to one GPU and its own cores."""
     import tensorflow as tf
 
     gpus = tf.config.get_visible_devices("GPU")
-    # Raised where the devices are in use: the user has had the choice.
+    # TensorFlow raises it if the devices are in use: they are as the user has set them.
     with contextlib.suppress(RuntimeError):
         if is_worker and len(gpus) > 1:
             gpus = [gpus[_own_gpu(len(gpus))]]
@@ -102,6 +105,7 @@ def _start_tensorflow(is_worker):
 
 
 def _start_jax(is_worker):
+    """Confine a worker to one GPU, whose memory grows, and to its own cores."""
     if not is_worker:
         return
     import jax
@@ -114,7 +118,7 @@ def _start_jax(is_worker):
 
 
 def _start_torch(is_worker):
-    """Choose a GPU; PyTorch starts no more threads than OMP_NUM_THREADS says."""
+    """Confine a worker to one GPU; PyTorch starts no more threads than OMP_NUM_THREADS says."""
     import torch
 
     n_gpus = torch.cuda.device_count()
@@ -123,8 +127,8 @@ def _start_torch(is_worker):
 
 
 def _own_gpu(n_gpus):
-    """Return the number of the GPU that the fewest workers of this machine have claimed."""
-    # Each worker of dask-cuda sees the GPUs in another order.
+    """Claim the GPU that the fewest workers of this machine have claimed; return its number."""
+    # Each worker of dask-cuda sees the GPUs in a different order.
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:n_gpus]
     if len(names) < n_gpus:
         names = list(range(n_gpus))
@@ -136,39 +140,39 @@ def _own_gpu(n_gpus):
 
 
 def _stay_on_own_cores():
-    """Confine this process to as many cores as it is meant to use, other workers to others."""
+    """Confine a worker to the number of cores that joblib or Dask gave it, and to its own ones."""
     cores = sorted(os.sched_getaffinity(0))
-    n_meant = _cores_meant()
-    if n_meant is None or n_meant >= len(cores):
+    n_given = _count_given_cores()
+    if n_given is None or n_given >= len(cores):
         return
     with contextlib.suppress(OSError):  # forbidden, as in some containers
-        own = _claim("core", cores, n_meant)
+        own = _claim("core", cores, n_given)
         for thread in os.listdir("/proc/self/task"):
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.sched_setaffinity(int(thread), own)
 
 
-def _cores_meant():
-    """Return how many cores joblib or Dask gave this process, None where they said nothing."""
+def _count_given_cores():
+    """Return how many cores joblib or Dask gave this process, None if they set no number."""
     try:
         n_threads = int(os.environ["OMP_NUM_THREADS"])
     except (KeyError, ValueError):  # one number for each level of nesting is allowed as well
         return None
     n_tasks = 1
     if "distributed" in sys.modules:
-        # Dask says one thread, and means each of the tasks that a worker runs at once.
+        # Dask sets one thread for each of the tasks that a worker runs at once.
         with contextlib.suppress(ValueError):  # no worker of Dask
             n_tasks = sys.modules["distributed"].get_worker().state.nthreads
     return max(1, n_threads * n_tasks)
 
 
 def _claim(kind, names, number):
-    """Claim ``number`` of the names, those that the fewest processes hold, for as long as we live.
+    """Claim the ``number`` of names that the fewest processes hold, until this process ends.
 
-    A claim is a bound socket, in Linux's name space that has no files: it is seen by the workers
-    of all users, and is gone with its process, however that ends.
+    A claim is a bound socket, in Linux's name space without files: workers of all users see it,
+    and it is gone when its process ends, however that happens.
     """
-    # Other containers' claims cannot be seen: begin anywhere, so that not all take the first.
+    # Claims of other containers cannot be seen: begin anywhere, so that not all take the first.
     start = int.from_bytes(os.urandom(2)) % len(names)
     own = []
     for layer in itertools.count():

@@ -1,11 +1,11 @@
 """Training one network on several devices: ``keras.distribution.DataParallel``, on JAX.
 
-The devices may be those of several processes, on several machines, each of which calls ``fit`` with
-the same arguments: it is given all images, and hands its own devices their parts of each batch.
+The devices may belong to several processes, on several machines. Each process calls ``fit`` with
+the same arguments and all images, and gives its own devices their parts of each batch.
 
-Only what learns is spread. Frozen layers and predictions run on this process's own device, so that
-an image's features do not depend on how many devices there are, and that processes need not agree
-on which of them are known.
+Only the layers that learn are spread over the devices. Frozen layers and predictions run on this
+process's own device, so that an image's features do not depend on the number of devices, and
+processes need not agree on which features are in the store.
 """
 
 import contextlib
@@ -14,16 +14,18 @@ import math
 
 import numpy as np
 
+from .. import backends
 from .startup import keras
 
 
-def current():
-    """Return the distribution that the user has set, or None.
+def current_distribution():
+    """Return the ``keras.distribution`` that the user has set, or None.
 
     Raises
     ------
     ValueError
-        It is one under which nothing here can train.
+        Networks cannot be trained here under that distribution, or under the strategy of
+        TensorFlow that is in use.
     """
     backend = keras.backend.backend()
     found = keras.distribution.distribution()
@@ -35,20 +37,17 @@ def current():
             "(KERAS_BACKEND=jax) trains here on several devices. Leave the scope, or call "
             "keras.distribution.set_distribution(None)"
         )
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        if tf.distribute.has_strategy():
-            raise ValueError(
-                "tf.distribute strategies are not supported: leave the strategy's scope, or train "
-                "on several devices by keras.distribution.DataParallel and KERAS_BACKEND=jax"
-            )
+    if backend == "tensorflow" and backends.tensorflow.is_under_strategy():
+        raise ValueError(
+            "tf.distribute strategies are not supported: leave the strategy's scope, or train "
+            "on several devices by keras.distribution.DataParallel and KERAS_BACKEND=jax"
+        )
     return found
 
 
-def check(batch_size):
-    """Raise unless a network can be trained, in batches of that size, as the user has set."""
-    devices = n_devices(current())
+def check_batch_size(batch_size):
+    """Raise unless a batch has an image at least for each device of the user's distribution."""
+    devices = count_devices(current_distribution())
     if batch_size < devices:
         raise ValueError(
             f"batch_size={batch_size} is less than the {devices} devices that share a batch: each "
@@ -57,42 +56,34 @@ def check(batch_size):
 
 
 def check_agreement(arrays, *settings):
-    """Raise in all processes that train one network unless they were given the same.
+    """Raise in all processes that train one network together unless all pass equal arguments.
 
-    They would wait for each other for ever, or learn from images of one and labels of another.
+    Otherwise they would wait for each other for ever, or learn from the images of one process and
+    the labels of another.
 
     Parameters
     ----------
     arrays : sequence of ndarray
-        Labels and weights of the images; images themselves may have to be read.
+        Labels and weights of the images. The images are not compared: they may be files.
     *settings : object
         What is trained and how; their ``str`` is compared.
     """
-    if current() is None:
+    if current_distribution() is None or backends.jax.count_processes() == 1:
         return
-
-    import jax
-
-    if jax.process_count() == 1:
-        return
-
-    from jax.experimental import multihost_utils
-
     digest = hashlib.blake2b(str(settings).encode(), digest_size=16)
     for array in arrays:
         digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    own = np.frombuffer(digest.digest(), np.uint8)
-    if (multihost_utils.process_allgather(own) != own).any():
+    if not backends.jax.is_same_in_all_processes(np.frombuffer(digest.digest(), np.uint8)):
         raise ValueError(
-            f"the {jax.process_count()} processes that train one network were given different y, "
-            "sample_weight or parameters: all must call fit alike, with all images and an integer "
-            "as random_state"
+            f"the {backends.jax.count_processes()} processes that train one network were given "
+            "different y, sample_weight or parameters: all must call fit alike, with all images "
+            "and an integer as random_state"
         )
 
 
 @contextlib.contextmanager
-def use(distribution):
-    """Build and train inside under ``distribution``; under none, on this process's own device."""
+def use_distribution(distribution):
+    """Set Keras' distribution inside the block; None: this process's own device alone."""
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(distribution)
     try:
@@ -101,34 +92,35 @@ def use(distribution):
         keras.distribution.set_distribution(before)
 
 
-def key(distribution):
-    """Return what tells a network built under one distribution from those of another."""
+def distribution_key(distribution):
+    """Return the names of a distribution's devices: networks with other devices differ in it."""
     return distribution and tuple(map(str, distribution.device_mesh.devices.flat))
 
 
-def n_devices(distribution):
-    """Return on how many devices a network learns."""
+def count_devices(distribution):
+    """Return the number of devices on which a network learns, 1 without a distribution."""
     return 1 if distribution is None else distribution.num_model_replicas
 
 
-def deal(rows, batch_size):
-    """Deal rows into batches of nearly equal size, which divide among the devices.
+def split_into_batches(rows, batch_size):
+    """Split rows into batches of nearly equal size that can be divided among the devices.
 
-    A last batch of a single image would break normalisation. What is left over when all rows are
-    divided makes a small last batch with one row more for each device; every device computes it
-    whole.
+    If the rows cannot be divided among the devices, the rest and one more row for each device make
+    a small last batch, which every device computes whole. A last batch of a single image would
+    break normalisation.
 
     Parameters
     ----------
     rows : ndarray
     batch_size : int
-        Of all devices together, at most; the last batch may be up to twice the devices less one.
+        The most rows of a batch, over all devices. The last batch may have more: twice the number
+        of devices less one.
 
     Returns
     -------
     list of ndarray
     """
-    devices = n_devices(current())
+    devices = count_devices(current_distribution())
     n_rest = len(rows) % devices
     n_whole = max(len(rows) - n_rest - devices, 0) if n_rest else len(rows)
     whole, last = np.split(rows, [n_whole])
@@ -136,30 +128,3 @@ def deal(rows, batch_size):
     n_batches = math.ceil(len(shares) / max(batch_size // devices, 1))
     batches = [batch.ravel() for batch in np.array_split(shares, n_batches)] if n_batches else []
     return [*batches, last] if n_rest else batches
-
-
-def spread(batch, distribution):
-    """Hand each device its part of a batch, or all of it where it cannot be divided.
-
-    Parameters
-    ----------
-    batch : ndarray
-        All of it, in every process.
-    distribution : keras.distribution.DataParallel or None
-
-    Returns
-    -------
-    jax.Array or, without distribution, ``batch``
-    """
-    if distribution is None:
-        return batch
-
-    import jax
-
-    if len(batch) % n_devices(distribution) == 0:
-        layout = distribution.get_data_layout(batch.shape)
-    else:
-        layout = keras.distribution.TensorLayout([None] * batch.ndim, distribution.device_mesh)
-    return jax.make_array_from_callback(
-        batch.shape, layout.backend_layout, lambda part: batch[part]
-    )

@@ -1,16 +1,17 @@
-"""Keras' global settings: networks are built under one set of them, whatever the user's are."""
+"""Keras' global settings: networks are built under the same ones, also if the user sets others."""
 
 import contextlib
 
+from .. import _compat
 from .startup import keras
 
 
-def check():
-    """Raise unless a network can be trained under the settings that hold.
+def check_keras_settings():
+    """Raise unless Keras' global settings have the defaults that training needs.
 
-    Keras reads them again and again while a network learns. They are the whole process's, so they
-    cannot be others for the while. The dtype policy is read when a network is built, and is of no
-    account.
+    Keras reads the settings again and again while a network learns. They belong to the whole
+    process, so training cannot change them for its own duration. The dtype policy is read only
+    when a network is built, and is not checked.
 
     Raises
     ------
@@ -33,23 +34,20 @@ def check():
 
 
 @contextlib.contextmanager
-def defaults():
-    """Build inside under Keras' defaults: float32, and channels last.
+def default_keras_settings():
+    """Set Keras' defaults, float32 and channels last, inside the block, which builds a network.
 
-    They are the whole process's, except for the dtype policy, which is this thread's: the caller
-    sees to it that one thread at a time is in here.
+    The settings belong to the whole process, except for the dtype policy, which belongs to this
+    thread. The caller makes sure that only one thread at a time is in such a block.
     """
-    from keras.src.backend.common import global_state
-
     config = keras.config
     before = config.image_data_format(), config.floatx()
-    policy = global_state.get_global_attribute("dtype_policy")  # None: not asked for so far
-    try:
-        config.set_image_data_format("channels_last")
-        config.set_floatx("float32")
-        config.set_dtype_policy("float32")
-        yield
-    finally:
-        config.set_image_data_format(before[0])
-        config.set_floatx(before[1])
-        global_state.set_global_attribute("dtype_policy", policy)
+    with _compat.dtype_policy_put_back():
+        try:
+            config.set_image_data_format("channels_last")
+            config.set_floatx("float32")
+            config.set_dtype_policy("float32")
+            yield
+        finally:
+            config.set_image_data_format(before[0])
+            config.set_floatx(before[1])

@@ -1,7 +1,7 @@
-"""Keras, imported at first use, without what TensorFlow writes to stderr at every start.
+"""Keras, imported at first use, and without the lines that TensorFlow writes to stderr at a start.
 
-Those lines come from TensorFlow's libraries while they are loaded, before any level of its log is
-heeded, and look like errors. Everything else that is written meanwhile is shown.
+TensorFlow's libraries write them while they are loaded, before they read any log level, and the
+lines look like errors. Everything else that is written meanwhile is shown.
 """
 
 import contextlib
@@ -19,23 +19,23 @@ from typing import TYPE_CHECKING
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _lock = threading.RLock()
 
-# Notices of absl and of TensorFlow's older log, and two messages on libraries that are there twice.
+# Notices of absl and of TensorFlow's older log, and two messages on libraries loaded twice.
 _CHATTER = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
     rb"|I\d{4} |\d{4}-\d\d-\d\d [\d:.]+: I |To enable the following instructions: "
     rb"|.*Unable to register cu(FFT|DNN|BLAS) factory|.*computation placer already registered"
 )
-# An error where there is a GPU, and nothing to be told of where there is none.
+# An error if there is a GPU, and not worth a line if there is none.
 _NO_CUDA = re.compile(rb".*failed call to cuInit")
 _GPUS = "/dev/nvidia*", "/dev/dxg"
 
 
 @contextlib.contextmanager
 def quiet():
-    """Leave out of stderr what TensorFlow writes at every start.
+    """Keep the lines that TensorFlow writes at every start out of stderr.
 
-    A user who has set ``TF_CPP_MIN_LOG_LEVEL`` to 0 sees all of it. The environment is as before
-    when the block ends, and so is stderr, which is this whole process's meanwhile.
+    A user who has set ``TF_CPP_MIN_LOG_LEVEL`` to 0 sees all of them. Inside the block, stderr of
+    the whole process goes to a file; at its end, stderr and the environment are as before.
     """
     if os.environ.get(_LEVEL) == "0":
         yield
@@ -47,14 +47,14 @@ def quiet():
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-            stack.callback(_put_back, stderr, caught)
+            stack.callback(_restore_stderr, stderr, caught)
             _flush()
             os.dup2(caught.fileno(), 2)
         yield
 
 
-def _put_back(stderr, caught):
-    """Make ``stderr`` the process's stderr again, and show what is no chatter."""
+def _restore_stderr(stderr, caught):
+    """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
     _flush()
     os.dup2(stderr, 2)
     caught.seek(0)
@@ -66,18 +66,20 @@ def _put_back(stderr, caught):
 
 
 def _flush():
+    """Flush Python's stderr, which may be None."""
     if sys.stderr is not None:
         sys.stderr.flush()
 
 
 @functools.cache
 def _load_keras():
+    """Import Keras, once."""
     with quiet():
         return importlib.import_module("keras")
 
 
 class _LazyKeras(types.ModuleType):
-    """The module ``keras``, imported by ``quiet`` at the first look at any of its names."""
+    """The module ``keras``, imported under ``quiet`` when one of its names is first used."""
 
     def __getattr__(self, name):
         return getattr(_load_keras(), name)

@@ -1,11 +1,24 @@
 """The four classifiers: parameters, docstring, which network; no logic."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..validation import PathLike
 from .base import LungClassifier
-from .docstrings import with_shared_parameters
+from .docstrings import with_shared_docstring
+from .parameters import ClassifierParameters
 
 
-@with_shared_parameters(epochs=20)
-class CNNClassifier(LungClassifier):
+@dataclass(kw_only=True, eq=False, repr=False)
+class CNNParameters(ClassifierParameters):
+    image_size: int = 64
+    weights: PathLike | None = None
+    filters: Sequence[int] = (32, 64, 128)
+    epochs: int = 20
+
+
+@with_shared_docstring(epochs=20)
+class CNNClassifier(CNNParameters, LungClassifier):
     """The custom convolutional network, trained from random weights.
 
     Blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 pooling, then a dense layer with
@@ -38,63 +51,17 @@ class CNNClassifier(LungClassifier):
     array(['clear', 'opaque'], dtype='<U6')
     """
 
-    def __init__(
-        self,
-        *,
-        image_size=64,
-        image_shape=None,
-        weights=None,
-        filters=(32, 64, 128),
-        trainable="auto",
-        feature_cache="memory",
-        epochs=20,
-        batch_size=16,
-        optimizer="adam",
-        learning_rate=1e-3,
-        fine_tune_epochs=10,
-        fine_tune_learning_rate=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        class_weight=None,
-        augment=False,
-        dense_units=512,
-        dropout=0.5,
-        on_error="raise",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.image_size = image_size
-        self.image_shape = image_shape
-        self.weights = weights
-        self.filters = filters
-        self.trainable = trainable
-        self.feature_cache = feature_cache
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.fine_tune_epochs = fine_tune_epochs
-        self.fine_tune_learning_rate = fine_tune_learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.augment = augment
-        self.dense_units = dense_units
-        self.dropout = dropout
-        self.on_error = on_error
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _backbone(self):
         return "CNN", (("filters", tuple(map(int, self.filters))),)
 
 
-@with_shared_parameters(epochs=60)
-class MobileNetClassifier(LungClassifier):
+@dataclass(kw_only=True, eq=False, repr=False)
+class MobileNetParameters(ClassifierParameters):
+    alpha: float = 1.0
+
+
+@with_shared_docstring(epochs=60)
+class MobileNetClassifier(MobileNetParameters, LungClassifier):
     """MobileNet with ImageNet weights, under a trained head.
 
     The frozen network is run once for each image; the head learns from what it saw.
@@ -131,63 +98,17 @@ class MobileNetClassifier(LungClassifier):
     (3, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        image_shape=None,
-        weights="imagenet",
-        alpha=1.0,
-        trainable="auto",
-        feature_cache="memory",
-        epochs=60,
-        batch_size=16,
-        optimizer="adam",
-        learning_rate=1e-3,
-        fine_tune_epochs=10,
-        fine_tune_learning_rate=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        class_weight=None,
-        augment=False,
-        dense_units=512,
-        dropout=0.5,
-        on_error="raise",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.image_size = image_size
-        self.image_shape = image_shape
-        self.weights = weights
-        self.alpha = alpha
-        self.trainable = trainable
-        self.feature_cache = feature_cache
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.fine_tune_epochs = fine_tune_epochs
-        self.fine_tune_learning_rate = fine_tune_learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.augment = augment
-        self.dense_units = dense_units
-        self.dropout = dropout
-        self.on_error = on_error
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _backbone(self):
         return "MobileNet", (("alpha", float(self.alpha)),)
 
 
-@with_shared_parameters(epochs=60)
-class DenseNetClassifier(LungClassifier):
+@dataclass(kw_only=True, eq=False, repr=False)
+class DenseNetParameters(ClassifierParameters):
+    blocks: Sequence[int] = (6, 12, 24, 16)
+
+
+@with_shared_docstring(epochs=60)
+class DenseNetClassifier(DenseNetParameters, LungClassifier):
     """DenseNet121, or another DenseNet, with ImageNet weights under a trained head.
 
     The frozen network is run once for each image; the head learns from what it saw.
@@ -223,63 +144,18 @@ class DenseNetClassifier(LungClassifier):
     (3, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        image_shape=None,
-        weights="imagenet",
-        blocks=(6, 12, 24, 16),
-        trainable="auto",
-        feature_cache="memory",
-        epochs=60,
-        batch_size=16,
-        optimizer="adam",
-        learning_rate=1e-3,
-        fine_tune_epochs=10,
-        fine_tune_learning_rate=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        class_weight=None,
-        augment=False,
-        dense_units=512,
-        dropout=0.5,
-        on_error="raise",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.image_size = image_size
-        self.image_shape = image_shape
-        self.weights = weights
-        self.blocks = blocks
-        self.trainable = trainable
-        self.feature_cache = feature_cache
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.fine_tune_epochs = fine_tune_epochs
-        self.fine_tune_learning_rate = fine_tune_learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.augment = augment
-        self.dense_units = dense_units
-        self.dropout = dropout
-        self.on_error = on_error
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _backbone(self):
         return "DenseNet", (("blocks", tuple(map(int, self.blocks))),)
 
 
-@with_shared_parameters(epochs=60)
-class BackboneClassifier(LungClassifier):
+@dataclass(kw_only=True, eq=False, repr=False)
+class BackboneParameters(ClassifierParameters):
+    backbone: str = field(default="EfficientNetV2B0", kw_only=False)
+    alpha: float = 1.0
+
+
+@with_shared_docstring(epochs=60)
+class BackboneClassifier(BackboneParameters, LungClassifier):
     """Any network of ``keras.applications``, by name, under the same trained head.
 
     Parameters
@@ -310,59 +186,6 @@ class BackboneClassifier(LungClassifier):
     >>> clf.fit(X, y).predict_proba(X[:3]).shape
     (3, 2)
     """
-
-    def __init__(
-        self,
-        backbone="EfficientNetV2B0",
-        *,
-        image_size=224,
-        image_shape=None,
-        weights="imagenet",
-        alpha=1.0,
-        trainable="auto",
-        feature_cache="memory",
-        epochs=60,
-        batch_size=16,
-        optimizer="adam",
-        learning_rate=1e-3,
-        fine_tune_epochs=10,
-        fine_tune_learning_rate=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        class_weight=None,
-        augment=False,
-        dense_units=512,
-        dropout=0.5,
-        on_error="raise",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.backbone = backbone
-        self.image_size = image_size
-        self.image_shape = image_shape
-        self.weights = weights
-        self.alpha = alpha
-        self.trainable = trainable
-        self.feature_cache = feature_cache
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.fine_tune_epochs = fine_tune_epochs
-        self.fine_tune_learning_rate = fine_tune_learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.augment = augment
-        self.dense_units = dense_units
-        self.dropout = dropout
-        self.on_error = on_error
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _backbone(self):
         return self.backbone, (("alpha", float(self.alpha)),)

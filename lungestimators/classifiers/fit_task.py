@@ -1,19 +1,23 @@
-"""A fit as scikit-learn's callbacks see it: one task, and in it one for each epoch."""
+"""Reports of a fit to scikit-learn's callbacks: one task a fit, one sub-task an epoch."""
+
+from .. import _compat
 
 
 class FitTask:
-    """Announce a fit and its epochs to the callbacks of an estimator.
+    """Report the begin and the end of a fit, and of its epochs, to scikit-learn's callbacks.
 
-    Without callbacks nothing is computed: what they may ask for is handed over as a function.
+    An estimator without callbacks costs nothing: the fitted attributes are passed on as a function,
+    which only a callback calls.
 
     Parameters
     ----------
     estimator : LungClassifier
-        All its checks are done.
+        Its parameters and data have been checked.
     n_epochs : int
-        At most, over all stages; they are numbered through.
+        The most epochs that all stages of the fit can have. Epochs count on from stage to stage.
     X, y, sample_weight : array-like
-        As ``fit`` got them, without rows that were left out.
+        The arguments of ``fit``, without the rows of unreadable files that ``on_error="skip"``
+        leaves out.
 
     Attributes
     ----------
@@ -23,42 +27,48 @@ class FitTask:
 
     def __init__(self, estimator, n_epochs, X, y, sample_weight):
         self.stopped = False
-        # Patients are no metadata here: a scorer that is handed more than weights raises.
+        # Patients are not passed on: a scorer raises where its metadata are more than weights.
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = dict(estimator=estimator, X=X, y=y, metadata=metadata)
-        self._context = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._context = _compat.begin_callbacks(estimator, n_epochs)
         self._context.call_on_fit_task_begin(**self._arguments)
 
     def begin_epoch(self, learnt):
-        """Announce an epoch; ``learnt`` is as for :meth:`end_epoch`."""
-        self._epoch = self._context.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(
-            **self._arguments, reconstruction_attributes=lambda: _attributes(*learnt())
-        )
-
-    def end_epoch(self, learnt):
-        """Announce the end of an epoch.
+        """Report the begin of an epoch.
 
         Parameters
         ----------
         learnt : callable
-            Returns the parts and the history of a fit that were to stop here.
+            Returns the parts of the network and the history as they are now.
+        """
+        self._epoch = self._context.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(
+            **self._arguments, reconstruction_attributes=lambda: _fitted_attributes(*learnt())
+        )
+
+    def end_epoch(self, learnt):
+        """Report the end of an epoch.
+
+        Parameters
+        ----------
+        learnt : callable
+            Returns the parts of the network and the history that the fit has if it ends here.
 
         Returns
         -------
         bool
-            Whether it is to stop here.
+            Whether a callback asks for the fit to end here.
         """
         self.stopped = self._epoch.call_on_fit_task_end(
-            **self._arguments, reconstruction_attributes=lambda: _attributes(*learnt())
+            **self._arguments, reconstruction_attributes=lambda: _fitted_attributes(*learnt())
         )
         return self.stopped
 
     def end(self):
-        """Announce the end of the fit; the estimator is fitted."""
+        """Report the end of the fit, when the estimator is fitted."""
         self._context.call_on_fit_task_end(**self._arguments, reconstruction_attributes={})
 
 
-def _attributes(parts, history):
-    """What a fit sets on its estimator when its epochs are over."""
+def _fitted_attributes(parts, history):
+    """Return the attributes of an estimator whose fit ends with these parts and this history."""
     return {"_parts": parts, "history_": history, "n_iter_": len(history.get("loss", []))}

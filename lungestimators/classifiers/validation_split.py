@@ -1,28 +1,37 @@
-"""The images that early stopping sets aside."""
+"""The split of the images into those that train and those that validate, for early stopping."""
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 
-def split(rows, y, groups, fraction, seed):
-    """Return rows to train on and, for early stopping, rows to validate on.
+def split_off_validation_rows(rows, y, groups, fraction, seed):
+    """Split rows at random into rows to train on and rows for the validation loss.
+
+    The split is stratified by class. With ``groups`` no patient is on both sides.
 
     Parameters
     ----------
     rows : ndarray of int
-        The rows that are not left out.
+        Rows of the images that have a weight above 0.
     y : ndarray of int
-        Class numbers of all rows.
+        Class numbers of all images.
     groups : ndarray or None
-        Patients of all rows; each stays on one side.
+        Patients of all images.
     fraction : float or None
-        Part of the rows to set aside; None: none.
+        Fraction of the rows to validate on; None: no row.
     seed : int
 
     Returns
     -------
     training : ndarray of int
     validation : ndarray of int or None
+        None where ``fraction`` is None.
+
+    Raises
+    ------
+    ValueError
+        There are too few images or patients for this fraction, or each set of patients that could
+        be set aside has all images of a class.
     """
     if fraction is None:
         return rows, None

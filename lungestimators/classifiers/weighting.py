@@ -1,11 +1,12 @@
-"""The weight of each image: what ``class_weight`` and ``sample_weight`` may be."""
+"""The weight of each image in the loss, from ``class_weight`` and ``sample_weight``."""
 
-import numbers
 import warnings
 
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
+
+from .. import _compat
+from ..validation import check_real_number
 
 
 def check_class_weight(class_weight):
@@ -14,9 +15,9 @@ def check_class_weight(class_weight):
     Raises
     ------
     TypeError
-        It is none of these, or a weight is no number.
+        ``class_weight`` is of another type, or a weight is no number.
     ValueError
-        A weight is negative, NaN or infinite, or every weight is 0.
+        ``class_weight`` is another string, or a weight is negative, NaN or infinite.
     """
     if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
         return
@@ -30,30 +31,30 @@ def check_class_weight(class_weight):
             f"weight{hint}"
         )
     for label, weight in class_weight.items():
-        if isinstance(weight, bool | np.bool_) or not isinstance(weight, numbers.Real):
-            raise TypeError(f"class_weight[{label!r}]={weight!r} must be a number")
-        if not 0 <= weight < np.inf:
-            raise ValueError(f"class_weight[{label!r}]={weight!r} must be finite and at least 0")
+        name = f"class_weight[{label!r}]"
+        check_real_number(name, weight, lambda x: 0 <= x < np.inf, "be finite and at least 0")
 
 
-def check_class_names(class_weight, classes, all_known):
-    """Raise or warn where a dict names classes that y does not hold.
+def check_weighted_classes(class_weight, classes, all_known):
+    """Raise or warn where a dict of class weights names classes that y does not hold.
 
-    A fold of a cross-validation may lack a rare class, so a name that y does not hold is no error
-    by itself. Like scikit-learn's own estimators, nothing is said where all classes of y are named.
+    A fold of a cross-validation may lack a rare class, so that a name without images is an error
+    only where ``classes`` are complete, or where the name resembles that of another class. There is
+    no warning where the dict names all classes of y: scikit-learn's own estimators do not warn
+    either.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
     classes : ndarray
-        The classes of y, or all classes there are.
+        The classes of y, or all classes.
     all_known : bool
-        Whether ``classes`` are all there will ever be, so that another name is a mistake.
+        Whether ``classes`` are all classes that the classifier will ever see.
 
     Raises
     ------
     ValueError
-        A name cannot be that of a class.
+        A name is no class, or has another type than the classes.
     """
     if not isinstance(class_weight, dict):
         return
@@ -63,7 +64,7 @@ def check_class_names(class_weight, classes, all_known):
         return
     there = f"the classes {'are' if all_known else 'of y are'} {classes}"
     for label in absent:
-        meant = [name for name in classes if _plain(name) == _plain(label)]
+        meant = [name for name in classes if _spelling(name) == _spelling(label)]
         if meant or isinstance(label, str) != isinstance(classes[0], str):
             raise ValueError(
                 f"class_weight names the class {label!r} ({type(label).__name__}), but {there} "
@@ -81,44 +82,42 @@ def check_class_names(class_weight, classes, all_known):
         )
 
 
-def _plain(label):
-    """A label as it is easily confused with others: 1, 1.0, "1" and " 1"; "Normal" and "normal"."""
+def _spelling(label):
+    """Return the same text for labels that are easily confused: 1, 1.0 and " 1"; "Ill", "ill"."""
     if isinstance(label, float) and label.is_integer():  # as numpy.float64 is, too
         label = int(label)
     return str(label).strip().casefold()
 
 
 def check_sample_weight(X, y, sample_weight, class_weight, classes):
-    """Return one weight an image, 0 where its class has weight 0, or raise.
+    """Return ``sample_weight`` as an array, with 0 for images of classes of weight 0, or raise.
 
     Parameters
     ----------
     X : list or ndarray
         The images.
     y : ndarray of int
-        Numbers of the labels in ``classes``.
+        Class number of each image: its position in ``classes``.
     sample_weight : array-like or None
     class_weight : dict, "balanced" or None
     classes : ndarray
 
     Returns
     -------
-    ndarray of shape (n,), float64
-        The user's array is not written to.
+    ndarray of shape (n_samples,), float64
+        A copy where anything changes: the user's array is not written to.
 
     Raises
     ------
     ValueError
-        A weight is negative, or the weights leave one class only.
+        A weight is negative, or fewer than two classes have images of a weight above 0.
     """
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    sample_weight = _compat.check_sample_weight(sample_weight, X)
     n_classes = len(np.unique(y))
     if len(np.unique(y[sample_weight > 0])) < 2 and n_classes > 1:
         raise ValueError("sample_weight leaves one class only: a classifier needs two or more")
     if isinstance(class_weight, dict):
-        weighs = by_image(class_weight, y, classes) > 0
+        weighs = _class_weight_of_each_image(class_weight, y, classes) > 0
         sample_weight = np.where(weighs, sample_weight, 0.0)
         n_left = len(np.unique(y[sample_weight > 0]))
         if n_left < min(n_classes, 2):
@@ -129,20 +128,29 @@ def check_sample_weight(X, y, sample_weight, class_weight, classes):
     return sample_weight
 
 
-def by_image(class_weight, y, classes):
-    """Return the weight that the class of each image gives it.
+def weights_in_loss(sample_weight, class_weight, y, classes):
+    """Return the weight of each image in the loss: its own times that of its class, 1 on average.
 
     Parameters
     ----------
+    sample_weight : ndarray of shape (n_samples,), float64
     class_weight : dict, "balanced" or None
+        ``"balanced"`` is computed from the images given here.
     y : ndarray of int
-        Numbers of the labels in ``classes``.
+        Class number of each image: its position in ``classes``.
     classes : ndarray
 
     Returns
     -------
-    ndarray of shape (n,), float64
+    ndarray of shape (n_samples,), float32
     """
+    if class_weight is not None:
+        sample_weight = sample_weight * _class_weight_of_each_image(class_weight, y, classes)
+    return (sample_weight / sample_weight.mean()).astype(np.float32)
+
+
+def _class_weight_of_each_image(class_weight, y, classes):
+    """Return the weight of each image's class, as float64."""
     if isinstance(class_weight, dict):
         labels = classes.tolist()
         class_weight = {n: float(class_weight.get(label, 1.0)) for n, label in enumerate(labels)}

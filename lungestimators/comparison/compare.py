@@ -1,16 +1,13 @@
 """Is one model better than another? The same folds for all, and what may be concluded from them."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 from sklearn.utils import check_random_state, indexable
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import column_or_1d
 
-from ..validation import check_groups
+from ..validation import check_classes, check_groups, check_whole_number, is_whole_number
 from . import model_fits
 from .conclusions import TESTS, Study, conclude
 from .report import NAMES
@@ -131,7 +128,7 @@ def compare_models(
     """
     estimators = model_fits.named(estimators)
     X, y, groups = indexable(X, y, groups)
-    y, classes = _check_y(y)
+    y, classes = check_classes(y)
     groups = check_groups(y, groups)
     rng = check_random_state(random_state)
     splits = _check_splits(_splits(cv, n_repeats, X, y, groups, rng), y)
@@ -234,7 +231,7 @@ def compare_predictions(
     >>> print(found.conclusion)
     All models have the same accuracy, 0.500.
     """
-    y, classes = _check_y(y)
+    y, classes = check_classes(y)
     groups = check_groups(y, groups)
     splits = _check_splits(splits, y)
     _check_scoring(scoring, test, splits, y)
@@ -253,23 +250,13 @@ def _lacks_probabilities(found):
     return any(predictions.probabilities is None for predictions in found)
 
 
-def _check_y(y):
-    """Return the labels as an array, and the classes."""
-    y = column_or_1d(y)
-    classes = np.unique(y)
-    if type_of_target(y) not in ("binary", "multiclass") or len(classes) < 2:
-        raise ValueError(f"y must hold labels of two classes or more, got {classes[:5]}")
-    return y, classes
-
-
 def _splits(cv, n_repeats, X, y, groups, rng):
     """The splits that ``cv`` stands for."""
     if isinstance(cv, tuple) and len(cv) == 2 and all(hasattr(rows, "dtype") for rows in cv):
         return [cv]
-    if not isinstance(cv, Integral):
+    if not is_whole_number(cv):
         return check_cv(cv).split(X, y, groups)
-    if n_repeats < 1:
-        raise ValueError(f"n_repeats={n_repeats} must be at least 1")
+    check_whole_number("n_repeats", n_repeats, 1)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     return [
         split

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import _name_estimators
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import column_or_1d
 
+from .. import _compat
 from .scores import Fold
 
 
@@ -40,7 +39,7 @@ def named(estimators):
             "classifiers"
         )
     if not isinstance(estimators, dict):
-        estimators = dict(_name_estimators(list(estimators)))
+        estimators = dict(_compat.name_estimators(list(estimators)))
     if not estimators:
         raise ValueError("estimators is empty: there is nothing to compare")
     for name, estimator in estimators.items():
@@ -89,7 +88,7 @@ def fit_and_predict(name, number, estimator, X, y, classes, split, groups, scori
         given["groups"] = groups[train]
     start = time.perf_counter()
     try:
-        estimator.fit(_safe_indexing(X, train), y[train], **given)
+        estimator.fit(_compat.take_rows(X, train), y[train], **given)
     except Exception as error:
         error.add_note(f"compare_models was training {name!r}")
         raise
@@ -99,7 +98,7 @@ def fit_and_predict(name, number, estimator, X, y, classes, split, groups, scori
             f"{name!r} has no predict after fit: a search needs refit=True, and a meta-estimator a "
             "final estimator that can predict"
         )
-    tested = _safe_indexing(X, test)
+    tested = _compat.take_rows(X, test)
     labels, probabilities = estimator.predict(tested), None
     if hasattr(estimator, "predict_proba"):
         # A class that the training images lack has no column, and the probability 0.

@@ -1,4 +1,4 @@
-"""Data sets as scikit-learn has them: from folders and tables, fetched, or synthetic."""
+"""Data sets as scikit-learn has them: from folders, from tables, downloaded or synthetic."""
 
 from .csv_table import load_image_table
 from .fetch import fetch_lung_disease, fetch_pneumoniamnist

@@ -1,4 +1,6 @@
-"""Data sets as scikit-learn hands them out: fetched from the network, once, or from elsewhere."""
+"""Data sets that are downloaded once and then kept in the folder of scikit-learn."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -11,10 +13,11 @@ import numpy as np
 from sklearn.datasets import fetch_file, get_data_home
 from sklearn.utils import Bunch
 
+from ..validation import PathLike
 from .folder import load_image_folder
 
 _LUNG_DISEASE = "pranavraikokte/covid19-image-dataset/versions/2"
-# SHA-256 over the sorted SHA-256 of the 251 training images, whatever their folders are called.
+# SHA-256 over the sorted SHA-256 of the 251 training images; independent of the folders' names.
 _LUNG_DISEASE_TRAIN = "965158927f56d03abe8f0b14f2b2e395dc77ab9da42a5bcd441cc06f1612d147"
 _LUNG_DISEASE_DESCR = """\
 COVID-19 image dataset (Kaggle, "covid19-image-dataset"; also known as "lungs-disease-data")
@@ -41,23 +44,28 @@ not known. Licence: CC BY 4.0. Not for clinical use.
 """
 
 
-def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=False):
-    """Load the three-class set of the published comparison, downloading it once from Kaggle.
+def fetch_lung_disease(
+    *,
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load the three-class set of the published comparison; download it from Kaggle once.
 
     ======== =====================================================
     classes  3: normal, COVID-19 (type 1), viral pneumonia (type 2)
     images   251 train, 66 test; JPEG and PNG
     ======== =====================================================
 
-    Repeats, a split that leaks and classes from different hospitals make high accuracy on it
-    proof of little; ``DESCR`` says more.
+    High accuracy on this set proves little: it holds repeats, its split leaks, and its classes
+    come from different hospitals. ``DESCR`` says more.
 
     Parameters
     ----------
     data_home : path, default=None
-        Where data sets are kept; ``None`` is scikit-learn's own folder.
+        Folder that data sets are kept in. ``None``: scikit-learn's own folder.
     download_if_missing : bool, default=True
-        Whether to download; otherwise a missing set is an error.
+        Whether to download a set that is missing. If not, it is an error.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -72,7 +80,7 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
     ImportError
         kagglehub is not installed.
     OSError
-        The set is missing and may not, or cannot, be downloaded; or it is not the one known here.
+        The set is missing and must not, or cannot, be downloaded; or its checksum is wrong.
 
     Examples
     --------
@@ -82,7 +90,7 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
     home = Path(get_data_home(data_home)) / "lungestimators"
     folder = home / "lung-disease"
     if not folder.is_dir():
-        _need(download_if_missing, folder)
+        _check_may_download(download_if_missing, folder)
         with _downloading(_LUNG_DISEASE, home) as scratch:
             kagglehub = _import_kagglehub()
             kagglehub.dataset_download(_LUNG_DISEASE, output_dir=str(scratch))
@@ -99,8 +107,13 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
     return (lungs.data, lungs.target) if return_X_y else lungs
 
 
-def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y=False):
-    """Load PneumoniaMNIST, downloading MedMNIST's published file once.
+def fetch_pneumoniamnist(
+    *,
+    data_home: PathLike | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load PneumoniaMNIST; download MedMNIST's published file once.
 
     ======== =====================
     classes  2: normal, pneumonia
@@ -110,9 +123,9 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
     Parameters
     ----------
     data_home : path, default=None
-        Where data sets are kept; ``None`` is scikit-learn's own folder.
+        Folder that data sets are kept in. ``None``: scikit-learn's own folder.
     download_if_missing : bool, default=True
-        Whether to download; otherwise a missing set is an error.
+        Whether to download a set that is missing. If not, it is an error.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -129,7 +142,7 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
     Raises
     ------
     OSError
-        The file is missing and may not, or cannot, be downloaded; or its checksum is wrong.
+        The file is missing and must not, or cannot, be downloaded; or its checksum is wrong.
 
     Examples
     --------
@@ -139,7 +152,7 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
     home = Path(get_data_home(data_home)) / "lungestimators"
     file = home / "pneumoniamnist.npz"
     if not file.is_file():
-        _need(download_if_missing, file)
+        _check_may_download(download_if_missing, file)
         with _downloading(_PNEUMONIAMNIST, home) as scratch:
             # No second try: on a machine without a network the error comes at once.
             kept = fetch_file(
@@ -169,7 +182,8 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
     )
 
 
-def _need(download_if_missing, path):
+def _check_may_download(download_if_missing, path):
+    """Raise if a missing file must not be downloaded."""
     if not download_if_missing:
         raise OSError(f"{str(path)!r} is not there, and download_if_missing=False")
 
@@ -187,7 +201,7 @@ def _import_kagglehub():
 
 @contextlib.contextmanager
 def _downloading(source, home):
-    """Lend a scratch folder beside the final place; one clear error whatever the client raises."""
+    """Yield a temporary folder in ``home``; turn all errors of a download into one OSError."""
     home.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=home, prefix="download-") as scratch:
@@ -203,4 +217,5 @@ def _downloading(source, home):
 
 
 def _sha256(file):
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

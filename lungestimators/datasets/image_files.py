@@ -1,4 +1,4 @@
-"""Image files below a folder, and what is left out of it."""
+"""Image files below a folder, and the files of it that are left out."""
 
 import os
 import re
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..images import decoding
+from ..images import decoding, pillow
 from ..text_tables import counted
 
 _DICOM_SUFFIXES = {".dcm", ".dicom"}
-# What Pillow knows the suffix of and does not decode: documents, films, scientific containers.
-_NO_IMAGES = {*decoding.NO_IMAGES, "PDF"}
-# What operating systems, archives, network drives and DICOM media put beside images.
-_OF_SYSTEMS = {
+# Formats whose suffix Pillow knows, and that it cannot decode: documents, films, containers.
+_NO_IMAGES = {*pillow.NO_IMAGES, "PDF"}
+# Files that operating systems, archives, network drives and DICOM media put beside images.
+_SYSTEM_NAMES = {
     "__macosx",
     "thumbs.db",
     "ehthumbs.db",
@@ -30,19 +30,19 @@ _MASK_FOLDER = re.compile(r"(?<![a-z])(?:[a-z]*masks?|segmentations?)(?![a-z])",
 # 12_mask.png and 12_mask_1.png beside 12.png
 _MASK_FILE = re.compile(r"(.+?)[ _-]+masks?(?:[ _-]*\d+)?", re.IGNORECASE)
 
-# Why something is left out. Of these the files may be images, and a warning says so.
+# Why a file is left out. Files left out for these reasons may be images: a warning names them.
 MASKS = "masks"
 BESIDE = "images beside the folders that are read"
 DANGLING = "links that lead nowhere"
 REPEATED = "links to images that are there already"
-# Of these DESCR says so.
+# Files left out for these reasons are named in DESCR only.
 LOOPS = "links to a folder that they lie in"
 NO_IMAGES = "files that are no images"
 HIDDEN = "hidden files and those of operating systems"
 
-_WARNED_OF = (MASKS, BESIDE, DANGLING, REPEATED)
-# The same of a single one.
-_ONE = {
+_POSSIBLE_IMAGES = (MASKS, BESIDE, DANGLING, REPEATED)
+# The reason of a single file.
+_REASON_OF_ONE = {
     MASKS: "mask",
     BESIDE: "image beside the folders that are read",
     DANGLING: "link that leads nowhere",
@@ -51,17 +51,17 @@ _ONE = {
     NO_IMAGES: "file that is no image",
     HIDDEN: "hidden file or file of an operating system",
 }
-# Names of files that are given as examples.
-_NAMED = 3
+# How many files a message names.
+_N_NAMED = 3
 
 
 def is_mask_folder(name):
-    """Whether a folder is named as one of segmentation masks."""
+    """Whether the name of a folder says that it holds segmentation masks."""
     return _MASK_FOLDER.search(name) is not None
 
 
-class ImageFiles:
-    """The image files below a folder. Links are followed; what is left out is kept.
+class ImageFileScan:
+    """Finds the image files below a folder, follows links, and keeps which files are left out.
 
     Parameters
     ----------
@@ -70,38 +70,38 @@ class ImageFiles:
     Attributes
     ----------
     left_out : dict of {str: set of str}
-        Reason -> paths below ``root``. A folder of masks counts with each of its files.
+        Reason to paths below ``root``. Of a folder of masks, each file counts.
     """
 
     def __init__(self, root):
         self.root = root
         self.left_out = {}
-        self._read = {}
+        self._first_path_of = {}  # real path -> path and part that it was first found in
 
-    def folders(self, folder):
-        """Return the folders in a folder, by name; images beside them are left out.
+    def folders_in(self, folder):
+        """Return a dict of name to path of the folders in a folder; leave out files beside them.
 
         Raises
         ------
         PermissionError
             The folder must not be read.
         """
-        folders, loose, closed = self._sort(folder, self._above(folder))
+        folders, loose, closed = self._list_folder(folder, self._real_paths_to(folder))
         if closed:
-            raise _no_permission(closed)
+            raise _permission_error(closed)
         for path, _ in loose:
-            self.leave_out(BESIDE if is_image(path) else NO_IMAGES, path)
+            self.leave_out(BESIDE if is_image_file(path) else NO_IMAGES, path)
         return {path.name: path for path, _ in folders}
 
-    def images(self, folder, part=None):
-        """Return the images below a folder, in the order of their paths.
+    def images_below(self, folder, part=None):
+        """Return the images below a folder, sorted by path, each once.
 
         Parameters
         ----------
         folder : Path
         part : object, optional
-            What the folder is for. A file that is reached twice, through a link, is read once in
-            one part; in two parts it is an error.
+            Class and split of the folder. If a link leads to a file that was found before, the
+            link is left out; in another part it is an error.
 
         Returns
         -------
@@ -110,75 +110,77 @@ class ImageFiles:
         Raises
         ------
         PermissionError
-            Folders must not be read; it names all of them.
+            Folders must not be read; the error names them.
         ValueError
             A link leads to an image of another part.
         """
         found, closed = [], []
-        self._walk(folder, self._above(folder), found, closed)
+        self._collect_images(folder, self._real_paths_to(folder), found, closed)
         if closed:
-            raise _no_permission(closed)
+            raise _permission_error(closed)
         kept = []
         for path, real in sorted(found):
-            if real not in self._read:
-                self._read[real] = path, part
+            if real not in self._first_path_of:
+                self._first_path_of[real] = path, part
                 kept.append(path)
                 continue
-            first, its_part = self._read[real]
+            first, its_part = self._first_path_of[real]
             if its_part != part:
                 raise ValueError(
-                    f"{self._below(path)!r} and {self._below(first)!r} are one file, through a "
-                    "link: an image must not be in two classes, nor in two splits"
+                    f"{self._relative_path(path)!r} and {self._relative_path(first)!r} are one "
+                    "file, through a link: an image must not be in two classes, nor in two splits"
                 )
             self.leave_out(REPEATED, path)
         return kept
 
     def leave_out(self, reason, path):
-        """Keep what is left out, and why."""
-        self.left_out.setdefault(reason, set()).add(self._below(path))
+        """Keep a path that is left out, and the reason."""
+        self.left_out.setdefault(reason, set()).add(self._relative_path(path))
 
-    def leave_out_rest(self, folder):
-        """Leave out the images below a folder but for those that were read through links."""
+    def leave_out_images_below(self, folder):
+        """Leave out the images below a folder, except those that links have led to before."""
         found, closed = [], []
-        self._walk(folder, self._above(folder), found, closed)
+        self._collect_images(folder, self._real_paths_to(folder), found, closed)
         if closed:
-            raise _no_permission(closed)
+            raise _permission_error(closed)
         for path, real in found:
-            if real not in self._read:
+            if real not in self._first_path_of:
                 self.leave_out(BESIDE, path)
 
-    def describe(self, reasons=None):
-        """Say how much was left out, why, and the first names; "" where nothing was."""
+    def describe_left_out(self, reasons=None):
+        """Return a text: how many files were left out, why, and the first names; or ""."""
         said = []
-        for reason in reasons or (*_WARNED_OF, LOOPS, NO_IMAGES, HIDDEN):
+        for reason in reasons or (*_POSSIBLE_IMAGES, LOOPS, NO_IMAGES, HIDDEN):
             paths = sorted(self.left_out.get(reason, ()))
             if paths:
-                named = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
-                what = _ONE[reason] if len(paths) == 1 else reason
+                named = ", ".join(map(repr, paths[:_N_NAMED])) + ", ..." * (len(paths) > _N_NAMED)
+                what = _REASON_OF_ONE[reason] if len(paths) == 1 else reason
                 said.append(f"{len(paths)} {what} ({named})")
         return "; ".join(said)
 
-    def warning(self):
-        """Say how much was left out that may be images; "" where nothing was."""
-        return self.describe(_WARNED_OF)
+    def describe_possible_images(self):
+        """Return a text: how many files were left out that may be images; or ""."""
+        return self.describe_left_out(_POSSIBLE_IMAGES)
 
-    def _below(self, path):
+    def _relative_path(self, path):
+        """Return a path below the root, with ``/`` between folders."""
         return path.relative_to(self.root).as_posix()
 
-    def _above(self, folder):
-        """The real paths of the root and of the folders from there to ``folder``."""
+    def _real_paths_to(self, folder):
+        """Return the real paths of the root and of all folders on the way to ``folder``."""
         parts = folder.relative_to(self.root).parts
         return tuple(
             os.path.realpath(self.root.joinpath(*parts[:n])) for n in range(len(parts) + 1)
         )
 
-    def _walk(self, folder, above, found, closed):
-        folders, loose, not_read = self._sort(folder, above)
+    def _collect_images(self, folder, above, found, closed):
+        """Append to ``found`` the images below a folder, to ``closed`` folders not to be read."""
+        folders, loose, not_read = self._list_folder(folder, above)
         closed += not_read
         stems = {path.stem for path, _ in loose}
         for path, real in loose:
             mask = _MASK_FILE.fullmatch(path.stem)
-            if not is_image(path):
+            if not is_image_file(path):
                 self.leave_out(NO_IMAGES, path)
             elif mask and mask[1] in stems:
                 self.leave_out(MASKS, path)
@@ -188,20 +190,32 @@ class ImageFiles:
             if is_mask_folder(path.name):
                 self._leave_out_masks(path, (*above, real), closed)
             else:
-                self._walk(path, (*above, real), found, closed)
+                self._collect_images(path, (*above, real), found, closed)
 
     def _leave_out_masks(self, folder, above, closed):
-        folders, loose, not_read = self._sort(folder, above)
+        """Leave out all files below a folder of masks."""
+        folders, loose, not_read = self._list_folder(folder, above)
         closed += not_read
         for path, _ in loose:
             self.leave_out(MASKS, path)
         for path, real in folders:
             self._leave_out_masks(path, (*above, real), closed)
 
-    def _sort(self, folder, above):
-        """Return (path, real path) of folders and of files in a folder, and what must not be read.
+    def _list_folder(self, folder, above):
+        """List a folder, and leave out hidden files, loops of links and links that lead nowhere.
 
-        ``above`` holds the real paths of the folder and of those that it lies in.
+        Parameters
+        ----------
+        folder : Path
+        above : tuple of str
+            The real paths of the folders that it lies in, and of the folder itself.
+
+        Returns
+        -------
+        folders, loose : list of (Path, str)
+            Path and real path of the folders and of the files in it.
+        closed : list of Path
+            Folders and links that must not be read.
         """
         folders, loose, closed = [], [], []
         try:
@@ -212,7 +226,7 @@ class ImageFiles:
         for entry in entries:
             path = Path(folder, entry.name)
             real = os.path.join(above[-1], entry.name)
-            if entry.name.startswith(".") or entry.name.lower() in _OF_SYSTEMS:
+            if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_NAMES:
                 self.leave_out(HIDDEN, path)
                 continue
             try:
@@ -237,11 +251,11 @@ class ImageFiles:
         return folders, loose, closed
 
 
-def is_image(file):
-    """Whether a file is one by its suffix or, where that says nothing, by its content.
+def is_image_file(file):
+    """Whether a file is an image by its suffix or, without a known suffix, by its content.
 
-    A broken file with an image's suffix is one, and so is one that must not be opened: the error
-    comes where it is read, and not nowhere.
+    A broken file with the suffix of an image counts as an image, and so does a file that must not
+    be opened: then an error names it when it is read.
     """
     suffix = file.suffix.lower()
     if suffix in _DICOM_SUFFIXES:
@@ -252,10 +266,11 @@ def is_image(file):
     return image_format in Image.OPEN and image_format not in _NO_IMAGES
 
 
-def _no_permission(folders):
-    named = ", ".join(repr(str(folder)) for folder in folders[:_NAMED])
+def _permission_error(folders):
+    """Return an error that names folders that must not be read."""
+    named = ", ".join(repr(str(folder)) for folder in folders[:_N_NAMED])
     return PermissionError(
         f"{counted(len(folders), 'folder')} must not be read "
-        f"({named}{', ...' * (len(folders) > _NAMED)}): "
+        f"({named}{', ...' * (len(folders) > _N_NAMED)}): "
         "what is in them is not known, and would be missing in silence"
     )

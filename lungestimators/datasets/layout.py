@@ -1,11 +1,11 @@
-"""Which folders are classes, which are splits, and which are neither."""
+"""Folders of a data set: which are classes, which are splits, and which are neither."""
 
 import re
 
 from ..text_tables import counted, printable
 from .image_files import BESIDE, is_mask_folder
 
-# How the name of a split begins -> the split, in the order in which they are returned.
+# The beginning of a split's name -> the split, in the order in which they are returned.
 _SPLITS = {"tr": "train", "va": "val", "te": "test"}
 # Train, training_set, 02-validation, test images
 _SPLIT_NAME = re.compile(
@@ -18,12 +18,13 @@ _SPLIT_WORD = re.compile(r"(?<![A-Za-z])(?i:(train|val|test)(?:ing|id|idation)?)
 _IMAGES_NAME = re.compile(r"images?|imgs?|cxr(?:[ _-]?png)?", re.IGNORECASE)
 
 
-def sort_files(found):
+def sort_by_split_and_class(scan):
     """Sort the images below a folder by split and class.
 
     Parameters
     ----------
-    found : ImageFiles
+    scan : ImageFileScan
+        Of the folder; it keeps the files that are left out.
 
     Returns
     -------
@@ -35,29 +36,29 @@ def sort_files(found):
     Raises
     ------
     ValueError
-        Which folders are classes and which are splits is not clear, or they do not fit.
+        Whether a folder is a class or a split is not clear, or splits have different classes.
     """
-    folders, others = _split_folders(found)
+    folders, others = _find_split_folders(scan)
     if folders is None:
-        classes = _classes(found, found.root)
-        splits = _splits_below(found.root, classes)
+        classes = _images_of_classes(scan, scan.root)
+        splits = _splits_below_classes(scan.root, classes)
         rows = [
             (file, name, splits and splits[file])
             for name in sorted(classes)
             for file in classes[name]
         ]
         return rows, sorted(classes), splits is not None
-    classes = {split: _classes(found, folder, split) for split, folder in folders.items()}
+    classes = {split: _images_of_classes(scan, folder, split) for split, folder in folders.items()}
     target_names = sorted(classes["train"])
     for split, files_of in classes.items():
         if sorted(files_of) != target_names:
             raise ValueError(
-                f"The class folders of {str(found.root)!r} differ: "
+                f"The class folders of {str(scan.root)!r} differ: "
                 f"{folders['train'].name}/ has {target_names}, "
                 f"{folders[split].name}/ has {sorted(files_of)}"
             )
     for folder in others:
-        found.leave_out_rest(folder)
+        scan.leave_out_images_below(folder)
     rows = [
         (file, name, split)
         for split, files_of in classes.items()
@@ -67,17 +68,17 @@ def sort_files(found):
     return rows, target_names, True
 
 
-def _split_of(name):
-    """Return the split that a folder's name says, or None."""
+def _split_named(name):
+    """Return the split that a folder is called after, or None."""
     match = _SPLIT_NAME.fullmatch(name.strip())
     return match and _SPLITS[match[1].lower()[:2]]
 
 
-def _split_folders(found):
-    """Return {split: folder}, None where no folder is named like a split, and other folders."""
-    path, folders, others = found.root, {}, []
-    for name, folder in found.folders(found.root).items():
-        split = _split_of(name)
+def _find_split_folders(scan):
+    """Return a dict of split to folder (None if there are no splits) and the other folders."""
+    path, folders, others = scan.root, {}, []
+    for name, folder in scan.folders_in(scan.root).items():
+        split = _split_named(name)
         if split in folders:
             raise ValueError(
                 f"{str(path)!r} holds {folders[split].name}/ and {name}/, both for {split!r}: "
@@ -100,19 +101,20 @@ def _split_folders(found):
     return {split: folders[split] for split in _SPLITS.values() if split in folders}, others
 
 
-def _classes(found, folder, split=None):
-    """Class name -> its image files, sorted."""
-    folders = found.folders(folder)
-    _check_classes(folder, folders)
-    classes = {name: found.images(child, (name, split)) for name, child in folders.items()}
+def _images_of_classes(scan, folder, split=None):
+    """Return a dict of class name to its image files, sorted; raise if the classes are wrong."""
+    folders = scan.folders_in(folder)
+    _check_class_names(folder, folders)
+    classes = {name: scan.images_below(child, (name, split)) for name, child in folders.items()}
     empty = sorted(name for name, files_of in classes.items() if not files_of)
     if empty:
+        left_out = scan.describe_left_out()
         raise ValueError(
             f"{str(folder)!r}: no image file in {empty}; images are DICOM or of a format that "
-            "Pillow reads" + f". Left out: {found.describe()}" * bool(found.describe())
+            "Pillow reads" + f". Left out: {left_out}" * bool(left_out)
         )
     if len(classes) < 2:
-        loose = len(found.left_out.get(BESIDE, []))
+        loose = len(scan.left_out.get(BESIDE, []))
         raise ValueError(
             f"{str(folder)!r} must hold one folder of images a class, two or more; "
             f"it holds {sorted(classes) or 'no folder'}"
@@ -122,8 +124,8 @@ def _classes(found, folder, split=None):
     return classes
 
 
-def _check_classes(folder, names):
-    """Raise where the names of folders say that they are no classes."""
+def _check_class_names(folder, names):
+    """Raise if the names of folders say that they may be no classes, or two may be one class."""
     masks = sorted(filter(is_mask_folder, names))
     others = sorted(name for name in names if _IMAGES_NAME.fullmatch(name))
     if masks and others:
@@ -131,7 +133,7 @@ def _check_classes(folder, names):
             f"{str(folder)!r} holds {others[0]}/ and {printable(masks[0])}/, which are no classes: "
             "pass a folder with one sub-folder a class, or a list of labels to load_image_table"
         )
-    splits = sorted(filter(_split_of, names))
+    splits = sorted(filter(_split_named, names))
     if splits:
         raise ValueError(
             f"{str(folder)!r} holds {splits[0]}/: a folder of this name is a split, not a class. "
@@ -155,19 +157,19 @@ def _check_classes(folder, names):
             )
 
 
-def _splits_below(path, classes):
-    """Image file -> split where each class folder holds split folders; None where none does.
+def _splits_below_classes(path, classes):
+    """Return a dict of image file to split if class folders hold the splits; None if none does.
 
     Raises
     ------
     ValueError
-        Some images lie in folders named like splits and others do not, or there are folders above
-        and below such a one: either could be the classes.
+        Some images lie in folders named like splits and others do not, or such a folder lies in
+        another folder or holds folders: these could be the classes.
     """
     splits, doubtful = {}, []
     for file in (file for files_of in classes.values() for file in files_of):
         _, *folders = file.relative_to(path).parent.parts
-        said = [_split_of(name) for name in folders]
+        said = [_split_named(name) for name in folders]
         splits[file] = said[0] if said else None
         others = [name for name in folders[1:] if not _IMAGES_NAME.fullmatch(name)]
         if any(said[1:]) or (splits[file] and others):

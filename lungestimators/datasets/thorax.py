@@ -1,7 +1,8 @@
 """The thorax as simple solids: path lengths of X-rays through each tissue, in centimetres.
 
-``p`` holds the lengths of n patients, arrays of shape (n, 1, 1); ``x`` (to the patient's left) and
-``y`` (down from the apex of the lungs) are the coordinates of every pixel, in centimetres.
+In all functions, ``p`` holds the measures of n patients, arrays of shape (n, 1, 1) in centimetres.
+``x`` (to the patient's left) and ``y`` (down from the apex of the lungs) are the coordinates of
+every pixel in centimetres, arrays of shape (n, image_size, image_size).
 """
 
 from types import SimpleNamespace
@@ -12,21 +13,29 @@ import numpy as np
 _SOFT, _LUNG, _BONE = 0.19, 0.045, 0.62
 
 
-def _edge(distance, softness):
-    """1 inside (positive distance in cm), 0 outside, with a soft edge."""
+def _soft_edge(distance, softness):
+    """Return 1 inside (positive distance in cm) and 0 outside, with a soft edge."""
     return np.clip(distance / softness + 0.5, 0, 1)
 
 
-def _solid(*normalised):
-    """Path through an ellipsoid of unit half depth, given coordinates in units of its half axes."""
+def _trace_ellipsoid(*normalised):
+    """Return the path through an ellipsoid of unit half depth; coordinates in half axes."""
     square = normalised[0] ** 2
     for coordinate in normalised[1:]:
         square = square + coordinate**2
     return np.sqrt(np.maximum(1 - square, 0))
 
 
-def lungs(p, x, y):
-    """Path through aerated lung, and where in the lung a pixel is."""
+def trace_lungs(p, x, y):
+    """Return the path through aerated lung, and where in the lung each pixel lies.
+
+    Returns
+    -------
+    SimpleNamespace
+        Arrays of one value a pixel: ``path`` (cm), ``mask`` (1 in the lung), ``across`` (-1 at the
+        mediastinum, 1 at the ribs), ``down`` (0 at the apex, 1 at the dome), ``floor`` (y of the
+        diaphragm, cm) and ``left`` (bool).
+    """
     left = x > 0
     side = np.abs(x)
     floor = p.height + left * p.left_lower
@@ -42,7 +51,7 @@ def lungs(p, x, y):
     half = np.maximum((lateral - medial) / 2, 0.05)
     across = (side - medial - half) / half  # -1 at the mediastinum, 1 at the ribs
     inside = np.minimum(1 - np.abs(across), 1) * half
-    mask = _edge(inside, 0.25) * _edge(floor - y, 0.35) * (y > 0)
+    mask = _soft_edge(inside, 0.25) * _soft_edge(floor - y, 0.35) * (y > 0)
     thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** 3.5, 0))
     # The lung thins towards the apex and ends behind the dome in a wedge.
     thickness *= np.sqrt(np.clip(y / (0.30 * p.height), 0, 1)) * 0.35 + 0.65
@@ -57,62 +66,98 @@ def lungs(p, x, y):
     )
 
 
-def attenuation(p, lungs, opacity, x, y, noise, random):
-    """Line integral of attenuation for each pixel."""
+def attenuate(p, lungs, opacity, x, y, fields, random):
+    """Return the line integral of attenuation for each pixel.
+
+    Parameters
+    ----------
+    p : SimpleNamespace
+    lungs : SimpleNamespace
+        From :func:`trace_lungs`.
+    opacity : ndarray
+        Share of the lung's air that fluid replaces, for each pixel.
+    x, y : ndarray
+    fields : RandomFields
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray
+    """
     side = np.abs(x)
-    body = _body(p, side, y)
-    mediastinum = _heart_and_great_vessels(p, x, y)
+    body = _trace_body(p, side, y)
+    mediastinum = _trace_heart_and_great_vessels(p, x, y)
     air = np.maximum(lungs.path - mediastinum, 0.10 * lungs.path)
     air = air * (1 - opacity)
     path = _SOFT * body - (_SOFT - _LUNG) * np.minimum(air, body)
-    path += _SOFT * _vessels(p, noise, random, x, y) * lungs.mask
-    trachea = _edge(0.85 - np.abs(x - 0.25 * p.scoliosis), 0.5) * _edge(0.24 * p.height - y, 0.8)
+    path += _SOFT * _draw_lung_vessels(p, fields, random, x, y) * lungs.mask
+    trachea = _soft_edge(0.85 - np.abs(x - 0.25 * p.scoliosis), 0.5) * _soft_edge(
+        0.24 * p.height - y, 0.8
+    )
     path -= _SOFT * 1.5 * trachea * (body > 0)
-    gas = _solid((x - 0.42 * p.width) / 3.4, (y - lungs.floor - 2.4) / 1.9)
-    path -= _SOFT * 6.0 * p.stomach * gas * _edge(y - lungs.floor, 0.4)
-    bowel = np.maximum(noise.field(0.9), 0) * _edge(y - lungs.floor - 2, 2.0)
+    gas = _trace_ellipsoid((x - 0.42 * p.width) / 3.4, (y - lungs.floor - 2.4) / 1.9)
+    path -= _SOFT * 6.0 * p.stomach * gas * _soft_edge(y - lungs.floor, 0.4)
+    bowel = np.maximum(fields.field(0.9), 0) * _soft_edge(y - lungs.floor - 2, 2.0)
     path -= _SOFT * 0.8 * bowel * (body > 0)
-    path += _BONE * p.bone * _bones(p, x, y)
+    path += _BONE * p.bone * _trace_bones(p, x, y)
     return np.maximum(path, 0)
 
 
-def _body(p, side, y):
-    """Path through the soft tissue of trunk, neck, shoulders, arms and breasts."""
+def _trace_body(p, side, y):
+    """Return the path through the soft tissue of trunk, neck, shoulders, arms and breasts."""
     half_width = p.width + p.wall + 0.03 * (y - 0.5 * p.height)
-    trunk = np.sqrt(_solid(side / half_width)) * (1 + 0.12 * np.clip((y - p.height) / 6, 0, 1))
-    # The trapezius falls from the neck to the shoulder; what lies under it thickens slowly.
+    trunk = np.sqrt(_trace_ellipsoid(side / half_width)) * (
+        1 + 0.12 * np.clip((y - p.height) / 6, 0, 1)
+    )
+    # The trapezius falls from the neck to the shoulder; the trunk under it thickens slowly.
     roof = 0.30 * (side - 4.5) - p.shoulder - 2.5 * np.exp(-np.square(side / 6.5))
     under = np.maximum(y - roof, 0)
-    trunk = 1.85 * p.depth * trunk * (1 - 0.62 * np.exp(-under / 4.5)) * _edge(y - roof, 0.6)
-    neck = 2 * 4.6 * _solid(side / (5.2 + 0.05 * np.clip(-y, 0, 9) ** 1.2)) * _edge(3 - y, 6)
+    trunk = 1.85 * p.depth * trunk * (1 - 0.62 * np.exp(-under / 4.5)) * _soft_edge(y - roof, 0.6)
+    neck = (
+        2
+        * 4.6
+        * _trace_ellipsoid(side / (5.2 + 0.05 * np.clip(-y, 0, 9) ** 1.2))
+        * _soft_edge(3 - y, 6)
+    )
     axis = p.width + p.wall + 2.6 + 0.085 * p.arms * np.maximum(y, 0)
-    upper_arm = 7.5 * _solid((side - axis) / 4.0) * _edge(y - 0.5, 3.0)
-    shoulder = 7.0 * _solid((side - p.width - 1.0) / 6.5, (y - 3.5) / 6.0) * _edge(y - roof, 0.6)
-    breast = 2.6 * p.breast * _solid((side - 7.6) / 6.0, (y - 0.75 * p.height) / 5.0)
+    upper_arm = 7.5 * _trace_ellipsoid((side - axis) / 4.0) * _soft_edge(y - 0.5, 3.0)
+    shoulder = (
+        7.0
+        * _trace_ellipsoid((side - p.width - 1.0) / 6.5, (y - 3.5) / 6.0)
+        * _soft_edge(y - roof, 0.6)
+    )
+    breast = 2.6 * p.breast * _trace_ellipsoid((side - 7.6) / 6.0, (y - 0.75 * p.height) / 5.0)
     return np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, upper_arm)) + breast
 
 
-def _heart_and_great_vessels(p, x, y):
-    """Path through heart, aorta, vena cava and hila, which displace lung."""
+def _trace_heart_and_great_vessels(p, x, y):
+    """Return the path through heart, aorta, vena cava and hila, which displace lung."""
     h = p.heart
     base = 0.97 * p.height
     dx, dy = x - 2.7 * h, y - (base - 2.6 * h)
     along, across = 0.82 * dx + 0.57 * dy, -0.57 * dx + 0.82 * dy
-    ventricles = 14.0 * _solid(along / (6.4 * h), across / (4.4 * h))
-    atrium = 10.0 * _solid((x + 0.6 * h) / (3.5 * h), (y - (base - 4.6 * h)) / (5.2 * h))
-    upper = 9.0 * _solid((x - 0.5) / (2.9 * h), (y - 0.44 * p.height) / (0.34 * p.height))
-    knob = 9.0 * _solid((x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6))
-    aorta = 4.0 * _solid((x - 1.9) / 1.35) * _edge(y - 0.27 * p.height, 1.0)
-    cava = 6.0 * _solid((x + 1.9) / 1.2) * _edge(0.5 * p.height - y, 2.0) * _edge(y - 2.0, 2.0)
+    ventricles = 14.0 * _trace_ellipsoid(along / (6.4 * h), across / (4.4 * h))
+    atrium = 10.0 * _trace_ellipsoid((x + 0.6 * h) / (3.5 * h), (y - (base - 4.6 * h)) / (5.2 * h))
+    upper = 9.0 * _trace_ellipsoid((x - 0.5) / (2.9 * h), (y - 0.44 * p.height) / (0.34 * p.height))
+    knob = 9.0 * _trace_ellipsoid(
+        (x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6)
+    )
+    aorta = 4.0 * _trace_ellipsoid((x - 1.9) / 1.35) * _soft_edge(y - 0.27 * p.height, 1.0)
+    cava = (
+        6.0
+        * _trace_ellipsoid((x + 1.9) / 1.2)
+        * _soft_edge(0.5 * p.height - y, 2.0)
+        * _soft_edge(y - 2.0, 2.0)
+    )
     hila = 5.0 * (
-        _solid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
-        + _solid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
+        _trace_ellipsoid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
+        + _trace_ellipsoid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
     )
     return np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta + hila
 
 
-def _vessels(p, noise, random, x, y):
-    """Path through the branching vessels of the lungs: drawn points, then blurred to a width."""
+def _draw_lung_vessels(p, fields, random, x, y):
+    """Draw the branching vessels of the lungs as points, blur them, and return the path."""
     n, size = len(x), x.shape[-1]
     trunks, twigs, steps = 9, 4, 48
     s = np.linspace(0, 1, steps, dtype="f4")
@@ -127,10 +172,10 @@ def _vessels(p, noise, random, x, y):
     sign = np.array([-1, 1])[None, :, None, None, None]
     px = sign * (2.6 + np.cumsum(length * np.cos(angle), axis=-1))
     py = 0.45 * p.height[..., None, None] + np.cumsum(1.15 * length * np.sin(angle), axis=-1)
-    # Twigs of a trunk lie on each other until they fork, and share its cross-section.
+    # The twigs of a trunk lie on each other until they fork, and share its cross-section.
     area = 0.8 * (1 - 0.9 * s) ** 1.5 / twigs + 0.012 + 0 * angle
     area = area * p.vessels[..., None, None] * (length * steps / 12)
-    # From centimetres back to pixels: the inverse of the frame in ``synthetic``.
+    # From centimetres back to pixels: the inverse of the frame in ``radiographs``.
     dx, dy = (
         px + p.shift_x[..., None, None],
         py + (p.shift_y - 0.5 * p.height - 0.7)[..., None, None],
@@ -138,44 +183,46 @@ def _vessels(p, noise, random, x, y):
     turn_back = p.turn[..., None, None]
     u = np.cos(turn_back) * dx - np.sin(turn_back) * dy
     v = np.sin(turn_back) * dx + np.cos(turn_back) * dy
-    field = noise.pixel * size * p.zoom[..., None, None]
+    field = fields.pixel * size * p.zoom[..., None, None]
     column = (u / (field * p.aspect[..., None, None]) + 0.5) * size
     row = (v / field + 0.5) * size
     seen = (column >= 0) & (column < size) & (row >= 0) & (row < size)
     image = np.broadcast_to(np.arange(n)[:, None, None, None, None], seen.shape)[seen]
     flat = (image * size + row[seen].astype(int)) * size + column[seen].astype(int)
     thick = np.broadcast_to(s < 0.33, seen.shape)[seen]
-    weight = area[seen] * (12 / steps) / noise.pixel**2
+    weight = area[seen] * (12 / steps) / fields.pixel**2
     drawn = 0
     for part, sigma in ((thick, 0.20), (~thick, 0.11)):
         points = np.bincount(flat[part], weight[part], n * size * size)
         points = points.reshape(n, size, size).astype("f4")
-        drawn = drawn + noise.blur(points, sigma)
+        drawn = drawn + fields.blur(points, sigma)
     return np.minimum(drawn, 2.5)
 
 
-def _bones(p, x, y):
-    """Path through spine, ribs, clavicles and shoulder blades."""
-    return _spine(p, x, y) + _ribs(p, x, y) + _shoulder_girdle(p, x, y)
+def _trace_bones(p, x, y):
+    """Return the path through spine, ribs, clavicles and shoulder blades."""
+    return _trace_spine(p, x, y) + _trace_ribs(p, x, y) + _trace_shoulder_girdle(p, x, y)
 
 
-def _spine(p, x, y):
+def _trace_spine(p, x, y):
+    """Return the path through vertebral bodies, pedicles and processes."""
     middle = x - p.scoliosis * np.sin(y / 6.0)
     level = y / (0.098 * p.height)
     disc = np.cos(2 * np.pi * level)
     body = (
         1.25
-        * np.sqrt(_solid(middle / (1.45 + 0.025 * y)))
+        * np.sqrt(_trace_ellipsoid(middle / (1.45 + 0.025 * y)))
         * (0.82 + 0.18 * np.clip(3 * disc, -1, 1))
     )
     offset = (level - np.floor(level) - 0.5) * 0.098 * p.height
-    pedicles = 0.6 * _solid((np.abs(middle) - 1.0) / 0.4, offset / 0.6)
-    process = 0.5 * _solid(middle / 0.4, (offset - 0.5) / 0.8)
-    arms = 0.35 * _solid((np.abs(middle) - 1.9) / 1.2, offset / 0.5)
+    pedicles = 0.6 * _trace_ellipsoid((np.abs(middle) - 1.0) / 0.4, offset / 0.6)
+    process = 0.5 * _trace_ellipsoid(middle / 0.4, (offset - 0.5) / 0.8)
+    arms = 0.35 * _trace_ellipsoid((np.abs(middle) - 1.9) / 1.2, offset / 0.5)
     return body + pedicles + process + arms
 
 
-def _ribs(p, x, y):
+def _trace_ribs(p, x, y):
+    """Return the path through the walls of the ribs, at the back and in front."""
     side = np.abs(x)
     reach = (
         1.02 * p.width * np.sqrt(1 - np.maximum(1 - np.clip(y + 2.2, 0, None) / p.height, 0) ** 2.0)
@@ -199,18 +246,19 @@ def _ribs(p, x, y):
         tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.72 * np.sqrt(np.maximum(0.66 - off**2, 0))
         tube *= (number > -1.5) & (number < last)
         if sign < 0:  # towards the breast bone a rib is cartilage, which hardly shows
-            tube *= _edge(side - 0.45 * p.width, 3.5)
+            tube *= _soft_edge(side - 0.45 * p.width, 3.5)
         drawn = drawn + calcium * 1.25 * p.rib_width / 0.6 * tube * (1 + 0.7 * sine**6) * within
-    return drawn * _edge(side - 1.8, 0.8)
+    return drawn * _soft_edge(side - 1.8, 0.8)
 
 
-def _shoulder_girdle(p, x, y):
+def _trace_shoulder_girdle(p, x, y):
+    """Return the path through clavicles, shoulder blades and heads of the upper arms."""
     side = np.abs(x)
     axis = p.clavicle - p.clavicle_slope * (side - 2.0) + 0.5 * np.sin(side / 2.6) + 0.02 * x
     off = (y - axis) / (0.62 + 0.25 * np.exp(-(((side - 2.2) / 1.5) ** 2)))
     tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.55 * np.sqrt(np.maximum(0.55 - off**2, 0))
-    clavicles = 1.9 * tube * _edge(side - 1.6, 0.6) * _edge(p.width + 2 - side, 2.0)
+    clavicles = 1.9 * tube * _soft_edge(side - 1.6, 0.6) * _soft_edge(p.width + 2 - side, 2.0)
     blade = np.abs(side - (p.width - 0.5) - 0.12 * (y - 8)) < 0.35
-    blades = blade * np.float32(0.5) * _edge(y - 2.0, 2.0) * _edge(14.0 - y, 2.0)
-    head = 1.0 * _solid((side - p.width - 4.5) / 2.6, (y - 0.5) / 2.6)
+    blades = blade * np.float32(0.5) * _soft_edge(y - 2.0, 2.0) * _soft_edge(14.0 - y, 2.0)
+    head = 1.0 * _trace_ellipsoid((side - p.width - 4.5) / 2.6, (y - 0.5) / 2.6)
     return clavicles + blades + head

@@ -164,4 +164,6 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         X = fitted._check_X(X, reset=False)
 
         cache = cache_name(self.feature_cache)
-        return extraction.extract(self._network, fitted._images(X), cache, verbose=self.verbose)
+        return extraction.extract_features(
+            self._network, fitted._images(X), cache, verbose=self.verbose
+        )

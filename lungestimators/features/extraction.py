@@ -16,7 +16,8 @@ import xxhash
 from .. import __version__
 from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
 from ..backends.startup import keras
-from ..images.prepared import ahead, digest, hashed
+from ..images.prepared import digest, update_hash
+from ..images.reading import read_ahead
 from ..networks import augmentation
 from . import cache as store
 
@@ -46,7 +47,7 @@ class _Arrays:
 def _network_hash(versions, architecture, weights):
     """What all views of a network begin with, to be copied: its weights are read but once."""
     weights = map(np.ascontiguousarray, weights.arrays)
-    return hashed(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
+    return update_hash(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
 def _versions():
@@ -56,7 +57,7 @@ def _versions():
     return f"{__version__} {keras.__version__} {backend} {version}"
 
 
-def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
+def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0):
     """Send images through a network, those that are known excepted.
 
     Parameters
@@ -110,12 +111,12 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
 
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
     advice = "" if kept is None else _GO_ON
-    for some, prepared, keys in ahead(read, batches, images, advice):
+    for some, prepared, keys in read_ahead(read, batches, images.paths(), advice):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]
             if augment is not None:
-                images = augmentation.augmented(images, augment, view)
+                images = augmentation.augment_images(images, augment, view)
             if progress is not None:
                 progress.begin()
             return network.run(images)
@@ -131,15 +132,15 @@ def stream(network, images, cache, *, augment=None, view=b"", verbose=0):
         progress.close()
 
 
-def extract(network, images, cache, *, verbose=0):
-    """Return what ``stream`` yields as one array, in the order of the images.
+def extract_features(network, images, cache, *, verbose=0):
+    """Return what ``stream_features`` yields as one array, in the order of the images.
 
     Returns
     -------
     ndarray of shape (n, network.n_outputs), float32
     """
     vectors = np.empty((len(images), network.n_outputs), np.float32)
-    for rows, some in stream(network, images, cache, verbose=verbose):
+    for rows, some in stream_features(network, images, cache, verbose=verbose):
         vectors[rows] = some
     return vectors
 
@@ -151,7 +152,7 @@ class _Kept:
         self._store = store
         self._n_bytes = 4 * network.n_outputs
         network_hash = _network_hash(_versions(), network.architecture, _Arrays(network.weights))
-        self._network = hashed(network_hash.copy(), view).digest()
+        self._network = update_hash(network_hash.copy(), view).digest()
 
     def look_up(self, quick):
         """Return the vectors that are known, by their position in a list of quick keys."""

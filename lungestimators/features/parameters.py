@@ -1,12 +1,11 @@
 """Checks of the parameters that say which network it is and where its features are kept."""
 
-import numbers
 import os
 
 import numpy as np
 
 from ..backends import devices  # noqa: F401 (from its import on it notices that this process is forked)
-from ..validation import check_whole_number
+from ..validation import check_real_number, check_whole_number, is_whole_number
 from . import cache
 
 # Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
@@ -16,11 +15,11 @@ _ALPHAS = 1 / 32, 4
 
 def check_backbone_parameters(estimator):
     """Raise unless the parameters that say what the network is and where features are kept fit."""
-    check_whole_number(estimator, "image_size", 1)
+    check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
         raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
     if not isinstance(estimator.verbose, bool | np.bool_):
-        check_whole_number(estimator, "verbose", 0)
+        check_whole_number("verbose", estimator.verbose, 0)
     _check_structure(estimator)
     cache_name(estimator.feature_cache)
 
@@ -38,14 +37,14 @@ def _check_structure(estimator):
     """Raise unless the parameters that some networks have, and others not, are in their range."""
     parameters = estimator.get_params(deep=False)
     if "alpha" in parameters:
-        alpha = parameters["alpha"]
-        if isinstance(alpha, bool | np.bool_) or not isinstance(alpha, numbers.Real):
-            raise TypeError(f"alpha={alpha!r} must be a number")
-        if not _ALPHAS[0] <= alpha <= _ALPHAS[1]:
-            raise ValueError(
-                f"alpha={alpha!r} must lie between {_ALPHAS[0]} and {_ALPHAS[1]}: it multiplies "
-                "the number of channels, which is 1 in the published network"
-            )
+        smallest, largest = _ALPHAS
+        check_real_number(
+            "alpha",
+            parameters["alpha"],
+            lambda alpha: smallest <= alpha <= largest,
+            f"lie between {smallest} and {largest}: it multiplies the number of channels, which is "
+            "1 in the published network",
+        )
     if "filters" in parameters and not _whole_numbers(parameters["filters"]):
         raise ValueError(
             f"filters={parameters['filters']!r} must be a tuple of one whole number, at least 1, "
@@ -64,7 +63,5 @@ def _whole_numbers(values):
     return (
         isinstance(values, list | tuple | np.ndarray)
         and len(values) > 0
-        and all(
-            isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 1 for n in values
-        )
+        and all(is_whole_number(n) and n >= 1 for n in values)
     )

@@ -1,4 +1,4 @@
-"""ImageInput: what X may be, and how an estimator remembers what it was fitted on."""
+"""ImageInput: the base class of estimators whose X is images or paths of image files."""
 
 import contextlib
 import warnings
@@ -7,17 +7,20 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from . import checking, columns, decoding
+from . import checking, columns, pixel_ranges
+from .errors import read_error
+from .file_checks import unreadable_files
 from .prepared import PreparedImages
 
 
 class ImageInput(BaseEstimator):
-    """Common part of all estimators whose X is images.
+    """Base class of estimators whose X is images: checks X, and remembers the X of the fit.
 
-    A child has the parameters ``image_size`` and ``image_shape``.
+    A child has the parameters ``image_size`` and ``image_shape``, and ``on_error`` where it calls
+    ``_leave_out_unreadable``.
     """
 
-    # Parameters that change no answer of a fitted estimator.
+    # Parameters that change no prediction of a fitted estimator: a new value counts at once.
     _AT_ONCE = frozenset()
 
     def __sklearn_tags__(self):
@@ -27,7 +30,7 @@ class ImageInput(BaseEstimator):
 
     @contextlib.contextmanager
     def _as_it_was_on_failure(self):
-        """Undo everything when the block fails or is interrupted."""
+        """Give the estimator its old attributes back when the block fails or is interrupted."""
         before = self.__dict__.copy()
         try:
             yield
@@ -36,33 +39,34 @@ class ImageInput(BaseEstimator):
             self.__dict__.update(before)
             raise
 
-    def _leave_out_unreadable(self, X, *columns):
-        """Return X and all that belongs to its rows without the files that cannot be read.
+    def _leave_out_unreadable(self, X, *values):
+        """Return X, and values for each of its rows, without the files that cannot be read.
 
-        With ``on_error="raise"`` nothing is left out here: ``_check_X`` will raise.
+        With ``on_error="raise"`` all rows are returned: ``_check_X`` will raise.
         """
         self.skipped_ = dict(getattr(self, "skipped_", {}))
-        if self.on_error == "raise" or not checking.holds_paths(X):
-            return X, *columns
-        check_consistent_length(X, *columns)
-        paths = checking.as_paths(X)
-        reasons = decoding.unreadable(paths)
+        if self.on_error == "raise" or not columns.holds_paths(X):
+            return X, *values
+        check_consistent_length(X, *values)
+        paths = columns.as_paths(X)
+        reasons = unreadable_files(paths)
         if len(reasons) == len(set(paths)):
-            raise decoding.error(reasons)
+            raise read_error(reasons)
         if reasons:
-            warnings.warn(f"Left out: {decoding.error(reasons)}", UserWarning, stacklevel=5)
+            warnings.warn(f"Left out: {read_error(reasons)}", UserWarning, stacklevel=5)
         self.skipped_.update(reasons)
         kept = np.array([path not in reasons for path in paths])
         return np.array(paths, object)[kept].tolist(), *(
-            column if column is None else np.asarray(column)[kept] for column in columns
+            value if value is None else np.asarray(value)[kept] for value in values
         )
 
     def _check_X(self, X, reset):
         """Return X as a list of paths or as an array of shape (n, height, width, channels).
 
-        Where the fit was on RGB or on files, ``channels`` may be 1: grey is repeated later.
+        With ``reset`` the shape of its images is remembered; otherwise X must have the shape of the
+        fit. Where the fit was on RGB or on files, ``channels`` may be 1: grey is repeated later.
         """
-        if checking.holds_paths(X):
+        if columns.holds_paths(X):
             if self.image_shape is not None:
                 raise ValueError(
                     f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
@@ -71,7 +75,7 @@ class ImageInput(BaseEstimator):
             if reset:
                 self.image_shape_ = (None, None, 3)
             return checking.check_paths(X)
-        X = checking.stack(X)
+        X = checking.stack_images(X)
         if self.image_shape is not None or len(columns.shape_of(X)) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
@@ -89,7 +93,10 @@ class ImageInput(BaseEstimator):
         return checking.with_channels(X, self._channels())
 
     def _remember_parameters(self):
-        """Keep the parameters that answers depend on: one that is set later waits for a fit."""
+        """Keep the values of the parameters that predictions depend on.
+
+        A parameter that is set after the fit counts from the next fit on.
+        """
         self._fit_parameters = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -103,17 +110,18 @@ class ImageInput(BaseEstimator):
         return fitted
 
     def _remember_range(self, X):
-        """Keep which pixel values are black and white."""
+        """Keep which pixel values of the fit are black and white, and their type."""
         self._pixel_range, self._pixel_dtype = (0.0, 1.0), None
         if not isinstance(X, list):
-            self._pixel_range, self._pixel_dtype = checking.pixel_range(X), X.dtype
+            self._pixel_range, self._pixel_dtype = pixel_ranges.pixel_range(X), X.dtype
 
     def _images(self, X, rows=None):
-        """Checked X as the network sees it; nothing is read yet."""
+        """Return checked X as PreparedImages; nothing is read yet."""
         pixel_range = None  # files know their own
         if not isinstance(X, list):
-            pixel_range = checking.range_like_fit(X, self._pixel_range, self._pixel_dtype)
+            pixel_range = pixel_ranges.range_like_fit(X, self._pixel_range, self._pixel_dtype)
         return PreparedImages(X, self.image_size, self._channels(), pixel_range, rows)
 
     def _channels(self):
+        """Return the number of channels of the images of the fit: 1 or 3."""
         return self.image_shape_[2]

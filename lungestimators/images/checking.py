@@ -1,22 +1,22 @@
-"""What X may be, and how it becomes pixels."""
-
-import warnings
+"""What X may be: check the files, or the array of pixels, that an estimator is given."""
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import check_array
 
-from . import columns, decoding
-from . import pixels as ranges
-from .columns import as_paths as as_paths
-from .columns import holds_paths as holds_paths
+from . import columns, pixel_ranges
+from .file_checks import check_files
 
 # Modes of Pillow images whose numbers are brightness.
 _PLAIN_MODES = {"1", "L", "I", "I;16", "I;16L", "I;16B", "F", "RGB"}
 
 
 def check_paths(X):
-    """Return the paths as a list of str, the header of every one that of an image.
+    """Return the paths as a list of str, after a check that every file has an image's header.
+
+    Parameters
+    ----------
+    X : list, tuple, array, Series or one-column table of paths
 
     Raises
     ------
@@ -26,87 +26,13 @@ def check_paths(X):
     ImportError
         There are DICOM files, and pydicom is not installed.
     """
-    paths = as_paths(X)
-    decoding.check(paths)
+    paths = columns.as_paths(X)
+    check_files(paths)
     return paths
 
 
-def read_image(path, channels, size=None):
-    """Decode one file at its full depth.
-
-    Parameters
-    ----------
-    path : str
-    channels : {1, 3}
-        Grey or RGB, whatever the file holds.
-    size : int, optional
-        Side of the square to which the image is resized.
-
-    Returns
-    -------
-    ndarray of shape (height, width, channels), float32, in 0..1
-
-    Raises
-    ------
-    ImageReadError
-    """
-    pixels, low, high = decode(path, channels)
-    if size is not None:
-        pixels = resize(pixels, size)
-    pixels = (pixels - np.float32(low)) / np.float32(high - low)
-    return np.repeat(pixels, channels // pixels.shape[2], axis=2)
-
-
-def decode(path, channels):
-    """Decode one file as :func:`read_image` does, and leave its pixels as they are.
-
-    Returns
-    -------
-    pixels : ndarray of shape (height, width, 1 or 3), float32
-        A grey file that shall be RGB has one channel: it is repeated when there are fewer pixels.
-    low, high : float
-        The pixel values that are black and white.
-    """
-    pixels, limits = decoding.decode(path, channels)
-    # Most radiographs in RGB are grey: one channel of three takes a third of the time.
-    if pixels.shape[2] == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
-        pixels = pixels[..., :1]
-    low, high = limits
-    if not high > low:  # a constant image is black
-        high = low + 1
-    # float32 has fewer digits than these.
-    wide = pixels.dtype.name in ("int32", "uint32", "float64")
-    if wide or ranges.needs_float64(pixels.dtype, low, high):
-        return ranges.to_unit(pixels, low, high), 0.0, 1.0
-    return pixels.astype(np.float32), low, high
-
-
-def resize(image, size):
-    """Bring one image to a square, bilinear and antialiased.
-
-    Pillow takes a third of the time of Keras' operation, whose results it has to 1e-5, and lets go
-    of Python's lock.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, channels), float32
-    size : int
-
-    Returns
-    -------
-    ndarray of shape (size, size, channels), float32
-    """
-    if image.shape[:2] == (size, size):
-        return image
-    resized = np.empty((size, size, image.shape[2]), np.float32)
-    for number in range(image.shape[2]):  # Pillow has one channel of floats only
-        channel = Image.fromarray(np.ascontiguousarray(image[..., number]))
-        resized[..., number] = channel.resize((size, size), Image.Resampling.BILINEAR)
-    return resized
-
-
 def as_images(X, image_shape):
-    """Check an array of pixels and give it four dimensions; values and type stay as they are.
+    """Check the shape of an array of pixels and give it four dimensions; its values stay.
 
     Parameters
     ----------
@@ -117,6 +43,11 @@ def as_images(X, image_shape):
     Returns
     -------
     ndarray of shape (n, height, width, channels)
+
+    Raises
+    ------
+    ValueError
+        X has another shape.
     """
     if X.ndim == 2:
         if image_shape is None:
@@ -161,15 +92,22 @@ def as_images(X, image_shape):
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
-    return ranges.native(X)
+    return pixel_ranges.in_native_byte_order(X)
 
 
-def stack(X):
-    """Return a list or column of images as one array, and anything else as it is."""
+def stack_images(X):
+    """Return a list or column of images as one array, and anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        The images differ in shape, one is a Pillow image of a mode that is neither grey nor RGB,
+        or X mixes images and other items.
+    """
     items = columns.as_list(X)
     if not items:
         return X
-    items = [_whole(item) for item in items]
+    items = [_as_one_array(item) for item in items]
     for row, item in enumerate(items):
         if isinstance(item, Image.Image) and item.mode not in _PLAIN_MODES:
             raise ValueError(
@@ -193,10 +131,10 @@ def stack(X):
     return np.stack(items)
 
 
-def _whole(item):
-    """Return an image that is arrays in arrays, as in the lists of polars and pyarrow, as one."""
+def _as_one_array(item):
+    """Return an image that is nested arrays, as in columns of polars and pyarrow, as one array."""
     if isinstance(item, np.ndarray) and item.dtype == object and len(item):
-        parts = [_whole(part) for part in item]
+        parts = [_as_one_array(part) for part in item]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.stack(parts)
     return item
@@ -208,14 +146,14 @@ def check_pixels(X):
         X = np.asarray(X)  # a tensor's types are not NumPy's
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = X.astype(np.uint8) * np.uint8(255)
-    return ranges.native(check_array(X, dtype="numeric", allow_nd=True))
+    return pixel_ranges.in_native_byte_order(check_array(X, dtype="numeric", allow_nd=True))
 
 
 def with_channels(X, channels):
-    """Return images as an estimator takes them that was fitted on grey or on RGB.
+    """Return images with the channels that a fitted estimator wants: one (grey) or three (RGB).
 
-    RGB whose channels are equal is grey. Grey stays as it is where RGB is wanted: it is repeated
-    when there are fewer pixels.
+    RGB images whose channels are equal become grey where grey is wanted. Grey images stay as they
+    are where RGB is wanted: their channel is repeated later, when there are fewer pixels.
 
     Parameters
     ----------
@@ -240,51 +178,3 @@ def with_channels(X, channels):
                 "bring X to grey in the same way as the images of the fit"
             )
     return X[..., :1]
-
-
-def pixel_range(pixels):
-    """Return the values that mean black and white.
-
-    Whole numbers of 8 or 16 bits and floats in 0..1 or 0..255 say so themselves. For all others a
-    warning says what was assumed.
-
-    Returns
-    -------
-    tuple of (float, float)
-    """
-    low, high, doubt = ranges.assumed_range(pixels)
-    if doubt:
-        _warn_of_range(f"{pixels.dtype} pixels {doubt}", low, high)
-    return low, high
-
-
-def range_like_fit(pixels, fitted_range, fitted_dtype):
-    """Return the range of pixels to predict, on the scale that ``fit`` saw.
-
-    The same kind of pixels has the fitted range, whichever images happen to come together; another
-    kind (8 bit against float, say; or files, whose ``fitted_dtype`` is None) is measured anew.
-    """
-    if fitted_dtype is None or ranges.kind(pixels.dtype) != ranges.kind(fitted_dtype):
-        return pixel_range(pixels)
-    low, high = fitted_range
-    if ranges.kind(pixels.dtype) == "other":
-        smallest, largest = float(pixels.min()), float(pixels.max())
-        span = high - low
-        too_wide = smallest < low - span or largest > high + span
-        too_narrow = fitted_range == (0.0, 255.0) and largest <= 1
-        if too_wide or too_narrow:
-            _warn_of_range(
-                f"fit saw pixels in {low:g}..{high:g}, these lie in {smallest:g}..{largest:g}",
-                low,
-                high,
-            )
-    return fitted_range
-
-
-def _warn_of_range(found, low, high):
-    warnings.warn(
-        f"{found}: {low:g} is taken as black and {high:g} as white. Pass uint8, uint16 or floats "
-        "in 0..1 to leave no doubt.",
-        UserWarning,
-        stacklevel=5,
-    )

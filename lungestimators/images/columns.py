@@ -1,45 +1,51 @@
-"""X as a list: of paths or of images, from whatever holds them in a row or in one column."""
+"""Paths or images as a list, from a list, an array, a Series, or the one column of a table."""
 
 import os
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import _safe_indexing
+
+from .. import _compat
 
 # Rows that are named in one error; the others are counted.
 _NAMED = 10
 
 
 def as_list(X):
-    """Return the items of X where each is an object or a str, and None where X holds numbers.
+    """Return the items of X as a list where they are objects or text; None where X is numbers.
 
-    Items are those of a list or tuple, of a 1-D array or Series, or of the only column of an
-    array, DataFrame or table.
+    Parameters
+    ----------
+    X : list, tuple, 1-D array, Series, or array, DataFrame or table of one column
+
+    Returns
+    -------
+    list or None
 
     Raises
     ------
     TypeError
-        X is one path, or of a kind that no estimator takes: a generator, a dict, a data set of
+        X is one path, or of a type that no estimator accepts: a generator, a dict, a data set of
         TensorFlow or PyTorch.
     ValueError
         X has several columns that hold text.
     """
     if isinstance(X, str | bytes | os.PathLike):
-        raise TypeError(_one_path(X))
+        raise TypeError(_message_for_one_path(X))
     if isinstance(X, list | tuple):
         return [item[0] for item in X] if all(map(_is_row_of_one_path, X)) else list(X)
     if hasattr(X, "toarray") and not hasattr(X, "__array__"):
         return None  # sparse: scikit-learn's check has the right words
     if not (hasattr(X, "__array__") or hasattr(X, "__array_interface__")):
-        raise TypeError(_unusable(X))
+        raise TypeError(_message_for_unusable(X))
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind not in "OSTU":
         return None
     shape = shape_of(X)
     if shape == () and isinstance(np.asarray(X).item(), str | os.PathLike):
-        raise TypeError(_one_path(np.asarray(X).item()))
+        raise TypeError(_message_for_one_path(np.asarray(X).item()))
     if len(shape) == 2 and shape[0] and shape[1] > 1:
-        _refuse_text(X, shape, dtype)
+        _refuse_text_among_columns(X, shape, dtype)
     if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
         array = np.asarray(X)
         if array.dtype.kind in "OSTU":
@@ -48,7 +54,7 @@ def as_list(X):
 
 
 def shape_of(X):
-    """Return the shape of an array-like, which need not know NumPy's functions."""
+    """Return the shape of an array-like, also of one that NumPy's functions do not know."""
     shape = getattr(X, "shape", None)
     return shape if isinstance(shape, tuple) else np.asarray(X).shape
 
@@ -61,7 +67,7 @@ def holds_paths(X):
     ValueError
         X is empty, or holds paths in some rows only.
     TypeError
-        As :func:`as_list` does, or X holds bytes, or other objects beside paths.
+        As :func:`as_list` raises it, or X holds bytes, or other objects beside paths.
     """
     items = as_list(X)
     if items is None:
@@ -77,7 +83,7 @@ def holds_paths(X):
     if missing and not others:
         raise ValueError(
             f"X has no path in {len(missing)} of {len(items)} rows (counted from 0: "
-            f"{_few(missing)}): leave these rows out of X and y"
+            f"{_first_few(missing)}): leave these rows out of X and y"
         )
     if "bytes" in others:
         raise TypeError(
@@ -90,11 +96,12 @@ def holds_paths(X):
 
 
 def as_paths(X):
-    """Return the paths as a list of str."""
+    """Return a list or column of paths as a list of str."""
     return [str(os.fsdecode(item)) for item in as_list(X)]
 
 
 def _is_path(item):
+    """Whether an item is a path object or a text that is not empty."""
     return isinstance(item, os.PathLike) or (isinstance(item, str) and item != "")
 
 
@@ -111,6 +118,7 @@ def _is_missing(item):
 
 
 def _is_row_of_one_path(item):
+    """Whether an item is a list, tuple or array that holds one path and nothing else."""
     return (
         isinstance(item, list | tuple | np.ndarray)
         and np.shape(item) == (1,)
@@ -118,7 +126,8 @@ def _is_row_of_one_path(item):
     )
 
 
-def _one_path(X):
+def _message_for_one_path(X):
+    """Return the message of the error for X that is a single path."""
     path = os.fsdecode(X)
     if Path(path).is_dir():
         return (
@@ -132,7 +141,8 @@ def _one_path(X):
     )
 
 
-def _unusable(X):
+def _message_for_unusable(X):
+    """Return the message of the error for X of a type that no estimator accepts."""
     kind = f"{type(X).__module__}.{type(X).__qualname__}".removeprefix("builtins.")
     if hasattr(X, "keys"):
         return (
@@ -147,20 +157,21 @@ def _unusable(X):
     return f"X is of the type {kind}: pass an array of images or a list of paths"
 
 
-def _refuse_text(X, shape, dtype):
+def _refuse_text_among_columns(X, shape, dtype):
     """Raise where a table or an array of several columns holds text."""
     names = getattr(X, "column_names", getattr(X, "columns", None))
     if names is None and not isinstance(dtype, np.dtype):
         return  # a tensor
-    first = np.asarray(_safe_indexing(X, [0]), dtype=object).reshape(-1).tolist()
+    first = np.asarray(_compat.take_rows(X, [0]), dtype=object).reshape(-1).tolist()
     text = [column for column, item in enumerate(first) if isinstance(item, str | os.PathLike)]
     if text:
-        which = _few([column if names is None else list(names)[column] for column in text])
+        which = _first_few([column if names is None else list(names)[column] for column in text])
         raise ValueError(
             f"X has {shape[1]} columns, and text in {len(text)} of them ({which}): pass the one "
             "column that holds the paths of image files, or numbers alone"
         )
 
 
-def _few(items):
+def _first_few(items):
+    """Return the first items as a text."""
     return ", ".join(map(repr, items[:_NAMED])) + " ..." * (len(items) > _NAMED)

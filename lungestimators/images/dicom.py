@@ -1,4 +1,4 @@
-"""DICOM files, through pydicom: what a workstation shows of the first frame, at its full depth."""
+"""Decode the first frame of DICOM files as a workstation shows it, at full depth, by pydicom."""
 
 import io
 import os
@@ -7,7 +7,7 @@ import zlib
 
 from . import dicom_colour, dicom_display, dicom_elements, dicom_pixels
 
-# What a file without a header is written in: (implicit types, little endian) -> transfer syntax.
+# Transfer syntax of a file without a header: (implicit types, little endian) -> its identifier.
 _SYNTAXES = {
     (True, True): "1.2.840.10008.1.2",
     (False, True): "1.2.840.10008.1.2.1",
@@ -15,10 +15,10 @@ _SYNTAXES = {
 }
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
-# Longer values are not read where only the header is looked at.
+# Values of more bytes than this are read only when they are asked for.
 _LONG = 4096
 
-# What a deflated file may become: more than any radiograph, and no danger.
+# Bytes that a deflated file may inflate to: more than any radiograph, and little memory.
 _MOST_INFLATED = 256 * 2**20
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -30,14 +30,14 @@ _GREY = ("MONOCHROME1", "MONOCHROME2")
 _UNDEFINED = 0xFFFFFFFF
 # Two pixels side by side share their colour.
 _HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
-# What ends encoded pixels.
+# The element that ends encoded pixels.
 _DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 
 def is_dicom(start):
     """Whether the first 132 bytes of a file are those of a DICOM file.
 
-    Files of before the preamble begin with an element of group 2 or 8.
+    Files older than the preamble of DICOM begin with an element of group 2 or 8.
     """
     if start[128:132] == b"DICM":
         return True
@@ -50,19 +50,25 @@ def is_dicom(start):
     )
 
 
-def check(path, max_pixels):
-    """Raise unless a file's header is that of an image, and return how many frames it has."""
-    dataset = _read(path, defer_size=_LONG)
-    _check(dataset, path, max_pixels)
+def check_dicom(path, max_pixels):
+    """Raise unless the header of a DICOM file is that of an image; return its number of frames."""
+    dataset = _read_dataset(path, defer_size=_LONG)
+    _check_dataset(dataset, path, max_pixels)
     return _n_frames(dataset)
 
 
-def decode(path, max_pixels):
-    """Return the first frame as it is to be shown.
+def decode_dicom(path, max_pixels):
+    """Return the first frame of a DICOM file as a workstation shows it.
 
     Modality and value-of-interest transformations (a table, or the first window that shows
     something) are applied where there are any, those of the frame before those of the file.
     MONOCHROME1 is inverted, padding is black, and colours become RGB.
+
+    Parameters
+    ----------
+    path : str
+    max_pixels : int or None
+        More pixels are an error.
 
     Returns
     -------
@@ -70,19 +76,20 @@ def decode(path, max_pixels):
     limits : tuple of (float, float)
         The values that are black and white.
     """
-    dataset = _read(path, defer_size=_LONG)
-    _check(dataset, path, max_pixels)
-    stored = dicom_pixels.read(dataset, path, _n_frames(dataset))
+    dataset = _read_dataset(path, defer_size=_LONG)
+    _check_dataset(dataset, path, max_pixels)
+    stored = dicom_pixels.read_first_frame(dataset, path, _n_frames(dataset))
     if stored.colour in _GREY:
-        return dicom_display.grey(stored, dataset)
+        return dicom_display.display_grey(stored, dataset)
     if stored.colour == "PALETTE COLOR":
-        return dicom_colour.palette(stored, dataset)
-    pixels, limits = dicom_colour.rgb(stored)
+        return dicom_colour.rgb_of_palette(stored, dataset)
+    pixels, limits = dicom_colour.rgb_of_samples(stored)
     # Colours of 8 bits are shown as they are.
-    return (pixels, limits) if stored.bits <= 8 else dicom_display.spread(pixels, limits)
+    return (pixels, limits) if stored.bits <= 8 else dicom_display.spread_limits(pixels, limits)
 
 
-def _read(path, **options):
+def _read_dataset(path, **options):
+    """Read a DICOM file as a pydicom data set, also one without preamble or end of its pixels."""
     try:
         import pydicom
     except ImportError as error:
@@ -90,20 +97,20 @@ def _read(path, **options):
             f"{path!r} is a DICOM file; reading it needs pydicom: "
             "pip install 'lungestimators[dicom]'"
         ) from error
-    _check_inflation(path, pydicom)
-    # Without force, files of before the preamble would be refused.
+    _check_inflated_size(path, pydicom)
+    # Without force, files without a preamble would be refused.
     dataset = pydicom.dcmread(path, force=True, **options)
     if not any(name in dataset for name in _PIXELS):
-        dataset = _read_open_end(path, pydicom) or dataset
+        dataset = _read_dataset_without_end(path, pydicom) or dataset
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
     return dataset
 
 
-def _read_open_end(path, pydicom):
-    """Read a file whose encoded pixels go on to its end; None where they do not.
+def _read_dataset_without_end(path, pydicom):
+    """Read a file whose encoded pixels have no end but that of the file; return None for others.
 
-    pydicom gives up a data set in which it does not find the end of an element.
+    pydicom drops the pixels of such a file.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,8 +122,8 @@ def _read_open_end(path, pydicom):
     return dataset if "PixelData" in dataset else None
 
 
-def _check_inflation(path, pydicom):
-    """Raise for a deflated file that would fill the memory."""
+def _check_inflated_size(path, pydicom):
+    """Raise for a deflated file that would inflate to more than the limit."""
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
     except pydicom.errors.InvalidDicomError:
@@ -131,8 +138,8 @@ def _check_inflation(path, pydicom):
         raise ValueError(f"it inflates to more than {_MOST_INFLATED} bytes")
 
 
-def _check(dataset, path, max_pixels):
-    """Raise for what is no image, more than can be held, or shorter than it says."""
+def _check_dataset(dataset, path, max_pixels):
+    """Raise unless a data set holds an image that can be decoded and is complete."""
     if not any(name in dataset for name in _PIXELS):
         raise ValueError(
             f"DICOM without an image (modality {dataset.get('Modality') or 'unknown'})"
@@ -158,20 +165,20 @@ def _check(dataset, path, max_pixels):
         raise ValueError(
             f"it claims {n_pixels} pixels, above PIL.Image.MAX_IMAGE_PIXELS = {max_pixels}"
         )
-    _check_colours(dataset)
+    _check_colour_space(dataset)
     if "PixelData" in dataset:
-        _check_bits(dataset)
+        _check_bit_depth(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_transfer_syntax:
         raise ValueError(f"DICOM in the transfer syntax {str(syntax)!r}, which is not known")
     if syntax.is_compressed:
         _check_decoder(syntax)
     elif "PixelData" in dataset:
-        _check_length(dataset, path)
+        _check_pixels_length(dataset, path)
 
 
-def _check_length(dataset, path):
-    """Raise for pixels of another length than the header describes."""
+def _check_pixels_length(dataset, path):
+    """Raise where the pixels have another length in bytes than the header describes."""
     colour, n_frames = dataset.PhotometricInterpretation, _n_frames(dataset)
     n_samples = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * n_frames
     n_all = n_bytes = -(-n_samples * dataset.BitsAllocated // 8)
@@ -192,8 +199,8 @@ def _check_length(dataset, path):
         )
 
 
-def _check_colours(dataset):
-    """Raise for colours that cannot be told."""
+def _check_colour_space(dataset):
+    """Raise for a colour space, or samples a pixel, that are not decoded."""
     n_samples, colour = dataset.SamplesPerPixel, dataset.PhotometricInterpretation
     if n_samples not in (1, 3):
         raise ValueError(f"DICOM of {n_samples} samples a pixel: 1 or 3 are images")
@@ -221,8 +228,8 @@ def _check_colours(dataset):
             )
 
 
-def _check_bits(dataset):
-    """Raise for bits that cannot lie where they are said to."""
+def _check_bit_depth(dataset):
+    """Raise where BitsAllocated, BitsStored, HighBit or PixelRepresentation is impossible."""
     allocated, stored = dataset.BitsAllocated, dataset.BitsStored
     if allocated not in (1, 8, 16, 32, 64):
         raise ValueError(f"BitsAllocated is {allocated}: 1, 8, 16, 32 and 64 can be read")
@@ -244,6 +251,7 @@ def _check_bits(dataset):
 
 
 def _check_decoder(syntax):
+    """Raise where no decoder for a transfer syntax is installed."""
     from pydicom.pixels import get_decoder
 
     try:
@@ -258,4 +266,5 @@ def _check_decoder(syntax):
 
 
 def _n_frames(dataset):
-    return max(1, int(dicom_elements.number(dataset, "NumberOfFrames") or 1))
+    """Return the number of frames, 1 where the data set does not say it."""
+    return max(1, int(dicom_elements.element_number(dataset, "NumberOfFrames") or 1))

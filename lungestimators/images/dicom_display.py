@@ -1,4 +1,4 @@
-"""What a workstation shows of the values of a grey DICOM file."""
+"""Turn the values of a grey DICOM file into what a workstation shows: slope, tables, windows."""
 
 import warnings
 
@@ -6,20 +6,27 @@ import numpy as np
 
 from . import dicom_elements
 
-# Without a window, all that the stored bits can hold is shown; unless the pixels fill less than
-# this share of it, which would be a black image.
+# Without a window, the whole range of the stored bits is shown, unless the pixels fill less than
+# this share of the range, which would be a black image.
 _SMALLEST_SHARE = 1 / 16
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
-def grey(stored, dataset):
-    """Apply the transformations of one channel; return pixels, and what is black and white."""
-    pixels, limits = _modality(stored, dataset)
+def display_grey(stored, dataset):
+    """Apply modality and value-of-interest transformations to a StoredFrame of one sample.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width)
+    limits : tuple of (float, float)
+        The values that are black and white.
+    """
+    pixels, limits = _apply_modality(stored, dataset)
     seen = None if stored.padded is None else ~stored.padded
-    shown, shown_limits = _interesting(stored, pixels, limits, dataset, seen)
+    shown, shown_limits = _apply_values_of_interest(stored, pixels, limits, dataset, seen)
     if shown is None:
-        shown, shown_limits = spread(pixels, limits, seen)
+        shown, shown_limits = spread_limits(pixels, limits, seen)
     if stored.colour == "MONOCHROME1":
         shown = shown_limits[0] + shown_limits[1] - shown
     if stored.padded is not None:
@@ -27,10 +34,18 @@ def grey(stored, dataset):
     return shown, shown_limits
 
 
-def spread(pixels, limits, seen=None):
-    """Return pixels and limits: their extremes where they fill little of the limits given."""
+def spread_limits(pixels, limits, seen=None):
+    """Return pixels and limits; where pixels fill little of the limits, their extremes instead.
+
+    Parameters
+    ----------
+    pixels : ndarray
+    limits : tuple of (float, float)
+    seen : ndarray of bool, optional
+        Where there is a picture; everywhere by default.
+    """
     some = pixels if seen is None or not seen.any() else pixels[seen]
-    if _fills(pixels, limits, seen) or some.min() == some.max():
+    if _fills_limits(pixels, limits, seen) or some.min() == some.max():
         return pixels, limits
     _warn(
         "the pixels fill little of what their bits can hold", "their extremes are black and white"
@@ -38,8 +53,8 @@ def spread(pixels, limits, seen=None):
     return pixels, (float(some.min()), float(some.max()))
 
 
-def _fills(pixels, limits, seen=None):
-    """Whether pixels, but for a few such as burnt-in letters, are not nearly of one grey."""
+def _fills_limits(pixels, limits, seen=None):
+    """Whether pixels fill more than little of the limits; a few, such as letters, do not count."""
     steps = (
         slice(None, None, max(1, pixels.shape[0] // 256)),
         slice(None, None, max(1, pixels.shape[1] // 256)),
@@ -52,16 +67,17 @@ def _fills(pixels, limits, seen=None):
     return limits[1] > limits[0] and high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
 
 
-def _modality(stored, dataset):
+def _apply_modality(stored, dataset):
     """Apply the modality table, or slope and intercept; return pixels and their limits."""
     pixels, limits = stored.values, stored.limits
-    for holder in _holders(dataset, "PixelValueTransformationSequence"):
+    for holder in _datasets_that_may_hold(dataset, "PixelValueTransformationSequence"):
         for item in holder.get("ModalityLUTSequence") or ():
-            shown = _through_table(pixels, limits, item, "ModalityLUTSequence", stored, dataset)
+            shown = _apply_table(pixels, limits, item, "ModalityLUTSequence", stored, dataset)
             if shown is not None:
                 return shown
         slope, intercept = (
-            dicom_elements.number(holder, f"Rescale{name}") for name in ("Slope", "Intercept")
+            dicom_elements.element_number(holder, f"Rescale{name}")
+            for name in ("Slope", "Intercept")
         )
         if slope is not None or intercept is not None:
             slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
@@ -72,8 +88,8 @@ def _modality(stored, dataset):
     return pixels, limits
 
 
-def _interesting(stored, pixels, limits, dataset, seen):
-    """Apply the first table or window of values of interest that shows something.
+def _apply_values_of_interest(stored, pixels, limits, dataset, seen):
+    """Apply the first value-of-interest table or window that shows something.
 
     Returns
     -------
@@ -83,26 +99,26 @@ def _interesting(stored, pixels, limits, dataset, seen):
     """
     some = stored.values if seen is None or not seen.any() else stored.values[seen]
     is_constant = some.min() == some.max()
-    for holder in _holders(dataset, "FrameVOILUTSequence"):
+    for holder in _datasets_that_may_hold(dataset, "FrameVOILUTSequence"):
         for item in holder.get("VOILUTSequence") or ():
-            shown = _through_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
+            shown = _apply_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
             if shown is not None:
-                if _fills(*shown, seen) or is_constant:
+                if _fills_limits(*shown, seen) or is_constant:
                     return shown
                 _warn("the table of values of interest shows next to nothing", "it is passed over")
         for window in _windows(holder):
-            shown = _through_window(pixels, *window)
-            if _fills(*shown, seen) or is_constant:
-                _check_window(stored, limits, window)
+            shown = _apply_window(pixels, *window)
+            if _fills_limits(*shown, seen) or is_constant:
+                _check_window_fits_stream(stored, limits, window)
                 return shown
             _warn("the window shows next to nothing", "it is passed over")
     return None, None
 
 
-def _holders(dataset, name):
-    """Yield the functional group of the first frame, that of all frames, and the data set itself.
+def _datasets_that_may_hold(dataset, name):
+    """Yield the data sets that may hold an element: the first frame's, all frames', the file's.
 
-    For an element in several of these, the first one counts.
+    Where several of them have the element, the first one counts.
     """
     for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for groups in (dataset.get(frames) or ())[:1]:
@@ -110,18 +126,18 @@ def _holders(dataset, name):
     yield dataset
 
 
-def _through_table(pixels, limits, item, name, stored, dataset):
-    """Look pixels up in a table; None for an item without one."""
+def _apply_table(pixels, limits, item, name, stored, dataset):
+    """Look pixels up in a table; return pixels and limits, or None for an item without a table."""
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     descriptor, data = (
-        dicom_elements.words(item, element, little_endian)
+        dicom_elements.element_words(item, element, little_endian)
         for element in ("LUTDescriptor", "LUTData")
     )
     if not len(descriptor) and not len(data):
         return None
-    entries, first, bits = dicom_elements.table(descriptor, data, f"the table in its {name}")
-    # The sign is that of what the table is for, whatever its VR says.
-    first = dicom_elements.signed(first) if limits[0] < 0 else first
+    entries, first, bits = dicom_elements.lookup_table(descriptor, data, f"the table in its {name}")
+    # The sign of the first value is that of the pixels, although its VR may say another.
+    first = dicom_elements.signed_word(first) if limits[0] < 0 else first
     last = first + len(entries) - 1
     if first > limits[1] or last < limits[0]:
         raise ValueError(
@@ -137,7 +153,9 @@ def _through_table(pixels, limits, item, name, stored, dataset):
 def _windows(holder):
     """Yield the windows that can show something, as (center, width, function)."""
     function = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
-    centers, widths = (dicom_elements.numbers(holder, f"Window{n}") for n in ("Center", "Width"))
+    centers, widths = (
+        dicom_elements.element_numbers(holder, f"Window{n}") for n in ("Center", "Width")
+    )
     for center, width in zip(centers, widths, strict=False):
         if center is not None and width is not None and width > (function == "LINEAR"):
             if function not in _FUNCTIONS:
@@ -145,8 +163,8 @@ def _windows(holder):
             yield center, width, function
 
 
-def _check_window(stored, limits, window):
-    """Raise where a window may be for other values than a stream has."""
+def _check_window_fits_stream(stored, limits, window):
+    """Raise where a window may be for the bits of the stream, or for BitsStored, which differ."""
     center, width, _ = window
     if stored.doubt and (
         stored.deeper or not limits[0] <= center <= limits[1] or width > 2 * (limits[1] - limits[0])
@@ -154,8 +172,8 @@ def _check_window(stored, limits, window):
         raise ValueError(f"{stored.doubt}: which of them its window is for cannot be told")
 
 
-def _through_window(pixels, center, width, function):
-    """Apply a window (PS3.3 C.11.2.1.2)."""
+def _apply_window(pixels, center, width, function):
+    """Apply a window (PS3.3 C.11.2.1.2); return pixels and limits."""
     if function == "SIGMOID":
         scaled = np.clip(-4 * (pixels - center) / width, -700, 700)  # exp would overflow beyond
         return 1 / (1 + np.exp(scaled)), (0.0, 1.0)
@@ -166,5 +184,6 @@ def _through_window(pixels, center, width, function):
 
 
 def _warn(found, done):
+    """Warn of what was found in DICOM files, and say what was done about it."""
     # The same words for every file, so that Python shows them once.
     warnings.warn(f"DICOM files in which {found}: {done}.", UserWarning, stacklevel=5)

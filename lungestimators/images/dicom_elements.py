@@ -1,4 +1,4 @@
-"""Values of DICOM elements as files have them: numbers, 16-bit words, look-up tables."""
+"""Read the values of DICOM elements as files store them: numbers, 16-bit words, tables."""
 
 import re
 
@@ -7,14 +7,14 @@ import numpy as np
 # Some programs write the decimal comma of their user's language.
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 
-# VRs whose bytes are text; None is that of files without VRs.
+# Value representations (VRs) whose bytes are text; None stands for files that store no VRs.
 _TEXT = (None, "DS", "IS", "LO", "SH", "ST", "UN")
 
 
-def numbers(dataset, name):
-    """Return the numbers of an element of text: floats, and None for a value that is empty.
+def element_numbers(dataset, name):
+    """Return the numbers of a DICOM element of text: floats, and None for an empty value.
 
-    An element that is absent or empty has none.
+    The list is empty where the element is absent or empty.
     """
     if name not in dataset:
         return []
@@ -23,17 +23,18 @@ def numbers(dataset, name):
     if not (element.is_raw and element.VR in _TEXT):
         value = dataset[name].value
         values = [] if value is None else np.atleast_1d(value).tolist()
-        return [_number(str(value), name) for value in values]
+        return [_number_of_text(str(value), name) for value in values]
     text = (element.value or b"").decode("latin-1").strip(" \0")
-    return [_number(value, name) for value in text.split("\\")] if text else []
+    return [_number_of_text(value, name) for value in text.split("\\")] if text else []
 
 
-def number(dataset, name):
-    """Return the first number of an element of text, or None."""
-    return next(iter(numbers(dataset, name)), None)
+def element_number(dataset, name):
+    """Return the first number of a DICOM element of text; None where it is absent or empty."""
+    return next(iter(element_numbers(dataset, name)), None)
 
 
-def _number(text, name):
+def _number_of_text(text, name):
+    """Return the number that a text says, and None for an empty text; raise for other texts."""
     text = text.strip(" \0")
     if not text:
         return None
@@ -45,8 +46,8 @@ def _number(text, name):
     return value
 
 
-def words(dataset, name, little_endian):
-    """Return the 16-bit words of an element as unsigned numbers, whether its VR is US, SS or OW."""
+def element_words(dataset, name, little_endian):
+    """Return the 16-bit words of a DICOM element (VR US, SS or OW) as unsigned numbers."""
     if name not in dataset:
         return np.empty(0, np.uint16)
     value = dataset.get_item(name).value
@@ -56,28 +57,29 @@ def words(dataset, name, little_endian):
     return np.atleast_1d(np.asarray([] if value is None else value, np.int64)) & 0xFFFF
 
 
-def signed(word):
-    """Return a 16-bit word as two's complement."""
+def signed_word(word):
+    """Return the signed number that a 16-bit word is in two's complement."""
     return int(word) - 2**16 if word >= 2**15 else int(word)
 
 
-def table(descriptor, data, name):
-    """Return the entries of a look-up table, where they begin (a word), and their bits.
+def lookup_table(descriptor, data, name):
+    """Return the entries of a look-up table, the value of the first entry, and the bits.
 
     Parameters
     ----------
     descriptor, data : ndarray
-        Words. Entries of 8 bits and fewer have a word each, or lie two in one.
+        Words. Entries of at most 8 bits are stored one or two in a word.
     name : str
-        What messages call the table.
+        Name of the table in messages.
 
     Returns
     -------
     entries : ndarray
     first : int
+        A word.
     bits : int
-        Those that the largest entry needs, which may be fewer or more than the descriptor says;
-        8 at least where the descriptor says 8 or more.
+        The bits that the largest entry needs, which may be fewer or more than the descriptor says;
+        at least 8 where the descriptor says 8 or more.
     """
     if len(descriptor) != 3:
         raise ValueError(f"{name} has a descriptor of {len(descriptor)} numbers in place of 3")
@@ -94,8 +96,8 @@ def table(descriptor, data, name):
     return entries, first, max(needed, min(bits, 8))
 
 
-def expand(descriptor, segments, name):
-    """Return the entries of a table that is stored in segments (PS3.3 C.7.9.2), a word each."""
+def expand_segments(descriptor, segments, name):
+    """Return the entries, a word each, of a table stored in segments (PS3.3 C.7.9.2)."""
     n_entries = int(descriptor[0]) or 2**16
     if descriptor[-1] == 8:
         segments = segments.astype("<u2").view(np.uint8)

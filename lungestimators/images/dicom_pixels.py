@@ -1,4 +1,4 @@
-"""The stored values of the first frame of a DICOM file: which bits they are, and which sign."""
+"""Read the stored values of the first frame of a DICOM file: their bits, sign and padding."""
 
 import io
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from . import dicom_elements, dicom_streams
 
-# What values of lossy streams may exceed the stored bits by, as a share of what these can hold.
+# By how much values of lossy streams may exceed the range of the stored bits, as a share of it.
 _OVERSHOOT = 1 / 16
 
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
@@ -15,20 +15,20 @@ _RUN_LENGTHS = "1.2.840.10008.1.2.5"
 _FLOATS = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}
 
 
-class Stored(NamedTuple):
-    """The first frame as it is stored."""
+class StoredFrame(NamedTuple):
+    """The first frame of a DICOM file as it is stored."""
 
     values: np.ndarray  # (height, width) or (height, width, 3)
     bits: int | None  # None: the values are floats
     signed: bool
     padded: np.ndarray | None  # where there is no picture; None: there is everywhere
     colour: str  # photometric interpretation of the values
-    doubt: str | None = None  # how a stream contradicts BitsStored, in words
-    deeper: bool = False  # than BitsStored says
+    doubt: str | None = None  # how the encoded stream contradicts BitsStored, in words
+    deeper: bool = False  # the stream has more bits than BitsStored says
 
     @property
     def limits(self):
-        """The smallest and largest value of the stored bits; of floats, those that occur."""
+        """The smallest and largest value of the stored bits; of floats, of the pixels."""
         if self.bits is None:
             some = self.values if self.padded is None else self.values[~self.padded]
             return (float(some.min()), float(some.max())) if some.size else (0.0, 1.0)
@@ -37,33 +37,41 @@ class Stored(NamedTuple):
         return low, low + n_values - 1
 
 
-def read(dataset, path, n_frames):
-    """Return the first frame of a data set that was read from a file.
+def read_first_frame(dataset, path, n_frames):
+    """Read the first frame of a DICOM data set.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+    path : str
+        The file of the data set.
+    n_frames : int
 
     Returns
     -------
-    Stored
+    StoredFrame
     """
     if "PixelData" not in dataset:
-        return _floats(dataset)
+        return _read_floats(dataset)
     signed = dataset.PixelRepresentation == 1
     colour, doubt, deeper = dataset.PhotometricInterpretation, None, False
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated and syntax != _RUN_LENGTHS:
-        values, bits, colour, doubt, words = _encoded(dataset, path, n_frames, signed)
+        values, bits, colour, doubt, words = _read_encoded(dataset, path, n_frames, signed)
         deeper = doubt is not None and bits > dataset.BitsStored
     else:
-        words = _words(dataset, path, n_frames)
-        values, bits = _at_high_bit(words, dataset, signed), dataset.BitsStored
+        words = _read_words(dataset, path, n_frames)
+        values, bits = _values_of_stored_bits(words, dataset, signed), dataset.BitsStored
     if values.itemsize == 8:
         values = values.astype(np.float64)  # more digits than the float32 that others become
     padded = None
     if values.ndim == 2 and colour != "PALETTE COLOR":
-        padded = _padding(values, words, dataset, signed)
-    return Stored(values, bits, signed, padded, colour, doubt, deeper)
+        padded = _padded_pixels(values, words, dataset, signed)
+    return StoredFrame(values, bits, signed, padded, colour, doubt, deeper)
 
 
-def _floats(dataset):
+def _read_floats(dataset):
+    """Read the first frame of FloatPixelData or DoubleFloatPixelData as a StoredFrame."""
     from pydicom.pixels import pixel_array
 
     values = pixel_array(dataset, index=0, raw=True)
@@ -73,19 +81,19 @@ def _floats(dataset):
             values = values.astype(np.float64)
     prefix = next(prefix for name, prefix in _FLOATS.items() if name in dataset)
     value, limit = (dataset.get(f"{prefix}PixelPadding{kind}") for kind in ("Value", "RangeLimit"))
-    padded = None if value is None else _between(values, value, limit)
-    return Stored(values, None, True, padded, dataset.PhotometricInterpretation)
+    padded = None if value is None else _in_padding_range(values, value, limit)
+    return StoredFrame(values, None, True, padded, dataset.PhotometricInterpretation)
 
 
-def _words(dataset, path, n_frames):
-    """Return the words of pixels that are stored whole, all bits of them, unsigned."""
+def _read_words(dataset, path, n_frames):
+    """Read pixels that are not encoded, or by run lengths only: all bits of each, unsigned."""
     from pydicom.pixels import pixel_array
 
     if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
-        frame = _first_frame(dataset, path, n_frames)
+        frame = _first_encoded_frame(dataset, path, n_frames)
         # Over a damaged frame, the decoder of pylibjpeg-rle raises what is no Exception.
         colour = dataset.PhotometricInterpretation
-        return _decode(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
+        return _decode_frame(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
     options = {
         "bits_stored": dataset.BitsAllocated,
         "pixel_representation": 0,
@@ -93,18 +101,18 @@ def _words(dataset, path, n_frames):
     }
     if dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         options["photometric_interpretation"] = "YBR_FULL_422"  # which has the same layout
-    # A table of the places of encoded frames says nothing of these, and pydicom would use it.
+    # This table is for encoded frames, and pydicom would use it here, too.
     has_offsets = dataset.pop("ExtendedOffsetTable", None) is not None
-    # From the file, pydicom reads the one frame of many; not where there is no header, or where the
-    # file is deflated.
+    # Given the path, pydicom reads one frame of many. It cannot where the file has no header, or is
+    # deflated.
     syntax = dataset.file_meta.TransferSyntaxUID
     one_of_many = n_frames > 1 and dataset.preamble and not syntax.is_deflated and not has_offsets
     words = pixel_array(path if one_of_many else dataset, index=0, raw=True, **options)
     return words.astype(words.dtype.newbyteorder("="), copy=False)
 
 
-def _at_high_bit(words, dataset, signed):
-    """Return the values of the stored bits, which lie where HighBit says."""
+def _values_of_stored_bits(words, dataset, signed):
+    """Return the values of the stored bits of words, at the place that HighBit says."""
     allocated, stored = 8 * words.itemsize, dataset.BitsStored
     lowest = high_bit(dataset) + 1 - stored
     if lowest and not _embeds_overlays(dataset) and (words & ((1 << lowest) - 1)).any():
@@ -121,13 +129,13 @@ def _at_high_bit(words, dataset, signed):
 
 
 def high_bit(dataset):
-    """Return HighBit, which follows from BitsStored where it is absent or empty."""
+    """Return HighBit; where it is absent or empty, BitsStored - 1."""
     value = dataset.get("HighBit")
     return dataset.BitsStored - 1 if value in (None, "") else value
 
 
 def _embeds_overlays(dataset):
-    """Whether bits of the pixels are no part of them but graphics (retired)."""
+    """Whether unused bits of the pixels hold graphics (retired from the standard)."""
     for group in range(0x6000, 0x6020, 2):
         position = dataset.get((group, 0x0102))
         if position is not None and position.value and (group, 0x3000) not in dataset:
@@ -135,7 +143,7 @@ def _embeds_overlays(dataset):
     return False
 
 
-def _encoded(dataset, path, n_frames, signed):
+def _read_encoded(dataset, path, n_frames, signed):
     """Decode the first frame of JPEG, JPEG-LS or JPEG 2000 pixels.
 
     Returns
@@ -145,42 +153,43 @@ def _encoded(dataset, path, n_frames, signed):
     colour : str
     doubt : str or None
     words : ndarray or None
-        All bits of the stream, where it has as many as a padding value.
+        All bits of the stream, where it has 16, as a padding value has.
     """
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
     syntax = dataset.file_meta.TransferSyntaxUID
-    frame = _first_frame(dataset, path, n_frames)
+    frame = _first_encoded_frame(dataset, path, n_frames)
     if syntax in JPEG2000TransferSyntaxes:
-        header = dicom_streams.jpeg_2000_header(frame)
+        header = dicom_streams.read_jpeg_2000_header(frame)
     elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
-        header = dicom_streams.jpeg_header(frame)
+        header = dicom_streams.read_jpeg_header(frame)
     else:
         raise ValueError(f"DICOM in {syntax.name}, which is not supported")
-    _check_header(header, dataset)
-    colour = _colour(header, dataset.PhotometricInterpretation)
-    words = _decode(frame, dataset, header.bits, colour, header.signed, header.plugin)
+    _check_stream_header(header, dataset)
+    colour = _colour_of_stream(header, dataset.PhotometricInterpretation)
+    words = _decode_frame(frame, dataset, header.bits, colour, header.signed, header.plugin)
     if header.signed:
         words = words.view(f"u{words.itemsize}")
     words &= words.dtype.type((1 << header.bits) - 1)
-    values, bits, doubt = _at_depth(words, header, dataset, signed)
+    values, bits, doubt = _values_at_depth(words, header, dataset, signed)
     return values, bits, colour, doubt, words if header.bits == 16 else None
 
 
-def _first_frame(dataset, path, n_frames):
+def _first_encoded_frame(dataset, path, n_frames):
+    """Return the bytes of the first encoded frame, from the data set or from its file."""
     offsets = None
     if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
         offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
     element = dataset.get_item("PixelData", keep_deferred=True)
     if element.value is not None:
-        return dicom_streams.first_frame(io.BytesIO(element.value), n_frames, offsets)
+        return dicom_streams.first_stream(io.BytesIO(element.value), n_frames, offsets)
     with open(path, "rb") as file:
         file.seek(element.value_tell)
-        return dicom_streams.first_frame(file, n_frames, offsets)
+        return dicom_streams.first_stream(file, n_frames, offsets)
 
 
-def _check_header(header, dataset):
-    """Raise for a stream of another picture than the data set describes."""
+def _check_stream_header(header, dataset):
+    """Raise where a stream has another size, or number of samples, than the data set says."""
     said = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
     found = header.rows, header.columns, header.samples
     if said != found:
@@ -192,8 +201,8 @@ def _check_header(header, dataset):
         raise ValueError(f"its encoded pixels have {header.bits} bits: 1 to 32 are possible")
 
 
-def _colour(header, said):
-    """Return the photometric interpretation of decoded pixels."""
+def _colour_of_stream(header, said):
+    """Return the photometric interpretation of the decoded pixels of a stream."""
     if header.samples == 1:
         return said
     if said in ("YBR_ICT", "YBR_RCT"):
@@ -209,8 +218,8 @@ def _colour(header, said):
     return header.colour or said
 
 
-def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
-    """Return the words that a decoder makes of a frame."""
+def _decode_frame(frame, dataset, bits, colour, signed=False, plugin=""):
+    """Decode an encoded frame by pydicom; return its pixels as words."""
     from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
 
@@ -232,7 +241,7 @@ def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
             photometric_interpretation=colour,
             decoding_plugin=plugin,
         )[0]
-    except RuntimeError as error:  # of which pydicom makes a list of all decoders
+    except RuntimeError as error:  # its text has a line for each decoder
         reason = str(error).split("\n")[-1].strip()[:70]
         name = dataset.file_meta.TransferSyntaxUID.name
         raise ValueError(
@@ -241,8 +250,8 @@ def _decode(frame, dataset, bits, colour, signed=False, plugin=""):
         ) from error
 
 
-def _at_depth(words, header, dataset, signed):
-    """Decide between the bits of a stream and BitsStored, where they differ.
+def _values_at_depth(words, header, dataset, signed):
+    """Return the values of a stream, by its own bits or by BitsStored, where these differ.
 
     Returns
     -------
@@ -252,19 +261,19 @@ def _at_depth(words, header, dataset, signed):
     """
     depth, stored = header.bits, dataset.BitsStored
     doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
-    if signed and _is_cosine(dataset):
+    if signed and _is_cosine_transformed(dataset):
         _check_sign(words, header, signed, "its stream is one of a discrete cosine transform")
     if depth == stored:
-        return _signed(words, depth) if signed else words, depth, None
+        return _twos_complement(words, depth) if signed else words, depth, None
     if high_bit(dataset) != stored - 1:
         raise ValueError(f"{doubt} and HighBit {high_bit(dataset)}: its values cannot be told")
     if depth < stored:
         _check_sign(words, header, signed, doubt)
-        return _signed(words, depth) if signed and header.signed else words, depth, doubt
-    whole = _signed(words, depth) if signed else words
+        return _twos_complement(words, depth) if signed and header.signed else words, depth, doubt
+    whole = _twos_complement(words, depth) if signed else words
     if _embeds_overlays(dataset):
         few = words & words.dtype.type((1 << stored) - 1)
-        return _signed(few, stored) if signed else few, stored, None
+        return _twos_complement(few, stored) if signed else few, stored, None
     low = -(2 ** (stored - 1)) if signed else 0
     high = low + 2**stored - 1
     slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
@@ -291,27 +300,29 @@ def _check_sign(words, header, signed, doubt):
         )
 
 
-def _is_cosine(dataset):
+def _is_cosine_transformed(dataset):
+    """Whether the pixels are encoded by a discrete cosine transform."""
     from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
     return dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
 
 
 def _is_lossy(dataset):
+    """Whether the pixels may be encoded with loss."""
     from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
 
     lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
-    return _is_cosine(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
+    return _is_cosine_transformed(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
 
 
-def _signed(words, bits):
-    """Read the lowest bits of words as two's complement."""
+def _twos_complement(words, bits):
+    """Read the lowest bits of words as signed numbers, in two's complement."""
     unused = 8 * words.itemsize - bits
     return words.view(f"i{words.itemsize}") << unused >> unused
 
 
-def _padding(values, words, dataset, signed):
-    """Return where there is no picture, or None."""
+def _padded_pixels(values, words, dataset, signed):
+    """Return where pixels are padding, as an array of bool; None where none are."""
     value, limit = _padding_words(dataset)
     if value is None:
         return None
@@ -320,8 +331,10 @@ def _padding(values, words, dataset, signed):
         # The bits that are not stored may be what tells padding from pixels.
         padded = words == value
     if signed:
-        value, limit = (None if n is None else dicom_elements.signed(n) for n in (value, limit))
-    among = _between(values, value, limit)
+        value, limit = (
+            None if n is None else dicom_elements.signed_word(n) for n in (value, limit)
+        )
+    among = _in_padding_range(values, value, limit)
     padded = among if padded is None else padded | among
     if not padded.any():
         return None
@@ -334,13 +347,13 @@ def _padding_words(dataset):
     """Return the padding value and the limit of its range as words, or None for each."""
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     found = (
-        dicom_elements.words(dataset, f"PixelPadding{kind}", little_endian)
+        dicom_elements.element_words(dataset, f"PixelPadding{kind}", little_endian)
         for kind in ("Value", "RangeLimit")
     )
     return tuple(int(words[0]) if len(words) else None for words in found)
 
 
-def _between(values, value, limit):
-    """Return where values lie between a padding value and its limit, if there is one."""
+def _in_padding_range(values, value, limit):
+    """Return where values equal the padding value, or lie between it and the limit if given."""
     low, high = sorted((value, value if limit is None else limit))
     return (values >= low) & (values <= high)

@@ -1,4 +1,4 @@
-"""Encoded pixels of DICOM files: the stream of the first frame, and what its header says."""
+"""Find the encoded stream of the first frame in a DICOM file, and read the stream's header."""
 
 import os
 from typing import NamedTuple
@@ -12,8 +12,8 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
-class Header(NamedTuple):
-    """What a JPEG, JPEG-LS or JPEG 2000 stream says of its pixels."""
+class StreamHeader(NamedTuple):
+    """What the header of a JPEG, JPEG-LS or JPEG 2000 stream says of its pixels."""
 
     bits: int
     signed: bool
@@ -23,21 +23,34 @@ class Header(NamedTuple):
     colour: str | None  # "RGB" or "YBR_FULL"; None where the stream does not say
     named: bool  # its samples are called R, G and B
     transformed: bool  # by JPEG 2000, whose decoders return RGB
-    plugin: str = ""  # of pydicom's decoders, the one to be used
+    plugin: str = ""  # the one of pydicom's decoders to be used; "" leaves it to pydicom
 
 
-def first_frame(file, n_frames, extended_offsets):
-    """Return the stream of the first frame; the file stands where encapsulated pixels begin."""
+def first_stream(file, n_frames, extended_offsets):
+    """Return the encoded stream of the first frame of encapsulated pixels.
+
+    Parameters
+    ----------
+    file : file object
+        At the place where the encapsulated pixels begin.
+    n_frames : int
+    extended_offsets : tuple of (bytes, bytes) or None
+        The values of ExtendedOffsetTable and ExtendedOffsetTableLengths.
+
+    Returns
+    -------
+    bytes
+    """
     from pydicom.encaps import get_frame
 
     start = file.tell()
-    _check_items(file)
+    _check_encapsulated_items(file)
     file.seek(start)
     return get_frame(file, 0, number_of_frames=n_frames, extended_offsets=extended_offsets)
 
 
-def _check_items(file):
-    """Raise unless all items are whole; the delimiter of their sequence may be lacking."""
+def _check_encapsulated_items(file):
+    """Raise unless all items of encapsulated pixels are complete; their end mark may be missing."""
     n_items = 0
     place = file.tell()
     end = file.seek(0, os.SEEK_END)
@@ -54,8 +67,8 @@ def _check_items(file):
         raise ValueError(_TOO_SHORT)
 
 
-def jpeg_header(frame):
-    """Return the header of a JPEG or JPEG-LS stream."""
+def read_jpeg_header(frame):
+    """Return the StreamHeader of a JPEG or JPEG-LS stream."""
     colour, plugin = None, ""
     place = 2 if frame.startswith(b"\xff\xd8") else len(frame)
     while place + 4 <= len(frame) and frame[place] == 0xFF:
@@ -71,19 +84,21 @@ def jpeg_header(frame):
             colour = {0: "RGB", 1: "YBR_FULL"}.get(segment[11], colour)
             plugin = "pylibjpeg"  # Pillow would turn it into RGB, or not
         elif marker in _FRAME_HEADERS and len(segment) >= 6:
-            _check_end(frame)
+            _check_end_of_stream(frame)
             samples = segment[5]
             named = segment[6 : 6 + 3 * samples : 3] in (b"RGB", b"rgb")
             colour = "RGB" if named else colour
             rows, columns = (int.from_bytes(segment[at : at + 2], "big") for at in (1, 3))
-            return Header(segment[0], False, rows, columns, samples, colour, named, False, plugin)
+            return StreamHeader(
+                segment[0], False, rows, columns, samples, colour, named, False, plugin
+            )
         place += 2 + max(length, 2)
     raise ValueError(_DAMAGED)
 
 
-def jpeg_2000_header(frame):
-    """Return the header of a JPEG 2000 stream, which may lie in the boxes of a JPEG 2000 file."""
-    start = _codestream(frame)
+def read_jpeg_2000_header(frame):
+    """Return the StreamHeader of a JPEG 2000 stream, bare or in the boxes of a JPEG 2000 file."""
+    start = _codestream_start(frame)
     size = frame[start + 4 : start + 4 + int.from_bytes(frame[start + 4 : start + 6], "big")]
     if frame[start : start + 4] != b"\xff\x4f\xff\x51" or len(size) < 41:
         raise ValueError(_DAMAGED)
@@ -91,8 +106,8 @@ def jpeg_2000_header(frame):
     samples = int.from_bytes(size[36:38], "big")
     if any(size[38 : 38 + 3 * samples : 3][n] != size[38] for n in range(1, samples)):
         raise ValueError("the samples of its JPEG 2000 stream differ in depth")
-    _check_end(frame)
-    return Header(
+    _check_end_of_stream(frame)
+    return StreamHeader(
         (size[38] & 0x7F) + 1,
         bool(size[38] & 0x80),
         bottom - top,
@@ -100,12 +115,15 @@ def jpeg_2000_header(frame):
         samples,
         None,
         False,
-        _transformed(frame, start + 4 + len(size)),
+        _is_colour_transformed(frame, start + 4 + len(size)),
     )
 
 
-def _codestream(frame):
-    """Where the codestream begins. pydicom would follow damaged boxes for ever."""
+def _codestream_start(frame):
+    """Return where the JPEG 2000 codestream begins, or raise for damaged boxes.
+
+    pydicom would follow damaged boxes for ever.
+    """
     if not frame.startswith(b"\x00\x00\x00\x0cjP  "):
         return 0
     place = 12
@@ -117,8 +135,8 @@ def _codestream(frame):
     return place + 8
 
 
-def _transformed(frame, place):
-    """Whether the segment COD of a JPEG 2000 stream says that its three samples are mixed."""
+def _is_colour_transformed(frame, place):
+    """Whether the segment COD of a JPEG 2000 stream says that its colours are transformed."""
     while frame[place : place + 1] == b"\xff" and frame[place + 1 : place + 2] != b"\x90":
         if frame[place + 1] == 0x52:
             return frame[place + 8 : place + 9] == b"\x01"
@@ -126,7 +144,7 @@ def _transformed(frame, place):
     raise ValueError(_DAMAGED)
 
 
-def _check_end(frame):
-    """Raise for a stream without its end: decoders would fill up what is missing."""
+def _check_end_of_stream(frame):
+    """Raise for a stream without an end mark: decoders would fill missing pixels with grey."""
     if b"\xff\xd9" not in frame[-64:]:
         raise ValueError(_TOO_SHORT)

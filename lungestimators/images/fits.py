@@ -1,11 +1,11 @@
-"""FITS files: the first image, with its scale, which Pillow passes over."""
+"""Decode the first image of FITS files with its scale, which Pillow ignores."""
 
 import math
 import re
 
 import numpy as np
 
-from . import pixels as ranges
+from . import pixel_ranges
 
 _CARD = 80
 _RECORD = 2880
@@ -18,8 +18,13 @@ def is_fits(start):
     return start.startswith(b"SIMPLE  =")
 
 
-def read_header(file):
-    """Return the values of the first header by keyword, of an open file; its pixels come next.
+def read_fits_header(file):
+    """Read the first header of an open FITS file, up to where the pixels begin.
+
+    Returns
+    -------
+    dict of {str: int, float or str}
+        Values by keyword.
 
     Raises
     ------
@@ -35,26 +40,26 @@ def read_header(file):
             break
         if keyword == b"END":
             file.seek(math.ceil((number + 1) * _CARD / _RECORD) * _RECORD)
-            _check(header)
+            _check_fits_header(header)
             return header
         if card[8:10] == b"= ":
-            header.setdefault(keyword.decode("latin-1"), _value(card[10:]))
+            header.setdefault(keyword.decode("latin-1"), _card_value(card[10:]))
     raise ValueError("it is FITS that ends too early: its header has no end")
 
 
-def size(header):
-    """Width and height."""
+def size_in_header(header):
+    """Return width and height as a FITS header says them."""
     return header["NAXIS1"], header["NAXIS2"]
 
 
-def decode(file, header):
-    """Return the pixels that follow the header, the first row at the bottom.
+def decode_fits(file, header):
+    """Return the pixels that follow the header of an open FITS file, top row first.
 
     Returns
     -------
     ndarray of shape (height, width)
     """
-    width, height = size(header)
+    width, height = size_in_header(header)
     dtype = np.dtype(_DTYPES[header["BITPIX"]])
     content = file.read(width * height * dtype.itemsize)
     if len(content) < width * height * dtype.itemsize:
@@ -66,17 +71,17 @@ def decode(file, header):
     scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
     if (scale, zero) == (1, 0):
         return pixels
-    # How FITS writes whole numbers of the other sign: the first bit is turned over.
+    # FITS writes unsigned numbers (8 bits: signed ones) with the first bit turned over.
     turned = (2 if dtype.kind == "i" else -2) * 2.0 ** (8 * dtype.itemsize - 2)
     if scale == 1 and dtype.kind != "f" and zero == turned:
         bits = pixels.view(f"u{dtype.itemsize}")
         bits = bits ^ bits.dtype.type(abs(zero))
         return bits if zero > 0 else bits.view(f"i{dtype.itemsize}")
-    return zero + scale * ranges.without_64_bits(pixels).astype(np.float64)
+    return zero + scale * pixel_ranges.without_64_bits(pixels).astype(np.float64)
 
 
-def _value(text):
-    """What a card says: an int, a float, or text."""
+def _card_value(text):
+    """Return the value of a card of a FITS header: an int, a float, or text."""
     text = re.split(r"/", text.decode("latin-1"))[0].strip()
     try:
         return int(text)
@@ -87,7 +92,8 @@ def _value(text):
             return text
 
 
-def _check(header):
+def _check_fits_header(header):
+    """Raise for a FITS header that is not that of an image of two dimensions."""
     axes = header.get("NAXIS")
     sides = [header.get(f"NAXIS{number + 1}") for number in range(axes if axes in range(9) else 0)]
     if not all(isinstance(side, int) and side > 0 for side in sides):

@@ -1,4 +1,4 @@
-"""What Pillow opens, at its full depth, turned as its EXIF says."""
+"""Decode the image files that Pillow opens: at full depth, turned as their EXIF says."""
 
 import io
 import re
@@ -6,11 +6,11 @@ import re
 import numpy as np
 from PIL import Image, ImageCms
 
-# What Pillow opens without decoding it, or hands to another program.
+# Formats that Pillow opens without decoding them, or hands to another program.
 NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
-# Pillow keeps the first byte of each sample of 16-bit colours in PNG. How both bytes of a pixel are
-# had: raw modes that Pillow knows -> those that yield the first bytes and the second ones.
+# Of 16-bit colours in PNG, Pillow keeps the first byte of each sample. A file is therefore decoded
+# twice: Pillow's raw mode -> the raw modes that yield the first bytes and the second bytes.
 _BOTH_BYTES = {
     "RGB;16B": ("RGB;16B", "RGB;16L"),
     "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
@@ -24,15 +24,15 @@ _SYCC = 18  # luminance and differences of colours, in JPEG 2000
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "JPEG2000": b"\xff\xd9", "GIF": b";"}
 
 
-def check(image):
-    """Raise for an open image that is not to be decoded."""
+def check_opened(image):
+    """Raise for an opened image of a format without a decoder, or of too many pixels."""
     if image.format in NO_IMAGES:
         raise ValueError(f"it is {image.format}, which Pillow does not decode by itself")
     check_size(*image.size)
 
 
 def check_size(width, height):
-    """Raise for more pixels than Pillow allows."""
+    """Raise for more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``."""
     n_pixels = width * height
     if Image.MAX_IMAGE_PIXELS and n_pixels > Image.MAX_IMAGE_PIXELS:
         raise ValueError(
@@ -42,9 +42,18 @@ def check_size(width, height):
 
 
 def seems_whole(image, n_bytes):
-    """Whether a file of so many bytes is whole as far as that can be told without decoding it.
+    """Whether an opened image file seems to be complete, without decoding it.
 
-    The open image cannot be decoded afterwards.
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        It cannot be decoded afterwards.
+    n_bytes : int
+        The size of the file.
+
+    Returns
+    -------
+    bool
     """
     file, image_format = image.fp, image.format
     try:
@@ -70,12 +79,18 @@ def seems_whole(image, n_bytes):
         end = _ENDS.get(image_format, b"")
         file.seek(-len(end), 2)
         return file.read() == end
-    except Exception:  # whatever is wrong, decoding will tell
+    except Exception:  # decoding will say what is wrong
         return False
 
 
-def decode(image, channels):
-    """Return the pixels of an open image and its limits.
+def decode_with_pillow(image, channels):
+    """Return the pixels of an opened image, and the values that are black and white.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    channels : {1, 3}
+        Grey or RGB is wanted; images of more than 8 bits are returned as they are.
 
     Returns
     -------
@@ -83,14 +98,14 @@ def decode(image, channels):
     limits : tuple of (float, float) or None
         The values that are black and white; None where the file does not say.
     """
-    deep = _DEEP.get(image.format)
-    decoded = deep and deep(image)
-    pixels, limits = decoded or _as_pillow_reads(image, channels)
-    return turned(pixels, _orientation(image)), limits
+    decode_deep = _DEEP_DECODERS.get(image.format)
+    decoded = decode_deep and decode_deep(image)
+    pixels, limits = decoded or _decode_as_pillow_does(image, channels)
+    return turn_by_orientation(pixels, _exif_orientation(image)), limits
 
 
-def turned(pixels, orientation):
-    """Turn an array as one of the eight orientations of EXIF says."""
+def turn_by_orientation(pixels, orientation):
+    """Turn or mirror pixels by one of the eight orientations of EXIF."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -100,8 +115,8 @@ def turned(pixels, orientation):
     return pixels
 
 
-def _orientation(image):
-    """The orientation that EXIF says; other tags may be damaged."""
+def _exif_orientation(image):
+    """Return the orientation that EXIF says, although other tags may be damaged."""
     if image.format == "TIFF":  # Pillow has turned it
         return 1
     try:
@@ -110,7 +125,8 @@ def _orientation(image):
         return 1
 
 
-def _as_pillow_reads(image, channels):
+def _decode_as_pillow_does(image, channels):
+    """Decode an image that Pillow reads without loss: 8 bits a sample, or grey of more bits."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         pixels = np.asarray(image)
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False), None
@@ -123,8 +139,8 @@ def _as_pillow_reads(image, channels):
     return np.asarray(image.convert("L" if grey else "RGB")), (0.0, 255.0)
 
 
-def _read_as(image, raw_mode):
-    """Decode a PNG in another raw mode; the image itself stays as it was."""
+def _decode_png_in_raw_mode(image, raw_mode):
+    """Decode a PNG in another raw mode of Pillow; the image itself stays as it was."""
     file = image.fp
     file.seek(0)
     again = Image.open(file)
@@ -132,14 +148,16 @@ def _read_as(image, raw_mode):
     return np.asarray(again)
 
 
-def _png(image):
-    """Colours, and grey with alpha, of 16 bits."""
+def _decode_deep_png(image):
+    """Decode a PNG of 16 bits in colour, or grey with alpha; return None for other PNG."""
     raw_mode = image.tile[0][3] if image.tile else None
     if raw_mode == _GREY_AND_ALPHA:  # four bytes a pixel, as those of RGBA
-        four = _read_as(image, "RGBA").astype(np.uint16)
+        four = _decode_png_in_raw_mode(image, "RGBA").astype(np.uint16)
         pixels = four[..., 0] << 8 | four[..., 1]
     elif raw_mode in _BOTH_BYTES:
-        first, second = (_read_as(image, raw)[..., :3] for raw in _BOTH_BYTES[raw_mode])
+        first, second = (
+            _decode_png_in_raw_mode(image, raw)[..., :3] for raw in _BOTH_BYTES[raw_mode]
+        )
         pixels = first.astype(np.uint16) << 8 | second
     else:
         return None
@@ -147,8 +165,8 @@ def _png(image):
     return pixels, None
 
 
-def _ppm(image):
-    """What declares another white than 255, or 16 bits a sample."""
+def _decode_deep_ppm(image):
+    """Decode a PPM or PGM that declares another white than 255; return None for others."""
     decoder, _, offset, arguments = image.tile[0]
     if decoder not in ("raw", "ppm", "ppm_plain") or image.mode not in ("L", "I", "RGB"):
         return None
@@ -175,8 +193,12 @@ def _ppm(image):
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels, (0.0, float(white))
 
 
-def _jpeg2000(image):
-    """Pillow shifts samples of fewer bits to 8 or 16; those of more it rounds, and some wrap."""
+def _decode_deep_jpeg2000(image):
+    """Decode a JPEG 2000 of fewer or more than 8 bits a sample; return None for 8 bits.
+
+    Pillow shifts samples of fewer bits to 8 or 16. Samples of more bits Pillow rounds, and some
+    overflow.
+    """
     bits = _bits_of_jpeg2000(image.fp)
     if bits is None or bits > 16 or (image.mode in ("P", "PA") and bits != 8):
         raise ValueError("it is JPEG 2000 whose components have unusual numbers of bits")
@@ -188,14 +210,14 @@ def _jpeg2000(image):
         pixels = np.asarray(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
         pixels = pixels >> (8 - bits)
     else:
-        pixels = _deep_jpeg2000(image, bits)
+        pixels = _decode_jpeg2000_by_openjpeg(image, bits)
     # Less than a sixteenth of what many bits can hold would be a black image.
     declared = bits <= 8 or (bits < 16 and pixels.max() >= 2 ** (bits - 4))
     return pixels, (0.0, 2.0**bits - 1) if declared else None
 
 
-def _deep_jpeg2000(image, bits):
-    """Colours of more than 8 bits, by another decoder."""
+def _decode_jpeg2000_by_openjpeg(image, bits):
+    """Decode a JPEG 2000 in colours of more than 8 bits by pylibjpeg-openjpeg."""
     found = f"it is JPEG 2000 with colours of {bits} bits"
     image.fp.seek(0)
     content = image.fp.read()
@@ -218,7 +240,7 @@ def _deep_jpeg2000(image, bits):
 
 
 def _bits_of_jpeg2000(file):
-    """Bits of grey or of all colours, or None where they differ."""
+    """Return the bits a sample of an open JPEG 2000 file, or None where the colours differ."""
     file.seek(0)
     start = file.read(2**16)
     size = start.find(b"\xff\x4f\xff\x51")
@@ -228,12 +250,22 @@ def _bits_of_jpeg2000(file):
     return depths.pop() + 1 if size >= 0 and len(depths) == 1 else None
 
 
-def _sgi(image):
-    """Of 16 bits Pillow keeps the upper 8: refused where that would be a black image."""
+def _check_deep_sgi(image):
+    """Raise for an SGI file of 16 bits of which Pillow, which keeps the upper 8, reads only black.
+
+    Returns None: Pillow decodes SGI.
+    """
     deep = image.tile[0][0] == "SGI16" or ";16" in str(image.tile[0][3])
     if deep and np.asarray(image).max() < 16:
         raise ValueError("it is SGI of 16 bits of which it uses few, and Pillow reads the upper 8")
     return None
 
 
-_DEEP = {"PNG": _png, "PPM": _ppm, "JPEG2000": _jpeg2000, "SGI": _sgi}
+# Functions that return the pixels and limits of an opened image, or None where Pillow decodes it
+# without loss.
+_DEEP_DECODERS = {
+    "PNG": _decode_deep_png,
+    "PPM": _decode_deep_ppm,
+    "JPEG2000": _decode_deep_jpeg2000,
+    "SGI": _check_deep_sgi,
+}

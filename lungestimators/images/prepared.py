@@ -1,26 +1,22 @@
-"""Images as a network sees them: read, resized and scaled only when they are asked for."""
+"""PreparedImages: images as a network sees them, read, resized and scaled when asked for."""
 
 import contextlib
 import functools
 import importlib.metadata
 import os
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL
 import xxhash
 
 from .. import __version__
-from . import checking, decoding
-from . import pixels as ranges
+from . import pixel_ranges
+from .reading import read_unscaled, resize
 
-# Counts the ways in which pixels have been prepared: what another way made is not taken for ours.
-_PREPARED = 3
-
-# Images that a thread prepares at once.
-_BATCH = 16
+# Version of the way in which pixels are prepared: features of pixels that another version prepared
+# are not taken from the feature store.
+_VERSION = 3
 
 # A file that was changed a moment ago could be changed again without another time stamp: its quick
 # key is not trusted until the file system's clock has ticked (ten milliseconds at most; two seconds
@@ -30,18 +26,20 @@ _COARSE_TICK = 2.0
 
 
 class PreparedImages:
-    """Checked images, and how a network sees them. Nothing is read before it is asked for.
+    """Checked images, prepared for a network. Nothing is read before it is asked for.
 
     Parameters
     ----------
     X : ndarray of shape (n, height, width, channels) or list of str
         Pixels, or paths.
-    image_size, channels : int
-        What a network takes.
+    image_size : int
+        Side in pixels of the network's input.
+    channels : {1, 3}
+        Channels of the network's input.
     pixel_range : tuple of (float, float) or None
         The pixel values of an array that become 0 and 1; None for files, which know their own.
     rows : array of int, optional
-        Which of them; all by default.
+        Which images of X; all by default.
     """
 
     def __init__(self, X, image_size, channels, pixel_range, rows=None):
@@ -56,23 +54,23 @@ class PreparedImages:
 
     @property
     def shape(self):
-        """Shape of all of them when prepared."""
+        """Shape of all images when prepared: (n, image_size, image_size, channels)."""
         return (len(self), self._image_size, self._image_size, self._channels)
 
     def __getitem__(self, rows):
         return self.prepare(rows)
 
     def paths(self):
-        """The files; pixels have none."""
-        return [self._X[row] for row in self._rows]
+        """Return the paths of the image files, and an empty list where X is pixels."""
+        return [self._X[row] for row in self._rows] if isinstance(self._X, list) else []
 
     def prepare(self, rows=None):
-        """Read images and bring them to the size and the range of a network.
+        """Read images in this thread, and bring them to the size of the network and to 0..1.
 
         Parameters
         ----------
         rows : array of int, optional
-            Which of these images; all by default.
+            Positions among these images; all by default.
 
         Returns
         -------
@@ -83,26 +81,35 @@ class PreparedImages:
         prepared = np.empty((len(rows), size, size, self._channels), np.float32)
         for number, row in enumerate(rows):
             if isinstance(self._X, list):
-                pixels, low, high = checking.decode(self._X[row], self._channels)
+                pixels, low, high = read_unscaled(self._X[row], self._channels)
             else:
                 pixels, (low, high) = self._X[row], self._pixel_range
-                if ranges.needs_float64(pixels.dtype, low, high):
-                    pixels, (low, high) = ranges.to_unit(pixels, low, high), (0.0, 1.0)
+                if pixel_ranges.needs_float64(pixels.dtype, low, high):
+                    pixels, (low, high) = pixel_ranges.to_unit(pixels, low, high), (0.0, 1.0)
                 pixels = pixels.astype(np.float32)
             # Scaled last, when there are the fewest pixels.
-            pixels = checking.resize(pixels, size)
+            pixels = resize(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
         return prepared
 
     def quick_keys(self, rows):
-        """Return what tells an image from others before it is prepared, or None where nothing does.
+        """Return a key of each image and its preparation, without reading a file.
 
-        A file's key changes when the file does.
+        Parameters
+        ----------
+        rows : array of int
+            Positions among these images.
+
+        Returns
+        -------
+        list of (bytes or None)
+            An array's key is a hash of its pixels. A file's key is a hash of its path, size and
+            time stamps; None where the file changed a moment ago or does not exist.
         """
-        versions = f"{_PREPARED} {__version__} {PIL.__version__}"
+        versions = f"{_VERSION} {__version__} {PIL.__version__}"
         how = f"{versions} {self._image_size} {self._channels} {self._pixel_range}"
         if isinstance(self._X, list):
-            how = f"{how} {_decoders()}"
+            how = f"{how} {_decoder_versions()}"
             return [_file_key(self._X[row], how) for row in self._rows[rows]]
         how = f"{how} {self._X.dtype.str} {self._X.shape[1:]}".encode()
         return [
@@ -111,11 +118,12 @@ class PreparedImages:
 
 
 def _file_key(path, how):
+    """Return a hash of a file's path, size and time stamps, or None where these are not enough."""
     path = os.path.abspath(path)
     try:
         state = os.stat(path)
     except OSError:
-        return None  # whoever reads the file says what is wrong with it
+        return None  # the error comes when the file is read
     changed = max(state.st_mtime_ns, state.st_ctime_ns)
     tick = _TICK if changed % 10**9 else _COARSE_TICK
     if time.time() - changed / 1e9 < tick:
@@ -124,20 +132,9 @@ def _file_key(path, how):
     return digest(b"file", f"{how} {stamp} {path}".encode(errors="surrogateescape"))
 
 
-def digest(*parts):
-    return hashed(xxhash.xxh3_128(), *parts).digest()
-
-
-def hashed(digest, *parts):
-    for part in parts:
-        digest.update(part)
-        digest.update(b"/")
-    return digest
-
-
 @functools.cache
-def _decoders():
-    """Versions of what may be there to decode files."""
+def _decoder_versions():
+    """Return the versions of the installed packages that decode DICOM files, as a text."""
     found = []
     for name in ("pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -145,35 +142,14 @@ def _decoders():
     return " ".join(found)
 
 
-def prepare_all(images):
-    """Return ``images.prepare()``, read by several threads."""
-    prepared = np.empty(images.shape, np.float32)
-
-    def read(start):
-        rows = np.arange(start, min(start + _BATCH, len(images)))
-        prepared[rows] = images.prepare(rows)
-
-    for _ in ahead(read, range(0, len(images), _BATCH), images):
-        pass
-    return prepared
+def digest(*parts):
+    """Return a 128-bit hash of byte strings or arrays."""
+    return update_hash(xxhash.xxh3_128(), *parts).digest()
 
 
-def ahead(function, items, images, advice=""):
-    """Yield ``function(item)`` in order, run by threads a few items ahead of who takes them.
-
-    Where a file turns out to be damaged, all the others of ``images`` are looked at as well, so
-    that one error names every bad one, and says by ``advice`` what to do.
-    """
-    pool = ThreadPoolExecutor(decoding.READERS)
-    waiting = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > decoding.READERS + 2:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except decoding.ImageReadError as error:
-        raise decoding.with_all_others(error, images.paths(), advice) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def update_hash(hasher, *parts):
+    """Add byte strings or arrays to a hash object of xxhash, and return it."""
+    for part in parts:
+        hasher.update(part)
+        hasher.update(b"/")
+    return hasher

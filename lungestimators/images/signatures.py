@@ -1,4 +1,4 @@
-"""What a file that cannot be read is, by its first bytes."""
+"""Say what an unreadable file is (JPEG XL, NIfTI, 12-bit JPEG, ...), by its first bytes."""
 
 _JPEG = b"\xff\xd8\xff"
 
@@ -33,7 +33,7 @@ _KNOWN = {
     b"II+\0": "64-bit TIFF (BigTIFF)",
 }
 
-# Others.
+# Formats that Pillow does not decode.
 _UNKNOWN = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
@@ -49,20 +49,24 @@ _UNKNOWN = {
 }
 _NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
 
-_READ = 2**16  # bytes that are looked at
+_READ = 2**16  # bytes that are read
 
 
-def describe(path):
-    """Return what a file is that Pillow did not open, or None where its first bytes say nothing.
+def describe_unreadable(path):
+    """Say what a file is that Pillow did not open.
+
+    Parameters
+    ----------
+    path : str
 
     Returns
     -------
     str or None
-        As a sentence.
+        A sentence; None where the first bytes say nothing.
     """
-    start = _start(path)
+    start = _first_bytes(path)
     if start.startswith(_JPEG):
-        return undecoded_jpeg(path) or _damaged("JPEG")
+        return describe_undecoded_jpeg(path) or _damaged("JPEG")
     for signature, name in _KNOWN.items():
         if start.startswith(signature):
             return _damaged(name)
@@ -75,10 +79,16 @@ def describe(path):
     return name and _undecoded(name)
 
 
-def undecoded_jpeg(path):
-    """Return what a JPEG is that Pillow does not decode, or None where it does, as a sentence."""
-    start = _start(path)
-    marker, bits = _frame(start) if start.startswith(_JPEG) else (None, None)
+def describe_undecoded_jpeg(path):
+    """Say which kind of JPEG a file is, where Pillow does not decode that kind.
+
+    Returns
+    -------
+    str or None
+        A sentence; None for other files, and for the kinds of JPEG that Pillow decodes.
+    """
+    start = _first_bytes(path)
+    marker, bits = _first_jpeg_frame(start) if start.startswith(_JPEG) else (None, None)
     if marker is None or (marker in _DECODED and bits == 8):
         return None
     if marker == _JPEG_LS:
@@ -86,21 +96,24 @@ def undecoded_jpeg(path):
     return _undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
 
 
-def _start(path):
+def _first_bytes(path):
+    """Return the first 64 KiB of a file."""
     with open(path, "rb") as file:
         return file.read(_READ)
 
 
 def _undecoded(name):
+    """Say that a file is of a format that Pillow does not decode."""
     return f"it is {name}, which Pillow does not decode"
 
 
 def _damaged(name):
+    """Say that a file is of a format that Pillow decodes, and damaged."""
     return f"it begins as {name}, and is damaged"
 
 
-def _frame(start):
-    """The marker of the first frame and its bits a sample, or None twice."""
+def _first_jpeg_frame(start):
+    """Return the marker of a JPEG's first frame and its bits a sample, or (None, None)."""
     position = 2
     while position + 5 <= len(start) and start[position] == 0xFF:
         marker = start[position + 1]

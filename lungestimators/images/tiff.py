@@ -1,6 +1,6 @@
-"""TIFF files whose samples Pillow does not read as they are, such as 16-bit colours and floats.
+"""Decode TIFF files that Pillow does not read without loss, such as 16-bit colours and floats.
 
-Pillow keeps the upper 8 bits of 16-bit colours, and takes some layouts for others.
+Of 16-bit colours Pillow keeps the upper 8 bits, and some layouts Pillow mistakes for others.
 """
 
 from typing import NamedTuple
@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import TiffImagePlugin
 
-from . import pixels as ranges
-from . import tiff_samples
+from . import pixel_ranges, tiff_samples
 
-# Compressions that a predictor may precede.
+# Compressions that allow a predictor.
 _PREDICTED = {5, 8, 32946, 34925, 50000}
 
-# Colours of a pixel by photometric interpretation: white is 0, black is 0, RGB, palette, CMYK.
+# Photometric interpretation -> colour samples of a pixel: white is 0, black is 0, RGB, palette,
+# CMYK.
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}
 
-# Compressions that are in some builds of Pillow only.
-OPTIONAL = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
+# Compressions that only some builds of Pillow decode.
+OPTIONAL_COMPRESSIONS = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
 
 _NAMES = {
     4: "a mask",
@@ -35,7 +35,7 @@ _NAMES = {
 _MOST_SAMPLES = 8  # of a pixel
 
 
-class Layout(NamedTuple):
+class TiffLayout(NamedTuple):
     """What the first page of a TIFF says about its pixels."""
 
     order: str  # of bytes: "<" or ">"
@@ -56,27 +56,27 @@ class Layout(NamedTuple):
     block: tuple  # height and width of a strip or tile
     offsets: tuple
     counts: tuple
-    several: bool  # pages
+    has_several_pages: bool
 
     @property
     def is_plain(self):
-        """Whether Pillow, where it knows this layout, reads its samples as they are."""
+        """Whether Pillow reads the samples without loss, if it knows the layout at all."""
         return (
             set(self.formats) == {1}
             and (set(self.bits) == {8} or (self.n_samples == 1 and self.bits[0] in (1, 2, 4)))
             and (self.bits[0] == 8 or self.predictor == 1)
-            # Of planes and of mirrored bits Pillow forgets alpha, or whether white is zero.
+            # In planes, and with mirrored bits, Pillow forgets alpha, or whether white is zero.
             and not (
                 (self.planar == 2 or self.fill_order == 2)
                 and self.compression in tiff_samples.BYTEWISE
             )
-            # Of the 16 bits of a palette it keeps the upper 8.
+            # Of the 16 bits of a palette Pillow keeps the upper 8.
             and not (self.photometric == 3 and max(self.colormap, default=0) < 256)
         )
 
     @property
     def planes(self):
-        """How many planes follow each other."""
+        """The number of planes of samples: 1 where the samples of a pixel lie together."""
         return self.n_samples if self.planar == 2 else 1
 
 
@@ -85,8 +85,14 @@ def is_tiff(start):
     return start[:4] in TiffImagePlugin.PREFIXES
 
 
-def read_layout(file):
-    """Return the layout of the first page of an open file."""
+def read_tiff_layout(file):
+    """Return the tags of the first page of an open TIFF as a TiffLayout.
+
+    Raises
+    ------
+    ValueError
+        A tag that is needed is damaged or missing.
+    """
     file.seek(0)
     header = file.read(8)
     if header[:4] == b"MM\0+":
@@ -99,7 +105,8 @@ def read_layout(file):
     file.seek(tags.next)
     tags.load(file)
 
-    def several(tag, default):
+    def whole_numbers(tag, default):
+        """Return all values of a tag as a tuple."""
         try:
             values = tags.get(tag, default)
         except Exception as error:  # a value of another type than the tag's
@@ -109,59 +116,68 @@ def read_layout(file):
             raise ValueError(f"its tag {tag} holds what is no whole number")
         return tuple(values)
 
-    def one(tag, default):
-        values = several(tag, default)
+    def first_number(tag, default):
+        """Return the first value of a tag."""
+        values = whole_numbers(tag, default)
         return values[0] if values else default
 
-    width, height = one(256, 0), one(257, 0)
+    width, height = first_number(256, 0), first_number(257, 0)
     if not width or not height:
         raise ValueError("it is a TIFF without an image")
-    compression = one(259, 1)
-    photometric = one(262, 0)
+    compression = first_number(259, 1)
+    photometric = first_number(262, 0)
     colours = 3 if compression in (6, 7) and photometric in (2, 6) else 1
-    n_samples = one(277, colours)
+    n_samples = first_number(277, colours)
     if not 1 <= n_samples <= 2**16:
         raise ValueError(f"it claims {n_samples} samples a pixel")
     tiled = 322 in tags
-    block = (one(323, 0), one(322, 0)) if tiled else (min(one(278, height), height), width)
+    if tiled:
+        block = first_number(323, 0), first_number(322, 0)
+    else:
+        block = min(first_number(278, height), height), width
     if not block[0] or not block[1]:
         raise ValueError("its strips or tiles have no size")
-    return Layout(
+    return TiffLayout(
         order="<" if header[:1] == b"I" else ">",
         width=width,
         height=height,
         n_samples=n_samples,
-        bits=_each(several(258, 1), n_samples),
-        formats=_each(several(339, 1), n_samples),
+        bits=_one_for_each_sample(whole_numbers(258, 1), n_samples),
+        formats=_one_for_each_sample(whole_numbers(339, 1), n_samples),
         photometric=photometric,
         compression=compression,
-        predictor=one(317, 1),
-        fill_order=one(266, 1),
-        planar=one(284, 1),
-        extra=several(338, ()),
-        orientation=one(274, 1),
-        colormap=several(320, ()),
+        predictor=first_number(317, 1),
+        fill_order=first_number(266, 1),
+        planar=first_number(284, 1),
+        extra=whole_numbers(338, ()),
+        orientation=first_number(274, 1),
+        colormap=whole_numbers(320, ()),
         tiled=tiled,
         block=block,
-        offsets=several(324 if tiled else 273, ()),
-        counts=several(325 if tiled else 279, ()),
-        several=bool(tags.next),
+        offsets=whole_numbers(324 if tiled else 273, ()),
+        counts=whole_numbers(325 if tiled else 279, ()),
+        has_several_pages=bool(tags.next),
     )
 
 
-def _each(values, n_samples):
-    """One value for each sample; a single value is that of all."""
+def _one_for_each_sample(values, n_samples):
+    """Return one value for each sample, where a single value may stand for all samples."""
     return values * n_samples if len(values) == 1 else values[:n_samples]
 
 
 def ends_too_early(layout, n_bytes):
-    """Whether strips or tiles lie beyond the end of a file of so many bytes."""
+    """Whether strips or tiles lie beyond the end of a TIFF of ``n_bytes`` bytes."""
     counts = layout.counts or (1,) * len(layout.offsets)
     return any(o + c > n_bytes for o, c in zip(layout.offsets, counts, strict=False))
 
 
-def decode(file, layout):
-    """Return the first page of an open file.
+def decode_tiff(file, layout):
+    """Return the pixels of the first page of an open TIFF, and what is black and white.
+
+    Parameters
+    ----------
+    file : file object
+    layout : TiffLayout
 
     Returns
     -------
@@ -169,14 +185,14 @@ def decode(file, layout):
     limits : tuple of (float, float) or None
         The values that are black and white; None where the file does not say.
     """
-    check(layout)
-    samples = tiff_samples.read(file, layout)
+    check_tiff_layout(layout)
+    samples = tiff_samples.read_tiff_samples(file, layout)
     colours, extra = np.split(samples, [_COLOURS[layout.photometric]], axis=2)
     limits = _declared_range(colours, layout)
     if extra.shape[2] and layout.extra[:1] == (1,):
         colours, limits = _without_alpha(colours, extra[..., :1], layout), (0.0, 1.0)
     if layout.photometric == 0:
-        low, high = limits or ranges.range_of_file(colours)
+        low, high = limits or pixel_ranges.range_of_file(colours)
         colours, limits = high - colours.astype(np.float64) + low, (low, high)
     elif layout.photometric == 3:
         colours, limits = _rgb_of_palette(colours, layout)
@@ -185,16 +201,17 @@ def decode(file, layout):
     return (colours[..., 0] if colours.shape[2] == 1 else colours), limits
 
 
-def check(layout):
-    """Raise for a layout that is not read here."""
+def check_tiff_layout(layout):
+    """Raise for a layout that :func:`decode_tiff` does not decode."""
     bits, kind = layout.bits[0], layout.formats[0]
     if layout.photometric not in _COLOURS:
         name = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
-        raise ValueError(f"it is a TIFF of {name} in {_samples_of(layout)}, which is not read")
+        found = f"{name} in {_describe_samples(layout)}"
+        raise ValueError(f"it is a TIFF of {found}, which is not read")
     if layout.compression not in tiff_samples.BYTEWISE:
         name = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "unknown")
         raise ValueError(
-            f"it is a TIFF of {_samples_of(layout)} in compression {layout.compression} "
+            f"it is a TIFF of {_describe_samples(layout)} in compression {layout.compression} "
             f"({name.removeprefix('tiff_')}), which is not read"
         )
     allowed = {1: {*range(1, 17), 32, 64}, 2: {8, 16, 32, 64}, 3: {16, 32, 64}}
@@ -205,7 +222,7 @@ def check(layout):
         or len(layout.bits) != layout.n_samples
         or len(layout.formats) != layout.n_samples
     ):
-        raise ValueError(f"it is a TIFF of {_samples_of(layout)}, which is not read")
+        raise ValueError(f"it is a TIFF of {_describe_samples(layout)}, which is not read")
     n_colours = _COLOURS[layout.photometric]
     n_extra = layout.n_samples - n_colours
     if n_extra < 0 or layout.n_samples > _MOST_SAMPLES or (n_extra > 1 and n_colours == 1):
@@ -223,16 +240,17 @@ def check(layout):
         or (layout.predictor == 3 and kind != 3)
     ):
         raise ValueError(
-            f"it is a TIFF with predictor {layout.predictor} for {_samples_of(layout)} in "
+            f"it is a TIFF with predictor {layout.predictor} for {_describe_samples(layout)} in "
             f"compression {layout.compression}, which go not together"
         )
     if layout.photometric == 3 and (kind != 1 or bits > 16 or len(layout.colormap) != 3 * 2**bits):
-        raise ValueError(f"it is a TIFF of a palette that does not fit {_samples_of(layout)}")
+        raise ValueError(f"it is a TIFF of a palette that does not fit {_describe_samples(layout)}")
     if layout.fill_order not in (1, 2):
         raise ValueError(f"it is a TIFF of fill order {layout.fill_order}, which does not exist")
 
 
-def _samples_of(layout):
+def _describe_samples(layout):
+    """Say the bits and the type of a layout's samples, for messages."""
     names = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned", 5: "complex", 6: "complex"}
     bits = " + ".join(map(str, dict.fromkeys(layout.bits)))
     kinds = " + ".join(names.get(kind, "unknown") for kind in dict.fromkeys(layout.formats))
@@ -240,7 +258,7 @@ def _samples_of(layout):
 
 
 def _declared_range(samples, layout):
-    """Black and white, where the number of bits says them."""
+    """Return black and white where the number of bits says them, and None elsewhere."""
     bits = layout.bits[0]
     if layout.formats[0] not in (1, 4) or bits >= 16:
         return None
@@ -251,7 +269,7 @@ def _declared_range(samples, layout):
 
 
 def _without_alpha(colours, alpha, layout):
-    """Colours in 0..1 as they were before they were multiplied by an alpha."""
+    """Divide colours by the alpha that they were multiplied by; return them in 0..1."""
     if layout.photometric not in (1, 2) or layout.formats[0] == 2:
         raise ValueError("it is a TIFF of such samples that were multiplied by an alpha")
     if (colours > alpha).any():
@@ -261,16 +279,16 @@ def _without_alpha(colours, alpha, layout):
 
 
 def _rgb_of_palette(index, layout):
-    """The colours of a palette, which may hold 8 bits in 16."""
+    """Look pixels up in the palette, which may hold 8 bits in 16; return RGB and its limits."""
     palette = np.array(layout.colormap, np.uint16).reshape(3, -1).T
     return palette[index[..., 0]], (0.0, 255.0 if palette.max() < 256 else 65535.0)
 
 
 def _rgb_of_cmyk(inks, layout):
-    """RGB in 0..1 of inks, as Pillow mixes them."""
+    """Mix CMYK inks to RGB in 0..1, as Pillow does; return RGB and its limits."""
     bits = layout.bits[0]
     if layout.formats[0] not in (1, 4):
-        raise ValueError(f"it is a TIFF of CMYK in {_samples_of(layout)}, which is not read")
+        raise ValueError(f"it is a TIFF of CMYK in {_describe_samples(layout)}, which is not read")
     if bits > 8 and 0 < inks.max() < 2 ** (bits - 4):
         raise ValueError(f"it is a TIFF of CMYK in {bits} bits of which it uses few")
     light = 1 - inks / (2.0**bits - 1)

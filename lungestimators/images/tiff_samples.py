@@ -1,6 +1,6 @@
-"""The samples of a TIFF: Pillow decompresses, and NumPy makes samples of the bytes.
+"""Read the samples of a TIFF: Pillow decompresses its strips, NumPy turns bytes into samples.
 
-Strips of any samples are strips of bytes to Pillow, that is, those of a grey image of 8 bits.
+Strips are given to Pillow as strips of a grey image of 8 bits, a pixel for each byte.
 """
 
 import io
@@ -9,29 +9,31 @@ import struct
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-# What decompresses to plain bytes: the number of the compression -> its name in Pillow.
+# Compressions that decompress to plain bytes: number of the compression -> name in Pillow.
 BYTEWISE = {
     number: TiffImagePlugin.COMPRESSION_INFO[number]
     for number in (1, 5, 8, 32773, 32946, 34925, 50000)
     if number in TiffImagePlugin.COMPRESSION_INFO
 }
 
-# What a file may grow to when it is decompressed.
+# How many times larger a file may become when it is decompressed.
 _MOST_INFLATED = 5000
 
-# Pixels of tiles that lie beyond the image: a share of the image, and some.
+# Most pixels of all tiles together, which may lie beyond the image: (16 times the image's pixels,
+# and 2**20 more).
 _MOST_PADDED = (16, 2**20)
 
+# The byte with the bits of the index in reverse order.
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], 1)
 
 
-def read(file, layout):
-    """Return all samples of the first page of an open file.
+def read_tiff_samples(file, layout):
+    """Return all samples of the first page of an open TIFF.
 
     Parameters
     ----------
     file : file object
-    layout : tiff.Layout
+    layout : tiff.TiffLayout
 
     Returns
     -------
@@ -49,7 +51,7 @@ def read(file, layout):
     for plane in range(layout.planes):
         blocks = range(plane * down * across, (plane + 1) * down * across)
         rows = _read_rows(file, layout, blocks, n_rows, row_bytes)
-        samples = _samples(rows, width * n_together, n_together, layout)
+        samples = _samples_of_rows(rows, width * n_together, n_together, layout)
         samples = samples.reshape(-1, height, width, n_together) if layout.tiled else samples
         if layout.tiled:
             samples = samples.reshape(down, across, height, width, n_together).swapaxes(1, 2)
@@ -59,7 +61,12 @@ def read(file, layout):
 
 
 def _read_rows(file, layout, blocks, n_rows, row_bytes):
-    """The decompressed bytes of strips, or of tiles below each other, as rows."""
+    """Return the decompressed bytes of strips, or of tiles below each other.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, row_bytes), uint8
+    """
     block_height = layout.block[0]
     sizes = [
         min(block_height, n_rows - number * block_height) * row_bytes
@@ -89,11 +96,11 @@ def _read_rows(file, layout, blocks, n_rows, row_bytes):
         return (_REVERSED[rows, 0] if layout.fill_order == 2 else rows).reshape(n_rows, row_bytes)
     if layout.fill_order == 2:
         stored = [_REVERSED[np.frombuffer(block, np.uint8), 0].tobytes() for block in stored]
-    return _decompressed(stored, layout.compression, n_rows, row_bytes, block_height)
+    return _decompress_strips(stored, layout.compression, n_rows, row_bytes, block_height)
 
 
-def _decompressed(stored, compression, n_rows, row_bytes, block_height):
-    """Decompress strips by Pillow, as those of a grey image of 8 bits."""
+def _decompress_strips(stored, compression, n_rows, row_bytes, block_height):
+    """Decompress strips by Pillow, as strips of a grey image of 8 bits, and return their rows."""
     lengths = [len(strip) for strip in stored]
     offsets = (8 + np.cumsum([0, *lengths[:-1]])).tolist()
     directory = 8 + sum(lengths)
@@ -123,7 +130,7 @@ def _decompressed(stored, compression, n_rows, row_bytes, block_height):
     content += bytes(4) + values
     with TiffImagePlugin.TiffImageFile(io.BytesIO(content)) as image:
         decoder, _, _, arguments = image.tile[0]
-    # Not loaded by itself: Pillow would take the bytes of a row for its pixels, and refuse many.
+    # Image.open would refuse rows of many bytes, which would be rows of many pixels.
     try:
         image = Image.frombytes("L", (row_bytes, n_rows), content, decoder, arguments)
     except ValueError as error:
@@ -132,8 +139,13 @@ def _decompressed(stored, compression, n_rows, row_bytes, block_height):
     return np.asarray(image)
 
 
-def _samples(rows, n_columns, n_together, layout):
-    """Samples of decompressed rows: ndarray of shape (n_rows, n_columns)."""
+def _samples_of_rows(rows, n_columns, n_together, layout):
+    """Turn decompressed rows of bytes into samples, the predictor undone.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+    """
     bits = layout.bits[0]
     if layout.predictor == 3:
         rows = np.cumsum(rows.reshape(len(rows), -1, n_together), axis=1, dtype=np.uint8)

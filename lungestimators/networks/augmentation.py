@@ -1,20 +1,21 @@
-"""Random changes of an image that leave its diagnosis alone."""
+"""Augmentation: random changes of an image that leave its diagnosis alone."""
 
 import json
 
 import numpy as np
 import xxhash
 
+from .. import _compat
 from ..backends import compiled
 from ..backends.startup import keras
 from . import pool
 
-# Augmented views of each image that go through a frozen network, whatever the number of epochs.
+# Augmented views of each image that go through a frozen network, for any number of epochs.
 N_VIEWS = 8
 
 
-def as_json(augment):
-    """The estimators' ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
+def augment_as_json(augment):
+    """Return a parameter ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
     if augment is None:
         return None
     if isinstance(augment, bool | np.bool_):
@@ -24,15 +25,15 @@ def as_json(augment):
     raise TypeError(f"augment={augment!r} must be False, True or a Keras layer")
 
 
-def check(augment):
-    """Raise unless ``augment`` can be built anew from plain data."""
+def check_augment(augment):
+    """Raise unless the layer that a user passed as ``augment`` can be built again from its JSON."""
     if augment is None or isinstance(augment, bool | np.bool_):
         return
-    plain = as_json(augment)
+    plain = augment_as_json(augment)
     try:
-        with pool.seeded(0):
-            layers(plain)
-    except Exception as error:  # whatever Keras meets in a layer that is not its own
+        with pool.seeded_building(0):
+            build_augmentation_layers(plain)
+    except Exception as error:  # Keras and the layer itself raise errors of many kinds
         raise ValueError(
             f"augment={augment!r} cannot be built again from its configuration: register the layer "
             f"with keras.saving.register_keras_serializable ({error})"
@@ -40,7 +41,7 @@ def check(augment):
 
 
 def _without_names(value):
-    """Drop the names that Keras numbers through the process: a view follows from this text."""
+    """Drop the names that Keras numbers through the process: views follow from this text."""
     if isinstance(value, list):
         return [_without_names(item) for item in value]
     if not isinstance(value, dict) or "input_layers" in value:
@@ -53,17 +54,18 @@ def _without_names(value):
     }
 
 
-def layers(augment):
-    """Build the layers of what ``as_json`` returned."""
+def build_augmentation_layers(augment):
+    """Return new Keras layers, built from the result of ``augment_as_json``."""
     if augment is None:
         return []
     if augment == "gentle":
-        return _gentle()
+        return _build_gentle_layers()
     return [keras.saving.deserialize_keras_object(json.loads(augment))]
 
 
-def _gentle():
-    """No flip: the heart is on the left, and a mirrored chest is another diagnosis."""
+def _build_gentle_layers():
+    """Return the layers of ``augment=True``: small shifts, rotations, zooms, changes of light."""
+    # No flip: the heart is on the left, and a mirrored chest has another diagnosis.
     return [
         keras.layers.RandomTranslation(0.05, 0.05, fill_mode="constant", name="shift"),
         keras.layers.RandomRotation(7 / 360, fill_mode="constant", name="rotate"),
@@ -73,47 +75,53 @@ def _gentle():
     ]
 
 
-def seed_generators(flat_layers):
-    """Return the generators from which random layers draw."""
+def seed_generators(network):
+    """Return the seed generators of a network's random layers, those inside layers among them."""
     generators = (
         getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
-        for layer in flat_layers
+        for layer in _compat.all_layers(network)
     )
     return [g for g in generators if isinstance(g, keras.random.SeedGenerator)]
 
 
-def augmented(images, augment, view):
-    """Return one augmented view of each image; it follows from the image, and nothing beside it.
+def set_seeds(generators, random):
+    """Set the state of each seed generator to numbers drawn from a ``numpy.random.Generator``."""
+    for generator in generators:
+        state = random.integers(2**31, size=generator.state.shape)
+        generator.state.assign(state.astype("uint32"))
+
+
+def augment_images(images, augment, view):
+    """Return one augmented view of each image, which follows from the image and ``view`` alone.
 
     Parameters
     ----------
     images : ndarray of shape (n, image_size, image_size, channels), float32
     augment : str
-        What ``as_json`` returned.
+        The result of ``augment_as_json``.
     view : bytes
-        What tells this view, and the seed of the fit, from any other.
+        Another value gives another view. It holds the seed of the fit.
 
     Returns
     -------
     ndarray of the same shape
     """
     shape = images.shape[1:]
-    result = np.empty_like(images)
-    with pool.borrow(("augment", augment, shape), lambda: _build(augment, shape)) as network:
-        generators = seed_generators(network._flatten_layers())
+    views = np.empty_like(images)
+    key = "augment", augment, shape
+    with pool.borrow_network(key, lambda: _build_network(augment, shape)) as network:
+        generators = seed_generators(network)
         for row, image in enumerate(images):
             digest = xxhash.xxh3_64(view)
             digest.update(image)
-            random = np.random.default_rng(digest.intdigest())
-            for generator in generators:
-                state = random.integers(2**31, size=generator.state.shape)
-                generator.state.assign(state.astype("uint32"))
-            result[row] = compiled.in_training_mode(network, image[None])[0]
-    return result
+            set_seeds(generators, np.random.default_rng(digest.intdigest()))
+            views[row] = compiled.in_training_mode(network, image[None])[0]
+    return views
 
 
-def _build(augment, shape):
+def _build_network(augment, shape):
+    """Return a Keras model of the augmentation layers, for images of one shape."""
     inputs = x = keras.Input(shape)
-    for layer in layers(augment):
+    for layer in build_augmentation_layers(augment):
         x = layer(x)
     return keras.Model(inputs, x, name="augmentation")

@@ -1,12 +1,13 @@
-"""Heads that differ in their rate of dropout alone share one built and traced network.
+"""Dropout: heads that differ only in their rate share one built and traced network.
 
-A search tries a new rate in every trial, and a new network costs as much as training one. A fitted
-classifier's own architecture holds its own rate all the same.
+A search tries a new rate in every trial, and building a network costs as much as training it. The
+architecture of a fitted classifier holds the classifier's own rate.
 """
 
 import functools
 import json
 
+from .. import backends
 from ..backends.startup import keras
 
 # The rate under which networks are built and kept. Not 0: Keras' layer would have no generator of
@@ -15,80 +16,63 @@ ANY_RATE = 0.5
 
 
 @functools.lru_cache(maxsize=32)
-def with_rate(architecture, rate):
-    """Return Keras' JSON of a head with another rate; a network without dropout is left alone."""
+def with_dropout_rate(architecture, rate):
+    """Return Keras' JSON of a head with another rate; a network without dropout is unchanged."""
     config = json.loads(architecture)
-    for dropout in _dropouts(config):
+    for dropout in _dropout_configs(config):
         dropout["rate"] = float(rate)
     return json.dumps(config)
 
 
 def forward_key(architecture):
-    """Return what networks have in common that are the same in inference mode."""
-    return with_rate(architecture, ANY_RATE)
+    """Return a key of the networks that are equal in inference mode: they differ in the rate."""
+    return with_dropout_rate(architecture, ANY_RATE)
 
 
 def training_key(architecture):
-    """Return what heads have in common that ``adjust`` can turn into one another.
+    """Return a key of the heads that ``set_dropout_rate`` can turn into one another.
 
-    On other backends than TensorFlow the rate is part of it: it stays a constant of the network.
+    The rate is part of the key on other backends than TensorFlow, where it cannot be changed.
     """
-    return with_rate(architecture, ANY_RATE) if _on_tensorflow() else architecture
+    return with_dropout_rate(architecture, ANY_RATE) if _on_tensorflow() else architecture
 
 
-def adjustable(head):
-    """Return a head, newly built, as one whose rate can be adjusted on TensorFlow."""
+def make_rate_adjustable(head):
+    """Return a head, newly built, as one whose rate can be changed: on TensorFlow only."""
     if not _on_tensorflow():
         return head
 
-    return keras.models.clone_model(head, clone_function=_clone)
+    return keras.models.clone_model(head, clone_function=_clone_layer)
 
 
-def adjust(head, architecture):
-    """Give what ``adjustable`` returned the rate of an architecture that has the same key."""
+def set_dropout_rate(head, architecture):
+    """Give a head with an adjustable rate the rate of an architecture with the same key."""
     if _on_tensorflow():
-        head.get_layer("dropout").variable_rate.assign(_rate(architecture))
+        head.get_layer("dropout").variable_rate.assign(_rate_of(architecture))
 
 
 @functools.lru_cache(maxsize=32)
-def _rate(architecture):
-    (dropout,) = _dropouts(json.loads(architecture))
+def _rate_of(architecture):
+    """Return the rate of dropout in Keras' JSON of a head."""
+    (dropout,) = _dropout_configs(json.loads(architecture))
     return dropout["rate"]
 
 
-def _dropouts(config):
+def _dropout_configs(config):
+    """Return the configurations of the layers of dropout in a network's configuration."""
     return [
         layer["config"] for layer in config["config"]["layers"] if layer["class_name"] == "Dropout"
     ]
 
 
 def _on_tensorflow():
+    """Return whether Keras runs on TensorFlow."""
     return keras.backend.backend() == "tensorflow"
 
 
-def _clone(layer):
-    kind = _adjustable_dropout() if isinstance(layer, keras.layers.Dropout) else type(layer)
-    return kind.from_config(layer.get_config())
-
-
-def _adjustable_dropout():
-    import tensorflow as tf
-
-    class AdjustableDropout(keras.layers.Dropout):
-        """Keras' Dropout, to the last bit, whose rate is no constant of what is traced."""
-
-        def __init__(self, **config):
-            super().__init__(**{**config, "rate": ANY_RATE})
-            # TensorFlow's variable: Keras' would count as a weight of the head. 64 bits, since the
-            # rate of Keras' layer is a Python float.
-            self.variable_rate = tf.Variable(ANY_RATE, trainable=False, dtype=tf.float64)
-
-        def call(self, inputs, training=False):
-            if not training:
-                return inputs
-            rate, dtype = self.variable_rate.read_value(), inputs.dtype
-            random = keras.random.uniform(tf.shape(inputs), dtype=dtype, seed=self.seed_generator)
-            scaled = inputs * tf.cast(1 / (1 - rate), dtype)
-            return tf.where(random >= tf.cast(rate, dtype), scaled, tf.zeros((), dtype))
-
-    return AdjustableDropout
+def _clone_layer(layer):
+    """Return a copy of a layer without its weights, adjustable if it is dropout."""
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.Dropout):
+        return backends.tensorflow.AdjustableDropout.from_config({**config, "rate": ANY_RATE})
+    return type(layer).from_config(config)

@@ -1,8 +1,8 @@
 """``model_``: the parts of a fitted classifier joined to one flat Keras model, for use elsewhere.
 
-Pixels go in, probabilities come out. There is no model inside the model, so that its layers can be
-named and its intermediate outputs taken; no layer that works otherwise in training, but for batch
-normalisation and dropout; and no operation that ONNX, LiteRT and OpenVINO lack.
+Pixels go in, probabilities come out. The model contains no models, so that users can name its
+layers and read its intermediate outputs; except for batch normalisation and dropout, no layer that
+works differently in training; and no operation that ONNX, LiteRT and OpenVINO lack.
 """
 
 import functools
@@ -16,19 +16,19 @@ from ..backends.startup import keras
 from . import blueprints, pool
 
 
-def build_model(parts, image_shape, pixel_range, name):
-    """Build the model that gives ``predict_proba``.
+def build_flat_model(parts, image_shape, pixel_range, name):
+    """Build the Keras model that gives the same probabilities as ``predict_proba``.
 
-    Layers keep their names in the backbone. Names that begin with ``preprocessing_`` stand before
-    it, ``backbone_`` for what adapts the image to a network of ``keras.applications``, ``head_``
-    behind it.
+    Layers of the backbone keep their names. Names of the layers before the backbone begin with
+    ``preprocessing_``, of the layers that adapt the image to a network of ``keras.applications``
+    with ``backbone_``, and of the layers of the head with ``head_``.
 
     Parameters
     ----------
     parts : blueprints.Parts
     image_shape : tuple of (int or None)
-        (height, width, channels) of the pixels; None where it varied in ``fit``: the model then
-        takes the size of the backbone.
+        (height, width, channels) of the pixels. None for a height or width that varied in ``fit``:
+        the model then takes the size of the backbone.
     pixel_range : tuple of (float, float)
         The pixel values that become 0 and 1.
     name : str
@@ -36,14 +36,14 @@ def build_model(parts, image_shape, pixel_range, name):
     Returns
     -------
     keras.Model
-        A functional model with one input, and with a copy of the weights. It warns, in this
-        process, of pixels that are clearly of another range, and refuses other shapes.
+        A functional model with one input and a copy of the weights. In this process, it warns of
+        pixels that are clearly of another range, and raises for images of another shape.
     """
     backbone, head = (json.loads(part.architecture)["config"] for part in parts)
     image_size = _input_layers(backbone)[0]["config"]["batch_shape"][1]
     shape = tuple(size or image_size for size in image_shape)
-    with pool.seeded(0):
-        preprocessing, kernels = _preprocessing(shape, image_size, pixel_range)
+    with pool.seeded_building(0):
+        preprocessing, kernels = _build_preprocessing(shape, image_size, pixel_range)
         first = _config(preprocessing)
         (pixels,) = _input_layers(first)
         layers, output = [pixels], [pixels["name"], 0, 0]
@@ -51,7 +51,7 @@ def build_model(parts, image_shape, pixel_range, name):
             nested = any(_is_model(layer) for layer in config["layers"])
             if config is backbone and not nested:
                 prefix = ""
-            more, output = _flat(config, output, prefix)
+            more, output = _flatten(config, output, prefix)
             layers += more
         model = keras.Model.from_config(
             {
@@ -64,19 +64,19 @@ def build_model(parts, image_shape, pixel_range, name):
         )
     weights = [*kernels, *parts.backbone.weights, *parts.head.weights]
     _set_weights(model, [layer["name"] for layer in layers], weights)
-    model(keras.KerasTensor((None, *shape)))  # Keras exports to ONNX only what was called once
-    # Of the instance, not of a class of ours: the model is saved as any other model of Keras.
+    model(keras.KerasTensor((None, *shape)))  # Keras exports only called models to ONNX
+    # Methods of the instance, not of a class of ours: the model is saved as a plain Keras model.
     model.call = _checking_pixels(model.call, shape, pixel_range)
     model.predict = _checking_pixels(model.predict, shape, pixel_range)
     return model
 
 
-def _preprocessing(image_shape, image_size, pixel_range):
-    """Return pixels -> images as ``PreparedImages.prepare`` makes them, and its weights."""
+def _build_preprocessing(image_shape, image_size, pixel_range):
+    """Return a model that prepares pixels as ``PreparedImages.prepare`` does, and its weights."""
     low, high = pixel_range
     pixels = x = keras.Input(image_shape, dtype="float32", name="pixels")
     kernels = []
-    # Keras' Resizing is no operation of other runtimes, and it is recorded as in training.
+    # Keras' Resizing is no operation of other runtimes, and is recorded as in training.
     for axis, side in ((2, "width"), (1, "height")):
         if x.shape[axis] != image_size:
             kernels.append(_resizing_weights(x.shape[axis], image_size))
@@ -100,28 +100,28 @@ def _preprocessing(image_shape, image_size, pixel_range):
 
 
 def _resizing_weights(before, after):
-    """Pillow's weights of each of ``before`` pixels in a row or column for each of ``after``."""
+    """Return the weights with which Pillow resizes a row of pixels: shape (before, after)."""
     each_pixel = Image.fromarray(np.eye(before, dtype=np.float32))
     return np.asarray(each_pixel.resize((before, after), Image.Resampling.BILINEAR)).T
 
 
-def _flat(config, source, prefix):
-    """Return the layers of a network without models among them, and where its output is.
+def _flatten(config, source, prefix):
+    """Return the layers of a network and of the models in it as one list, and its output.
 
     Parameters
     ----------
     config : dict
-        What Keras writes of a functional model with one input and one output.
+        Keras' configuration of a functional model with one input and one output.
     source : list
-        What takes the place of the input: name of a layer, number of its call and of the output.
+        The reference that replaces the input: name of a layer, number of its call, of the output.
     prefix : str
-        Put before the names of the network's own layers, and not of those in models inside.
+        Begins the names of the network's own layers, but not of the layers in models inside.
 
     Returns
     -------
     layers : list of dict
     output : list
-        As ``source``.
+        A reference, as ``source``.
     """
     (input_layer,) = _input_layers(config)
     models = {input_layer["name"]: source}
@@ -129,34 +129,34 @@ def _flat(config, source, prefix):
 
     def renamed(reference):
         name, call, number = reference
-        # A model is called once, whichever number Keras gives that call.
+        # A model is called once; the number that Keras gives the call does not matter.
         return models.get(name, [prefix + name, call, number])
 
     for layer in config["layers"]:
         if layer is input_layer:
             continue
         name = prefix + layer["name"]
-        nodes = _rewired(layer["inbound_nodes"], renamed)
+        nodes = _rewire(layer["inbound_nodes"], renamed)
         inner, inner_prefix = None, ""
         if _is_model(layer):
             inner = layer["config"]
         elif _is_normalization(layer):
-            inner, inner_prefix = _normalization(layer), f"{name}_"
+            inner, inner_prefix = _normalization_as_operations(layer), f"{name}_"
         if inner is None:
             own = {**layer["config"], "name": name}
             layers.append({**layer, "name": name, "config": own, "inbound_nodes": nodes})
         else:
             ((called_on,),) = (node["args"] for node in nodes)
             inner_source = called_on["config"]["keras_history"]
-            inner_layers, models[layer["name"]] = _flat(inner, inner_source, inner_prefix)
+            inner_layers, models[layer["name"]] = _flatten(inner, inner_source, inner_prefix)
             layers += inner_layers
-    return layers, renamed(_one(config["output_layers"]))
+    return layers, renamed(_single_end(config["output_layers"]))
 
 
-def _normalization(layer):
-    """Return what a layer with constant mean and variance computes, as a network of operations.
+def _normalization_as_operations(layer):
+    """Return a subtraction and a division that do the same as a layer with constant statistics.
 
-    The layer keeps the constants as tensors: see :func:`_rewired`.
+    The layer keeps the constants as tensors: see :func:`_rewire`.
     """
     mean, variance = (np.float32(layer["config"][name]) for name in ("mean", "variance"))
     x = keras.Input(layer["build_config"]["input_shape"][1:])
@@ -166,36 +166,42 @@ def _normalization(layer):
 
 
 def _config(network):
+    """Return Keras' configuration of a network, with layer names that follow from the network."""
     return json.loads(blueprints.with_fixed_names(network.to_json()))["config"]
 
 
 def _is_model(layer):
+    """Return whether a layer in a configuration is a model."""
     return "layers" in layer["config"]
 
 
 def _is_normalization(layer):
-    """Whether a layer is one of whole precision; others compute with rounded constants."""
+    """Return whether a layer in a configuration is a Normalization that computes in float32.
+
+    Others compute with rounded constants.
+    """
     is_one = layer["class_name"] == "Normalization"
     return is_one and layer["config"]["dtype"]["config"]["name"] == "float32"
 
 
 def _input_layers(config):
+    """Return the input layers in a configuration."""
     return [layer for layer in config["layers"] if layer["class_name"] == "InputLayer"]
 
 
-def _one(ends):
-    """Keras writes one end of a network alone or as a list of one."""
+def _single_end(ends):
+    """Return the one end of a network, which Keras writes alone or as a list of one."""
     return ends if isinstance(ends[0], str) else ends[0]
 
 
-def _rewired(value, renamed):
-    """Return the calls of a layer, or an argument of one, with other references to layers.
+def _rewire(value, renamed):
+    """Return the calls of a layer, or an argument of one, with new references to layers.
 
-    Constants become NumPy arrays: a function that TensorFlow traces counts tensors among its
-    inputs, and so would its export to ONNX.
+    Constants become NumPy arrays: a function traced by TensorFlow has constant tensors among its
+    inputs, and so would the exported ONNX model.
     """
     if isinstance(value, list):
-        return [_rewired(item, renamed) for item in value]
+        return [_rewire(item, renamed) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "__keras_tensor__":
@@ -203,13 +209,13 @@ def _rewired(value, renamed):
         return {**value, "config": {**tensor, "keras_history": renamed(tensor["keras_history"])}}
     if value.get("class_name") == "__tensor__":
         return {**value, "class_name": "__numpy__"}
-    return {key: _rewired(item, renamed) for key, item in value.items()}
+    return {key: _rewire(item, renamed) for key, item in value.items()}
 
 
 def _set_weights(model, names, weights):
-    """Set the weights, which are sorted as the layers ``names``.
+    """Set a model's weights, given in the order of the layers ``names``.
 
-    Keras may sort the layers of the joined model otherwise than those of its parts.
+    Keras may sort the layers of the joined model in another order than those of its parts.
     """
     by_name = {layer.name: layer for layer in model.layers}
     weights = iter(weights)
@@ -222,9 +228,9 @@ def _set_weights(model, names, weights):
 
 
 def _checking_pixels(method, shape, pixel_range):
-    """Return a method of a model that refuses other shapes, and warns of another range.
+    """Return a model's method that first raises for another shape and warns of another range.
 
-    Keras' ``predict`` takes images of every size after the first call.
+    Keras' own ``predict`` accepts images of any size after the first call.
     """
 
     @functools.wraps(method)
@@ -254,20 +260,20 @@ def _checking_pixels(method, shape, pixel_range):
 
 
 def _values(pixels):
-    """An array or tensor as an array; None of data sets and of tensors while tracing."""
+    """Return an array or tensor as an array; None for data sets, and for tensors while tracing."""
     if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
         return None
     try:
         if hasattr(pixels, "detach"):  # PyTorch's
             pixels = pixels.detach().cpu()
         return np.asarray(pixels)
-    # TensorFlow's, JAX' and PyTorch's, without values
+    # Raised by TensorFlow, JAX and PyTorch, in this order, for tensors without values.
     except (NotImplementedError, TypeError, RuntimeError):
         return None
 
 
 def _is_other_range(smallest, largest, low, high):
-    """Whether pixels reach far beyond black or white, or lie in 0..1 where white is far above."""
+    """Return whether pixels reach far beyond black or white, or lie in 0..1 below a large white."""
     span = high - low
     beyond = smallest < low - span or largest > high + span
     in_unit = span >= 255 and 0 <= smallest < largest <= 1

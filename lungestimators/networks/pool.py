@@ -1,8 +1,7 @@
-"""Built networks, lent to one user at a time.
+"""A pool of built networks, each lent to one borrower at a time.
 
-Building and tracing a network costs more than many a training. A network that is not in use
-waits here for the next one who asks for the same architecture; its weights are the borrower's
-business: whoever borrows sets them all.
+Building and tracing a network may cost more than training it. A network that is not in use waits
+here until the same architecture is asked for again. The borrower sets all its weights.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import random
 import threading
 from collections import OrderedDict
 
+from .. import _compat
 from ..backends import devices, distribution, keras_settings
 from ..backends.startup import keras
 
@@ -21,65 +21,70 @@ _seed_lock = threading.RLock()
 
 
 @contextlib.contextmanager
-def seeded(seed):
-    """Make the initial weights of what is built inside depend on ``seed`` alone.
+def seeded_building(seed):
+    """Make the initial weights of networks built in the block depend on ``seed`` alone.
 
-    Keras draws the seed of every initializer and of every random layer that is given none from
-    Python's global generator. Other threads draw from it too, Dask's at every heartbeat: Keras is
-    given one of its own for the while, and its default settings.
+    Keras draws the seeds of initializers and random layers from Python's global generator. Other
+    threads draw from that generator too, Dask's at every heartbeat, so Keras gets a generator of
+    its own inside the block. Keras' settings are the default ones there.
     """
-    devices.prepare()
-    from keras.src.random import seed_generator
-
-    with _seed_lock:
-        shared = seed_generator.python_random
-        seed_generator.python_random = random.Random(seed)
-        try:
-            with keras_settings.defaults():
-                yield
-        finally:
-            seed_generator.python_random = shared
+    devices.prepare_devices()
+    with (
+        _seed_lock,
+        _compat.draw_initial_seeds_from(random.Random(seed)),
+        keras_settings.default_keras_settings(),
+    ):
+        yield
 
 
 @contextlib.contextmanager
-def borrow(key, build, spread_over=None, alone=False):
-    """Lend the network kept under ``key``, built by ``build()`` if none is idle.
+def borrow_network(key, build, spread_over=None, alone=False):
+    """Lend the network kept under ``key`` for the block, built by ``build()`` if none is idle.
 
-    It is built and used under the distribution ``spread_over``, whichever the user has set; by
-    default on this process's own device. A network whose borrower failed or was interrupted is
-    thrown away, and so is one that is to be used ``alone``, which is always new: its borrower may
-    change more of it than weights.
+    If the block fails or is interrupted, the network is thrown away.
+
+    Parameters
+    ----------
+    key : tuple
+    build : callable
+        Returns a keras.Model.
+    spread_over : keras.distribution.DataParallel, optional
+        The network is built and used under this distribution, whichever the user has set; by
+        default on this process's own device.
+    alone : bool
+        Always build a new network, and throw it away afterwards: the borrower may change more of
+        it than weights.
     """
-    devices.prepare()
-    key = (*key, distribution.key(spread_over))
-    full_key = _full(key)
+    devices.prepare_devices()
+    key = (*key, distribution.distribution_key(spread_over))
+    full_key = _with_backend(key)
     with _lock:
         waiting = [] if alone else _idle.pop(full_key, [])
         network = waiting.pop() if waiting else None
         if waiting:
             _idle[full_key] = waiting
-    with distribution.use(spread_over):
+    with distribution.use_distribution(spread_over):
         if network is None:
-            with seeded(0):
+            with seeded_building(0):
                 network = build()
         yield network
     if not alone:
         _give_back(key, network)
 
 
-def offer(key, network):
-    """Keep a network that was built for another purpose, unless one of its kind is idle.
+def offer_network(key, network):
+    """Add a network that was built elsewhere, unless one is idle under its key.
 
-    It was built on this process's own device.
+    The network was built on this process's own device.
     """
-    key = (*key, distribution.key(None))
-    if _full(key) not in _idle:
+    key = (*key, distribution.distribution_key(None))
+    if _with_backend(key) not in _idle:
         _give_back(key, network)
 
 
 def _give_back(key, network):
-    """Keep a network for whoever asks for ``key`` next; the longest idle ones leave."""
-    key = _full(key)
+    """Keep a network under ``key``; the longest idle ones leave if there are too many."""
+    key = _with_backend(key)
     with _lock:
         _idle.setdefault(key, []).append(network)
         _idle.move_to_end(key)
@@ -90,6 +95,6 @@ def _give_back(key, network):
                 del _idle[oldest]
 
 
-def _full(key):
-    """A network serves one backend."""
+def _with_backend(key):
+    """Return a key with the name of Keras' backend: a network serves one backend."""
     return (*key, keras.config.backend())

@@ -2,10 +2,10 @@
 
 import lazy_loader as lazy
 
-# The samplers in ``defaults`` inherit from Optuna's: it is imported, and Optuna with it, at the
-# first search.
+# The samplers in ``defaults`` and ``users_sampler`` inherit from a class of Optuna. These modules,
+# and Optuna with them, are imported at the first search.
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["defaults"],
+    submodules=["defaults", "users_sampler"],
     submod_attrs={"optuna_search": ["OptunaSearch"], "space": ["search_space"]},
 )

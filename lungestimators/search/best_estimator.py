@@ -1,13 +1,22 @@
-"""What a fitted search does by the best estimator that it found."""
+"""Methods and attributes of a fitted search that its best estimator provides."""
 
+import copy
+
+import numpy as np
 from sklearn import get_config
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ..validation import ArrayLike, ImagesLike
 
-def _best_has(name):
-    """Whether the estimator, once it is found, has a method."""
+
+def _best_estimator_has(name):
+    """Return a check, for ``available_if``, that the best estimator has a method.
+
+    Before a fit the check looks at the estimator that is searched.
+    """
 
     def check(search):
         if not search._refits():
@@ -19,30 +28,31 @@ def _best_has(name):
 
 
 class BestEstimatorMixin:
-    """Predicts and scores by ``best_estimator_``.
+    """Predicts and scores with ``best_estimator_``, and has its classes and tags.
 
-    ``refit`` says whether there is to be one. After a fit what that fit did counts, and parameters
-    that were set since are for the next fit.
+    After a fit, the value that ``refit`` had in that fit says whether there is a best estimator;
+    a value that is set later counts for the next fit.
     """
 
     @property
     def n_features_in_(self):
-        """Length of a row, where the best estimator knows it."""
-        return self._found("n_features_in_")
+        """Length of a row of X, if the best estimator has this attribute."""
+        return self._attribute_of_best("n_features_in_")
 
     @property
     def classes_(self):
-        """Class labels."""
-        return self._found("classes_")
+        """Class labels of the best estimator."""
+        return self._attribute_of_best("classes_")
 
-    def _found(self, name):
+    def _attribute_of_best(self, name):
+        """Return an attribute of the best estimator; AttributeError if there is none."""
         if not hasattr(self, "best_estimator_"):
             raise AttributeError(f"This {type(self).__name__} has no {name}: there is no best fit")
         return getattr(self.best_estimator_, name)
 
-    @available_if(_best_has("predict"))
-    def predict(self, X):
-        """Predict by the best estimator.
+    @available_if(_best_estimator_has("predict"))
+    def predict(self, X: ImagesLike) -> np.ndarray:
+        """Predict class labels with the best estimator.
 
         Parameters
         ----------
@@ -56,8 +66,8 @@ class BestEstimatorMixin:
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
-    @available_if(_best_has("predict_proba"))
-    def predict_proba(self, X):
+    @available_if(_best_estimator_has("predict_proba"))
+    def predict_proba(self, X: ImagesLike) -> np.ndarray:
         """Return the best estimator's probability of each class.
 
         Parameters
@@ -72,8 +82,8 @@ class BestEstimatorMixin:
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
-    @available_if(_best_has("decision_function"))
-    def decision_function(self, X):
+    @available_if(_best_estimator_has("decision_function"))
+    def decision_function(self, X: ImagesLike) -> np.ndarray:
         """Return the best estimator's decision function.
 
         Parameters
@@ -87,21 +97,21 @@ class BestEstimatorMixin:
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
-    def score(self, X, y=None, **params):
-        """Score the best estimator by the metric that counts.
+    def score(self, X: ImagesLike, y: ArrayLike | None = None, **params) -> float:
+        """Score the best estimator with the metric that counts.
 
         Parameters
         ----------
         X : array-like or list of paths
         y : array-like of shape (n_samples,), default=None
         **params : dict
-            With metadata routing enabled, what the scorer requested.
+            Metadata that the scorer has requested; with metadata routing enabled only.
 
         Returns
         -------
         float
         """
-        _best_has("score")(self)
+        _best_estimator_has("score")(self)
         check_is_fitted(self)
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "score", **params).scorer.score
@@ -111,3 +121,20 @@ class BestEstimatorMixin:
         scorer = self.scorer_[self._metric] if several else self.scorer_
         score = scorer(self.best_estimator_, X, y, **params)
         return score[self._metric] if isinstance(score, dict) else score
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
+        tags.regressor_tags = copy.deepcopy(inner.regressor_tags)
+        tags.input_tags.sparse = inner.input_tags.sparse
+        tags.input_tags.pairwise = inner.input_tags.pairwise
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "best_estimator_" if self._refits() else "best_params_")
+
+    def _refits(self):
+        """Whether the last fit looked for a best estimator; before any fit, whether fit will."""
+        return bool(self._refit if hasattr(self, "study_") else self.refit)

@@ -1,29 +1,29 @@
-"""The trials of a search as scikit-learn's searches show theirs."""
+"""The attribute ``cv_results_`` of a search, from the trials of its study."""
 
 import lazy_loader as lazy
 import numpy as np
 from scipy.stats import rankdata
 
-from .objective import FOLDS
+from .learning_curve import FOLDS
 
 optuna = lazy.load("optuna")
 
 
-def tabulate(trials, space, n_splits):
-    """Return ``cv_results_``.
+def make_cv_results(trials, space, n_splits):
+    """Return ``cv_results_``, one row a trial, as scikit-learn's searches have it.
 
     Parameters
     ----------
     trials : list of optuna.trial.FrozenTrial
-        Finished ones.
+        Finished trials.
     space : Space
     n_splits : int
 
     Returns
     -------
     dict of str to list, ndarray or numpy.ma.MaskedArray
-        A row a trial. Folds that were not run to their end are NaN, and so is every mean over the
-        folds of a trial that was pruned or failed.
+        Scores of folds that did not end are NaN. Means over folds are NaN for trials that were
+        pruned or failed.
     """
     folds = [trial.user_attrs.get(FOLDS, {}) for trial in trials]
     complete = np.array([trial.state == optuna.trial.TrialState.COMPLETE for trial in trials])
@@ -33,7 +33,7 @@ def tabulate(trials, space, n_splits):
         "n_epochs": np.array([some.get("n_epochs", 0) for some in folds]),
     }
 
-    def store(name, values, splits):
+    def add_columns(name, values, splits):
         table = np.full((len(trials), n_splits), np.nan)
         for row, some in zip(table, values, strict=True):
             row[: len(some)] = some
@@ -44,15 +44,17 @@ def tabulate(trials, space, n_splits):
             results[f"{statistic.__name__}_{name}"] = np.where(complete, column, np.nan)
 
     for name in ("fit_time", "score_time"):
-        store(name, [some.get(name, []) for some in folds], splits=False)
-    params = [space.decode(trial.params) for trial in trials]
+        add_columns(name, [some.get(name, []) for some in folds], splits=False)
+    params = [space.from_stored(trial.params) for trial in trials]
     for name in space.given:
-        results[f"param_{name}"] = _column([some.get(name, np.ma.masked) for some in params])
+        results[f"param_{name}"] = _masked_column([some.get(name, np.ma.masked) for some in params])
     results["params"] = params
-    results["best_epoch"] = _column([some.get("best_epoch", np.ma.masked) for some in folds])
+    results["best_epoch"] = _masked_column([some.get("best_epoch", np.ma.masked) for some in folds])
     metrics = dict.fromkeys(name for some in folds for name in some.get("test", {}))
     for name in metrics:
-        store(f"test_{name}", [some.get("test", {}).get(name, []) for some in folds], splits=True)
+        add_columns(
+            f"test_{name}", [some.get("test", {}).get(name, []) for some in folds], splits=True
+        )
         means = results[f"mean_test_{name}"]
         worst = np.nanmin(means, initial=0) - 1
         ranks = rankdata(-np.where(np.isnan(means), worst, means), method="min")
@@ -60,8 +62,8 @@ def tabulate(trials, space, n_splits):
     return results
 
 
-def _column(values):
-    """A masked column: of numbers where all are, else of objects."""
+def _masked_column(values):
+    """Return a masked column: of bool, int or float if all values are, else of objects."""
     kinds = {type(value) for value in values if value is not np.ma.masked}
     dtype = kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object
     column = np.ma.MaskedArray(np.empty(len(values), dtype=dtype), mask=True)

@@ -1,22 +1,20 @@
-"""The sampler and the pruner of OptunaSearch: its defaults, and the user's."""
-
-import copy
+"""The default sampler and the default pruner of a search."""
 
 import lazy_loader as lazy
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .objective import STEPS
+from .learning_curve import STEPS_PER_FOLD
 
 optuna = lazy.load("optuna")
 
 
 class NumberedSampler(optuna.samplers.BaseSampler):
-    """TPE whose random numbers follow from the seed and the number of the trial.
+    """TPE whose random numbers follow from a seed and the number of the trial.
 
-    Workers that share a study, and a study that is taken up again, so never repeat each other's
-    random numbers, and the first trials, which look at no other, are the same however many workers
-    there are.
+    So workers that share a study, and a study that is continued, never repeat each other's random
+    numbers. The first trials, which TPE draws without looking at others, are the same for any
+    number of workers.
 
     Parameters
     ----------
@@ -28,16 +26,16 @@ class NumberedSampler(optuna.samplers.BaseSampler):
         self._sampler = optuna.samplers.TPESampler(seed=seed)
 
     def before_trial(self, study, trial):
-        """Seed anew."""
+        """Seed TPE by the number of the trial."""
         seed = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
         self._sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
 
     def infer_relative_search_space(self, study, trial):
-        """Return what is drawn jointly."""
+        """Return the parameters that are drawn jointly."""
         return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(self, study, trial, search_space):
-        """Draw jointly."""
+        """Draw several parameters jointly."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(self, study, trial, param_name, param_distribution):
@@ -46,104 +44,33 @@ class NumberedSampler(optuna.samplers.BaseSampler):
 
 
 def default_sampler(random_state):
-    """Return a NumberedSampler.
+    """Return the default sampler of a search, a NumberedSampler.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        None: other numbers each time; NumPy's global generator is left alone.
+        None: another seed each time; NumPy's global generator is not used.
+
+    Returns
+    -------
+    NumberedSampler
     """
     if random_state is None:
         return NumberedSampler(int(np.random.SeedSequence().generate_state(1)[0]))
     return NumberedSampler(int(check_random_state(random_state).randint(2**31)))
 
 
-class ChoiceSampler(optuna.samplers.BaseSampler):
-    """A sampler that may draw the choices themselves, where a storage holds texts of them.
+def default_pruner():
+    """Return the default pruner of a search: successive halving that keeps a third of the trials.
 
-    Parameters
-    ----------
-    sampler : optuna.samplers.BaseSampler
-    space : Space
-    """
-
-    def __init__(self, sampler, space):
-        self._sampler = sampler
-        self._space = space
-
-    def reseed_rng(self):
-        """Seed anew."""
-        self._sampler.reseed_rng()
-
-    def before_trial(self, study, trial):
-        """Tell the sampler."""
-        self._sampler.before_trial(study, trial)
-
-    def after_trial(self, study, trial, state, values):
-        """Tell the sampler."""
-        self._sampler.after_trial(study, trial, state, values)
-
-    def infer_relative_search_space(self, study, trial):
-        """Return what is drawn jointly."""
-        return self._sampler.infer_relative_search_space(study, trial)
-
-    def sample_relative(self, study, trial, search_space):
-        """Draw jointly."""
-        drawn = self._sampler.sample_relative(study, trial, search_space)
-        return {name: self._space.encode(name, value) for name, value in drawn.items()}
-
-    def sample_independent(self, study, trial, param_name, param_distribution):
-        """Draw one parameter by itself."""
-        drawn = self._sampler.sample_independent(study, trial, param_name, param_distribution)
-        return self._space.encode(param_name, drawn)
-
-
-def users_sampler(sampler, space):
-    """Return a copy of a sampler that draws what a storage can hold.
-
-    Optuna's samplers that are given values look them up among those of the storage.
-
-    Parameters
-    ----------
-    sampler : optuna.samplers.BaseSampler
-    space : Space
+    It prunes at 7 and at 21 steps, which is after a third of the first fold and after the first
+    fold. Of equal scores, which are common if few images decide, all are kept.
+    ``benchmarks/pruning.py`` measures it.
 
     Returns
     -------
-    optuna.samplers.BaseSampler
+    optuna.pruners.SuccessiveHalvingPruner
     """
-    copied = _with_encoded_values(sampler, space)
-    if not space.holds_texts or isinstance(
-        sampler, optuna.samplers.GridSampler | optuna.samplers.PartialFixedSampler
-    ):
-        return copied
-    return ChoiceSampler(copied, space)
-
-
-def _with_encoded_values(sampler, space):
-    copied = copy.deepcopy(sampler)
-    # The values of the sampler itself are encoded: they may be the very choices, unlike copies.
-    if isinstance(sampler, optuna.samplers.GridSampler):
-        names = sampler._param_names
-        copied._search_space = {
-            name: [space.encode(name, value) for value in sampler._search_space[name]]
-            for name in names
-        }
-        copied._all_grids = [
-            tuple(map(space.encode, names, values)) for values in sampler._all_grids
-        ]
-    elif isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        copied._fixed_params = {
-            name: space.encode(name, value) for name, value in sampler._fixed_params.items()
-        }
-        copied._base_sampler = users_sampler(sampler._base_sampler, space)
-    return copied
-
-
-def default_pruner():
-    """Return successive halving that keeps a third at 7 and at 21 steps.
-
-    That is after a third of the first fold and when it is over. Of equal scores, which are common
-    where few images decide, all are kept. ``benchmarks/pruning.py`` measures it.
-    """
-    return optuna.pruners.SuccessiveHalvingPruner(min_resource=STEPS // 3 + 1, reduction_factor=3)
+    return optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=STEPS_PER_FOLD // 3 + 1, reduction_factor=3
+    )

@@ -1,4 +1,4 @@
-"""What a search is about, as plain data: two that share a study must agree in all of it."""
+"""Descriptions of searches: two searches share a study only if their descriptions are equal."""
 
 import inspect
 import json
@@ -10,80 +10,94 @@ import joblib
 import lazy_loader as lazy
 import numpy as np
 
-from ..studies.study import DIGEST
-from . import content
+from ..studies import DIGEST
+from .content import array_digest, shortened_content_text
 
 optuna = lazy.load("optuna")
 
 # Parameters that change no result.
-_IRRELEVANT = ("feature_cache", "memory", "n_jobs", "verbose")
-# As many columns, classes or folds are described one by one.
+_WITHOUT_EFFECT = ("feature_cache", "memory", "n_jobs", "verbose")
+# Columns, classes or folds are described one by one if there are at most so many.
 _MOST_ITEMS = 50
 
 
-def describe(task, scoring):
-    """Describe a search.
+def describe_search(objective, scoring):
+    """Describe what a search is about: estimator, space, scoring, data and folds.
 
     Parameters
     ----------
-    task : objective.Task
+    objective : Objective
     scoring : object
         As the user gave it.
 
     Returns
     -------
     dict of str to str, int, float, bool, None, list or dict
-        The same in every process and on every machine that has the same data. Digests stand
-        beside what a reader can compare.
+        JSON; the same in every process, and on every machine that has the same data. Counts and
+        shapes, which a reader can compare, stand beside digests of the values.
     """
     params = {
         name: value
-        for name, value in task.estimator.get_params().items()
-        if name not in task.space.given and name.split("__")[-1] not in _IRRELEVANT
+        for name, value in objective.estimator.get_params().items()
+        if name not in objective.space.given and name.split("__")[-1] not in _WITHOUT_EFFECT
     }
     return {
-        "estimator": type(task.estimator).__name__,
-        **{f"parameter {name}": _plain(_outline(value)) for name, value in sorted(params.items())},
+        "estimator": type(objective.estimator).__name__,
+        **{
+            f"parameter {name}": _as_json(_replace_estimators_by_type(value))
+            for name, value in sorted(params.items())
+        },
         **{
             f"space of {name}": _describe_distribution(distribution)
-            for name, distribution in sorted(task.space.stored.items())
+            for name, distribution in sorted(objective.space.stored.items())
         },
-        "scoring": _plain(scoring),
-        "metric": task.metric,
-        "X": _describe_data(task.X),
-        "y": _describe_labels(task.y),
-        "folds": _describe_folds(task.splits),
-        **{f"fit parameter {name}": _plain(value) for name, value in task.fit_params.items()},
-        **{f"score parameter {name}": _plain(value) for name, value in task.score_params.items()},
+        "scoring": _as_json(scoring),
+        "metric": objective.metric,
+        "X": _describe_data(objective.X),
+        "y": _describe_labels(objective.y),
+        "folds": _describe_folds(objective.splits),
+        **{
+            f"fit parameter {name}": _as_json(value) for name, value in objective.fit_params.items()
+        },
+        **{
+            f"score parameter {name}": _as_json(value)
+            for name, value in objective.score_params.items()
+        },
     }
 
 
 def _describe_distribution(distribution):
+    """Describe a distribution by its kind, its bounds and its choices."""
     described = json.loads(optuna.distributions.distribution_to_json(distribution))
     attributes = described["attributes"]
     for position, choice in enumerate(attributes.pop("choices", ())):
-        attributes[f"choices[{position}]"] = _plain(choice)
+        attributes[f"choices[{position}]"] = _as_json(choice)
     return {"kind": described["name"], **attributes}
 
 
 def _describe_data(X):
+    """Describe X by its rows, shape and type, and by digests of its columns or of all values."""
     values = _as_array(X)
     if values is None:  # a sparse matrix, images of several sizes
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         return {"rows": rows, "values": DIGEST + joblib.hash(X)}
     if _are_paths(values):
-        return {"rows": len(values), "paths": DIGEST + joblib.hash(_without_folder(values))}
+        return {
+            "rows": len(values),
+            "paths": DIGEST + joblib.hash(_without_common_beginning(values)),
+        }
     described = {"rows": len(values), "shape of a row": list(values.shape[1:])}
     if values.ndim != 2 or values.shape[1] > _MOST_ITEMS:
-        return {**described, "type": str(values.dtype), "values": DIGEST + content.digest(values)}
+        return {**described, "type": str(values.dtype), "values": DIGEST + array_digest(values)}
     names = map(str, getattr(X, "columns", range(values.shape[1])))
     columns = {
-        f"column {name}": DIGEST + content.digest(values[:, n]) for n, name in enumerate(names)
+        f"column {name}": DIGEST + array_digest(values[:, n]) for n, name in enumerate(names)
     }
     return {**described, "type": str(values.dtype), **columns}
 
 
 def _describe_labels(y):
+    """Describe y by its rows, a digest of its values and the number of rows of each class."""
     values = None if y is None else _as_array(y)
     if values is None or values.ndim != 1:
         return None if y is None else _describe_data(y)
@@ -99,6 +113,7 @@ def _describe_labels(y):
 
 
 def _describe_folds(splits):
+    """Describe folds by their number, a digest of their rows and their numbers of rows."""
     rows = [[np.asarray(part).tolist() for part in split] for split in splits]
     described = {"number": len(rows), "rows in them": DIGEST + joblib.hash(rows)}
     if len(rows) <= _MOST_ITEMS:
@@ -108,7 +123,7 @@ def _describe_folds(splits):
 
 
 def _as_array(values):
-    """Return data as an array; None where NumPy makes none of one value a row."""
+    """Return data as an array; None if NumPy cannot make an array of one value a row."""
     try:
         array = np.asarray(values)
     except ValueError:  # images of several sizes
@@ -117,28 +132,29 @@ def _as_array(values):
 
 
 def _are_paths(values):
+    """Whether an array is one column of paths."""
     is_column = values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)
     return is_column and len(values) > 0 and isinstance(values.flat[0], str | os.PathLike)
 
 
-def _without_folder(paths):
-    """Return what paths do not share: machines may differ in that."""
+def _without_common_beginning(paths):
+    """Return paths without the beginning that all share: it may differ between machines."""
     paths = list(map(os.fspath, paths.ravel().tolist()))
     common = len(os.path.commonprefix(paths))  # noqa: RUF071 (any beginning will do)
     return [path[common:] for path in paths]
 
 
-def _outline(value):
-    """Return types in place of nested estimators, whose parameters have names of their own."""
+def _replace_estimators_by_type(value):
+    """Return the type in place of a nested estimator: its parameters are described by name."""
     if hasattr(value, "get_params") and not inspect.isclass(value):
         return type(value).__name__
     if isinstance(value, list) and all(isinstance(item, tuple) for item in value):
-        return [[_outline(part) for part in item] for item in value]
+        return [[_replace_estimators_by_type(part) for part in item] for item in value]
     return value
 
 
-def _plain(value):
-    """Return a value as it is or, where JSON knows no such thing, a text that describes it."""
+def _as_json(value):
+    """Return a value as JSON; a text that describes its content if JSON has no such value."""
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, numbers.Integral):
@@ -148,7 +164,7 @@ def _plain(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return content.short(value, 200)
+        return [_as_json(item) for item in value]
+    return shortened_content_text(value, 200)

@@ -1,40 +1,48 @@
-"""A pipeline that is being fitted, as a scorer sees it between two epochs."""
+"""Pipelines that are being fitted: their last step, and a view that can be scored."""
 
 from sklearn.pipeline import Pipeline
 
 
-class PipelineView:
-    """A pipeline that is being fitted, as it would be if its learner stopped here.
+def last_step(estimator):
+    """Return the last step of a pipeline, also of nested ones; any other estimator itself."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
 
-    The steps before the learner transform the same rows once only.
+
+class PipelineView:
+    """A pipeline as it would be if its last step stopped learning at this epoch.
+
+    The steps before the last one keep the rows that they transformed last, so that the rows to
+    score are transformed once a fold and not once an epoch.
 
     Parameters
     ----------
     estimator : estimator
-        The learner, or a pipeline; its last step may be a pipeline in turn.
+        A classifier, or a pipeline; its last step may be a pipeline in turn.
     """
 
     def __init__(self, estimator):
-        self._steps = [("learner", estimator)]
+        self._steps = [("estimator", estimator)]
         innermost = self._steps
         while isinstance(innermost[-1][1], Pipeline):
             name, pipeline = innermost[-1]
-            view = _shallow_copy(pipeline)
-            view.steps = [(key, _once(step)) for key, step in pipeline.steps[:-1]]
+            view = _copy_attributes(pipeline)
+            view.steps = [(key, _transform_once(step)) for key, step in pipeline.steps[:-1]]
             view.steps.append(pipeline.steps[-1])
             innermost[-1] = name, view
             innermost = view.steps
         self._innermost = innermost
 
-    def with_learner(self, fitted):
-        """Return the pipeline with a fitted learner; without a pipeline, the learner."""
+    def with_last_step(self, fitted):
+        """Return the pipeline with a fitted last step; without a pipeline, that step itself."""
         name, _ = self._innermost[-1]
         self._innermost[-1] = name, fitted
         return self._steps[-1][1]
 
 
-def _once(step):
-    """Return a fitted step that transforms the same rows once only."""
+def _transform_once(step):
+    """Return a copy of a fitted step that keeps its last result for the same object X."""
     if not hasattr(step, "transform"):  # "passthrough", or a sampler of imbalanced-learn
         return step
     last = []
@@ -46,13 +54,13 @@ def _once(step):
             last[:] = X, step.transform(X)
         return last[1]
 
-    view = _shallow_copy(step)
+    view = _copy_attributes(step)
     view.transform = transform
     return view
 
 
-def _shallow_copy(value):
-    """Return an object with the same attributes; what it says about pickling is not asked."""
+def _copy_attributes(value):
+    """Return an object with the same attributes; `__getstate__` and `__copy__` are not called."""
     copied = object.__new__(type(value))
     vars(copied).update(vars(value))
     return copied

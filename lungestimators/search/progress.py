@@ -1,4 +1,4 @@
-"""What a search says of its trials: while they run, and when they are over."""
+"""Messages of a search: a line for each trial, a last line, warnings of failed trials."""
 
 import time
 import warnings
@@ -11,16 +11,17 @@ from .. import studies
 optuna = lazy.load("optuna")
 
 
-class Progress:
+class TrialProgress:
     """Prints a line for each trial that this process finishes.
 
     Parameters
     ----------
     study : optuna.Study
-        As it is before the first of them.
+        Before this process runs its first trial.
     n_trials : int
+        How many trials the study is to have.
     timeout : float or None
-        From now on.
+        Seconds from now on.
     """
 
     def __init__(self, study, n_trials, timeout):
@@ -30,10 +31,16 @@ class Progress:
         self._n_before = len(studies.settled_trials(study))
 
     def __call__(self, study, trial):
+        """Print the line of a trial that has just finished."""
         # Other processes may have finished trials since: each line counts up to its own trial.
-        trials = [t for t in studies.settled_trials(study) if _when(t) <= _when(trial)]
+        trials = [
+            t
+            for t in studies.settled_trials(study)
+            if _time_and_number(t) <= _time_and_number(trial)
+        ]
         states = [settled.state for settled in trials]
-        line = f"Trial {trial.number}: {_outcome(trial)}; {len(trials)} of {self._n_trials} done"
+        line = f"Trial {trial.number}: {_value_or_reason(trial)}"
+        line += f"; {len(trials)} of {self._n_trials} done"
         for state, word in (
             (optuna.trial.TrialState.PRUNED, "pruned"),
             (optuna.trial.TrialState.FAIL, "failed"),
@@ -48,40 +55,44 @@ class Progress:
         print(f"{line}; {self._time_left(len(trials))}", flush=True)
 
     def _time_left(self, n_done):
+        """Return a text of the time that is left, from the mean time of the trials so far."""
         elapsed = time.monotonic() - self._start
         left = elapsed / max(1, n_done - self._n_before) * (self._n_trials - n_done)
         if self._timeout is None or left <= self._timeout - elapsed:
-            return f"{_duration(left)} left"
-        return f"{_duration(max(0, self._timeout - elapsed))} left until the timeout"
+            return f"{_format_duration(left)} left"
+        return f"{_format_duration(max(0, self._timeout - elapsed))} left until the timeout"
 
 
-def _when(trial):
+def _time_and_number(trial):
+    """Return a key that sorts trials by the time of their end."""
     return trial.datetime_complete, trial.number
 
 
-def _outcome(trial):
+def _value_or_reason(trial):
+    """Return the value of a trial, or why it has none, as a text of one line."""
     if trial.state == optuna.trial.TrialState.COMPLETE:
         return f"{trial.value:.4f}"
     return trial.user_attrs.get(studies.ERROR, "pruned").splitlines()[0]
 
 
-def _duration(seconds):
+def _format_duration(seconds):
+    """Write seconds as hours and minutes, as minutes, or as seconds."""
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
-def summary(n_done, n_trials, is_late, refit):
-    """Say how many trials are done, why no more, and that the final fit follows."""
+def summarise_search(n_done, n_trials, is_late, refit):
+    """Return the last line: how many trials are done, why no more, and that a fit follows."""
     line = f"{n_done} of {max(n_done, n_trials)} trials are done"  # a study may have had more
     if n_done < n_trials:
         line += ", and the timeout is over" if is_late else ", and the sampler has no others"
     return f"{line}; the best parameters are fitted to all rows" if refit else line
 
 
-def report_failures(trials):
-    """Raise where no trial is complete, and warn where some failed."""
+def check_failed_trials(trials):
+    """Raise if no trial is complete; warn if some trials failed."""
     errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
     if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):
         if errors:
@@ -105,8 +116,8 @@ def report_failures(trials):
         )
 
 
-def report_nan(results):
-    """Warn of scores, other than the one that counts, that are NaN in complete trials."""
+def warn_of_nan_scores(results):
+    """Warn if complete trials have a score of NaN; only metrics that do not count can be NaN."""
     complete = results["state"] == "complete"
     for name in results:
         if name.startswith("mean_test_") and np.isnan(results[name][complete]).any():

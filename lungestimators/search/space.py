@@ -1,11 +1,12 @@
-"""Search spaces: sensible distributions, and what a trial draws from them."""
+"""Search spaces: default distributions, and how a storage holds the values of a space."""
 
 import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from .. import _compat
 from ..classifiers.base import LungClassifier
-from . import content
+from .content import content_text, shortened_content_text
 
 optuna = lazy.load("optuna")
 
@@ -13,11 +14,12 @@ _PRIMITIVE = (type(None), bool, int, float, str)
 
 
 def search_space(estimator):
-    """Return sensible Optuna distributions for a classifier.
+    """Return default Optuna distributions for the parameters of a classifier.
 
-    They lie around the estimator's own values. What would change the work done by frozen layers
-    (``image_size``, the backbone, its width, views of augmented images) is left as it is, so that
-    every image goes through them once for all trials; so is the cost of one epoch.
+    The distributions lie around the estimator's own values. Parameters that change the input or
+    the output of frozen layers (``image_size``, the backbone, its width, the number of augmented
+    views) are not searched, so that every image goes through frozen layers once for all trials.
+    Nor are parameters that make an epoch slower.
 
     Parameters
     ----------
@@ -27,12 +29,12 @@ def search_space(estimator):
     Returns
     -------
     dict of str to optuna.distributions.BaseDistribution
-        A parameter and its values: ``epochs`` (half to twice), ``learning_rate`` (a tenth to ten
-        times), ``batch_size`` (half to twice), ``dense_units`` (a quarter to once), ``dropout`` (0
-        to 0.7), ``class_weight`` (none or balanced); ``augment`` where everything learns, and
-        ``fine_tune_epochs`` and ``fine_tune_learning_rate`` where pre-trained layers learn. Names
-        are prefixed by the step's name for a pipeline. Choices are such as every Optuna storage
-        can hold, hence no tuples (``filters``).
+        Parameter name to distribution: ``epochs`` (half to twice the estimator's value),
+        ``learning_rate`` (a tenth to ten times), ``batch_size`` (half to twice), ``dense_units``
+        (a quarter to once), ``dropout`` (0 to 0.7), ``class_weight`` (none or balanced);
+        ``augment`` if all layers learn; ``fine_tune_epochs`` and ``fine_tune_learning_rate`` if
+        pre-trained layers learn. For a pipeline, names begin with the name of its last step.
+        Every Optuna storage can hold the choices, so there are no tuples (``filters``).
 
     Raises
     ------
@@ -41,14 +43,14 @@ def search_space(estimator):
 
     See Also
     --------
-    OptunaSearch : Takes it by default.
+    OptunaSearch : Searches this space by default.
 
     Examples
     --------
     >>> from lungestimators import CNNClassifier, search_space
     >>> space = search_space(CNNClassifier(epochs=10))
-    >>> space["epochs"]
-    optuna.distributions.IntDistribution(high=20, log=False, low=5, step=1)
+    >>> space["epochs"].low, space["epochs"].high
+    (5, 20)
     >>> sorted(space)
     ['augment', 'batch_size', 'class_weight', 'dense_units', 'dropout', 'epochs', 'learning_rate']
     """
@@ -71,20 +73,20 @@ def search_space(estimator):
         return optuna.distributions.CategoricalDistribution(tuple(dict.fromkeys(values)))
 
     pretrained = estimator.weights is not None
-    # The number of units, the rate of dropout and the size of batches are parts of what is
-    # compiled: few values, so that compiled networks are used again.
-    units, images = estimator.dense_units, estimator.batch_size
+    # Each value of dense_units, dropout and batch_size needs a compiled network of its own: few
+    # values, so that compiled networks are used again.
+    units, batch_size = estimator.dense_units, estimator.batch_size
     space = {
         "learning_rate": rate(estimator.learning_rate),
         "epochs": around(estimator.epochs),
-        "batch_size": choices(max(1, images // 2), images, 2 * images),
+        "batch_size": choices(max(1, batch_size // 2), batch_size, 2 * batch_size),
         "dense_units": choices(max(1, units // 4), max(1, units // 2), units),
         "dropout": optuna.distributions.FloatDistribution(0, 0.7, step=0.1),
     }
     if not isinstance(estimator.class_weight, dict):
         space["class_weight"] = choices(None, "balanced")
-    everything = "all" if estimator.trainable == "auto" and not pretrained else estimator.trainable
-    if everything == "all" and isinstance(estimator.augment, bool):
+    trainable = "all" if estimator.trainable == "auto" and not pretrained else estimator.trainable
+    if trainable == "all" and isinstance(estimator.augment, bool):
         space["augment"] = choices(False, True)
     if pretrained and estimator.trainable in ("last_stage", "all"):
         space["fine_tune_epochs"] = around(max(1, estimator.fine_tune_epochs))
@@ -116,9 +118,9 @@ def check_space(estimator, space):
 class Space:
     """A space as the user gave it, and as an Optuna storage holds it.
 
-    A storage holds numbers, strings and None. It holds a text in place of any other choice, and in
-    place of a choice that equals an earlier one, as 1 equals True. A text describes the content of
-    its choice; where two contents have the same description, the position is added.
+    A storage can hold numbers, strings and None. Any other choice is stored as a text that
+    describes its content; so is a choice that equals an earlier one, as 1 equals True. If two
+    choices have the same text, the position of the choice is added to the second.
 
     Parameters
     ----------
@@ -127,20 +129,26 @@ class Space:
     Attributes
     ----------
     given : dict of str to optuna.distributions.BaseDistribution
+        With the choices of the user.
     stored : dict of str to optuna.distributions.BaseDistribution
+        With the choices as the storage holds them.
     """
 
     def __init__(self, distributions):
         self.given = distributions
-        self.stored = {name: _stored(each) for name, each in distributions.items()}
+        self.stored = {name: _stored_distribution(each) for name, each in distributions.items()}
 
     @property
     def holds_texts(self):
-        """Whether a choice is stored as something else than itself."""
-        return any(choice is not held for name in self.given for choice, held in self._pairs(name))
+        """Whether any choice is stored as a text."""
+        return any(
+            choice is not held
+            for name in self.given
+            for choice, held in self._given_and_stored(name)
+        )
 
-    def suggest(self, trial):
-        """Draw a value for every parameter.
+    def suggest_params(self, trial):
+        """Let a trial draw a value for every parameter.
 
         Parameters
         ----------
@@ -149,9 +157,9 @@ class Space:
         Returns
         -------
         dict of str to object
+            Parameter name to value, with the choices of the user.
         """
-        enqueued = getattr(trial, "_fixed_params", {})
-        trial._fixed_params = {name: self.encode(name, value) for name, value in enqueued.items()}
+        _compat.encode_enqueued_values(trial, self.as_stored)
         params = {}
         for name, distribution in self.stored.items():
             if isinstance(
@@ -169,51 +177,51 @@ class Space:
                 )
             else:
                 params[name] = trial.suggest_categorical(name, distribution.choices)
-        return self.decode(params)
+        return self.from_stored(params)
 
-    def decode(self, params):
-        """Return the parameters of a trial as the estimator takes them.
+    def from_stored(self, params):
+        """Replace the stored choices in the parameters of a trial by the choices of the user.
 
         Parameters
         ----------
         params : dict of str to object
-            As the storage holds them.
+            Parameter name to value, as the storage holds it.
 
         Returns
         -------
         dict of str to object
         """
-        decoded = {}
+        given = {}
         for name, value in params.items():
             choices = _choices(self.given[name])
             if choices:
                 value = choices[int(self.stored[name].to_internal_repr(value))]
-            decoded[name] = value
-        return decoded
+            given[name] = value
+        return given
 
-    def encode(self, name, value):
-        """Return a choice as the storage holds it, and any other value as it is.
+    def as_stored(self, name, value):
+        """Return a choice as the storage holds it; any other value as it is.
 
         Parameters
         ----------
         name : str
-            Of a parameter.
+            Name of the parameter.
         value : object
-            A choice, or an equal of it: a storage makes lists of tuples.
+            A choice, or an equal value; a list for a tuple, as storages make lists of tuples.
 
         Returns
         -------
         object
         """
-        pairs = self._pairs(name)
+        pairs = self._given_and_stored(name)
         for is_the_choice in (_is_same, _has_same_content, _has_same_items):
             for choice, held in pairs:
                 if is_the_choice(choice, value):
                     return held
         return value.item() if isinstance(value, np.generic) else value
 
-    def _pairs(self, name):
-        """Return each choice of a parameter, and what is stored in its place."""
+    def _given_and_stored(self, name):
+        """Return each choice of a parameter with what is stored for it."""
         if name not in self.given:
             return []
         given, stored = _choices(self.given[name]), _choices(self.stored[name])
@@ -221,35 +229,39 @@ class Space:
 
 
 def _is_same(choice, value):
+    """Whether a value is the object of a choice itself."""
     return choice is value
 
 
 def _has_same_content(choice, value):
-    return type(choice) is type(value) and content.text(choice) == content.text(value)
+    """Whether a value has the type and the content of a choice."""
+    return type(choice) is type(value) and content_text(choice) == content_text(value)
 
 
 def _has_same_items(choice, value):
+    """Whether a value is a list of the items of a choice that is a tuple."""
     return isinstance(value, list) and _has_same_content(choice, tuple(value))
 
 
 def _choices(distribution):
+    """Return the choices of a distribution; none if it is one of numbers."""
     return getattr(distribution, "choices", ())
 
 
-def _stored(distribution):
-    """Return a distribution whose choices a storage can hold and Optuna tells apart."""
+def _stored_distribution(distribution):
+    """Return a distribution whose choices a storage can hold and Optuna can tell apart."""
     if not isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return distribution
     choices = [c.item() if isinstance(c, np.generic) else c for c in distribution.choices]
     held = {}
     for position, choice in enumerate(choices):
-        equals = [other for other in held.values() if _are_equal(other, choice)]
+        equals = [other for other in held.values() if _are_equal_to_optuna(other, choice)]
         if isinstance(choice, _PRIMITIVE) and all(
             _has_same_content(choice, other) for other in equals
         ):
             held[position] = choice
     for position in sorted(set(range(len(choices))) - set(held)):
-        text = content.short(choices[position])
+        text = shortened_content_text(choices[position])
         while text in held.values():
             text = f"{text} (choices[{position}])"
         held[position] = text
@@ -258,8 +270,8 @@ def _stored(distribution):
     )
 
 
-def _are_equal(one, other):
-    """Compare choices as Optuna does, to which all NaN are equal."""
+def _are_equal_to_optuna(one, other):
+    """Whether Optuna takes two choices for one; it takes all NaN for one."""
     if not (isinstance(one, _PRIMITIVE) and isinstance(other, _PRIMITIVE)):
         return False
     return one == other or (one != one and other != other)

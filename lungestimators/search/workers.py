@@ -1,4 +1,4 @@
-"""The trials of a study, in this process or in several."""
+"""Worker processes of a search, and the storage and the feature cache that they share."""
 
 import tempfile
 from contextlib import contextmanager
@@ -8,55 +8,68 @@ import lazy_loader as lazy
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed  # hand on the configuration of scikit-learn
+from sklearn.utils.parallel import Parallel, delayed  # these hand on scikit-learn's configuration
 
 from .. import studies
 from ..features import cache
-from . import objective, progress
+from .progress import TrialProgress
+from .trial import Objective
 
 optuna = lazy.load("optuna")
 
 
-class Job(NamedTuple):
-    """What every worker is told.
+class WorkerJob(NamedTuple):
+    """What every worker process does: run trials of one study.
 
     Attributes
     ----------
-    task : objective.Task
-    study : dict
-        Arguments of :func:`studies.open_study`.
+    objective : Objective
+    study_options : dict
+        Arguments of :func:`lungestimators.studies.open_study`.
     n_trials : int
     timeout : float or None
     verbose : int
     """
 
-    task: objective.Task
-    study: dict
+    objective: Objective
+    study_options: dict
     n_trials: int
     timeout: float | None
     verbose: int
 
 
-def count(n_jobs):
-    """Return how many processes there will be.
+def n_worker_processes(n_jobs):
+    """Return how many processes ``n_jobs`` means.
 
-    One where joblib would start threads, as inside its own workers: trials in threads would wait
-    for each other.
+    One if joblib would start threads, as it does inside its own workers: trials in threads would
+    wait for each other.
     """
     backend, _ = get_active_backend(prefer="processes")
     return 1 if getattr(backend, "uses_threads", False) else effective_n_jobs(n_jobs)
 
 
 @contextmanager
-def shared(estimator, storage, n_workers):
-    """Give workers a storage and a feature cache in common, where they have none.
+def share_storage_and_cache(estimator, storage, n_workers):
+    """Give several workers one storage and one feature cache, in a temporary directory.
+
+    Parameters
+    ----------
+    estimator : estimator
+    storage : None, str, path-like or optuna.storages.BaseStorage
+    n_workers : int
+        With one worker nothing is replaced.
 
     Yields
     ------
     estimator : estimator
-        A clone whose ``feature_cache="memory"`` became a directory for the time being.
+        A clone. Its ``feature_cache="memory"`` is replaced by the directory.
     storage : object
-        As given, or a journal in that directory.
+        As given; None is replaced by a journal in the directory.
+
+    Raises
+    ------
+    ValueError
+        ``storage`` is in the memory of this process, and there are several workers.
     """
     if n_workers == 1:
         yield clone(estimator), storage
@@ -66,20 +79,43 @@ def shared(estimator, storage, n_workers):
             "storage is in the memory of this process: n_jobs worker processes need None, a path "
             "or a URL"
         )
-    # Workers that are kept for later may hold files open, which some systems do not remove then.
+    # joblib keeps its workers; files that they hold open cannot be removed on some systems.
     with tempfile.TemporaryDirectory(
         prefix="lungestimators-", ignore_cleanup_errors=True
     ) as folder:
         features, journal = f"{folder}/features", f"{folder}/journal.log"
-        in_memory = dict.fromkeys(feature_caches(estimator), features)
+        directories = dict.fromkeys(_names_of_memory_caches(estimator), features)
         try:
-            yield clone(estimator).set_params(**in_memory), journal if storage is None else storage
+            yield (
+                clone(estimator).set_params(**directories),
+                journal if storage is None else storage,
+            )
         finally:
             cache.close_store(features)
 
 
-def feature_caches(estimator):
-    """Return the names of the parameters that keep features in memory."""
+def restore_memory_caches(best, shared, original):
+    """Set ``feature_cache="memory"`` again, unless the search chose another cache.
+
+    Parameters
+    ----------
+    best, shared, original : estimator
+        The best estimator, the clone from :func:`share_storage_and_cache`, and the estimator that
+        it is a clone of.
+
+    Returns
+    -------
+    estimator
+        ``best``.
+    """
+    of_shared, of_best = shared.get_params(), best.get_params()
+    names = _names_of_memory_caches(original)
+    in_memory = {name: "memory" for name in names if of_best.get(name) == of_shared[name]}
+    return best.set_params(**in_memory)
+
+
+def _names_of_memory_caches(estimator):
+    """Return the names of parameters that are ``feature_cache="memory"``."""
     return [
         name
         for name, value in estimator.get_params().items()
@@ -87,38 +123,44 @@ def feature_caches(estimator):
     ]
 
 
-def run(study, job, n_workers):
-    """Run what the study lacks.
+def run_in_workers(study, job, n_workers):
+    """Run the trials that a study lacks, in this process or in several workers.
 
     Parameters
     ----------
     study : optuna.Study
         Open in this process.
-    job : Job
+    job : WorkerJob
     n_workers : int
+        1: this process.
 
     Raises
     ------
-    studies.SearchError
-        The scorer raised, in whichever process.
+    SearchError
+        The scorer raised, in any of the processes.
     """
     if n_workers == 1 or len(studies.settled_trials(study)) >= job.n_trials:
-        _run(study, job)
+        _run_trials_in_this_process(study, job)
         return
-    faults = Parallel(n_jobs=n_workers)(delayed(_work)(job) for _ in range(n_workers))
+    faults = Parallel(n_jobs=n_workers)(
+        delayed(_open_study_and_run_trials)(job) for _ in range(n_workers)
+    )
     for fault in filter(None, faults):
         raise fault
 
 
-def _work(job):
-    """Join the study, and return the fault that ended the work, if any."""
-    study = studies.open_study(**job.study)
+def _open_study_and_run_trials(job):
+    """Open the study in a worker and run its trials; return the SearchError, if any."""
+    study = studies.open_study(**job.study_options)
     try:
-        _run(study, job)
+        _run_trials_in_this_process(study, job)
     except studies.SearchError as fault:
         return fault
 
 
-def _run(study, job):
-    report = progress.Progress(study, job.n_trials, job.timeout) if job.verbose else None
-    studies.run_trials(study, job.task, job.n_trials, timeout=job.timeout, on_trial_end=report)
+def _run_trials_in_this_process(study, job):
+    """Run the trials that a study lacks, and print their lines if verbose."""
+    progress = TrialProgress(study, job.n_trials, job.timeout) if job.verbose else None
+    studies.run_trials(
+        study, job.objective, job.n_trials, timeout=job.timeout, on_trial_end=progress
+    )

@@ -1,21 +1,16 @@
-"""Optuna studies on which several processes work and which survive kills; no images here."""
+"""Optuna studies that several processes work on and that survive kills; no images here."""
 
+from .attempts import ERROR, settled_trials
+from .description import DIGEST
+from .running import SearchError, run_trials
 from .storages import without_password
-from .study import (
-    DIGEST,
-    ERROR,
-    SearchError,
-    in_memory,
-    open_study,
-    run_trials,
-    settled_trials,
-)
+from .study import copy_study_to_memory, open_study
 
 __all__ = [
     "DIGEST",
     "ERROR",
     "SearchError",
-    "in_memory",
+    "copy_study_to_memory",
     "open_study",
     "run_trials",
     "settled_trials",

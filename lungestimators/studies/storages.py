@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, a database, or whatever Optuna storage is given."""
+"""Storages of studies: memory, a journal file, a database, or any storage of Optuna."""
 
 import os
 import re
@@ -14,12 +14,13 @@ SECONDS_TO_WAIT_FOR_SQLITE = 60
 
 
 def open_storage(storage):
-    """The Optuna storage that an argument means.
+    """Open the Optuna storage that a path, a URL or None stands for.
 
     Parameters
     ----------
     storage : None, str, path-like or optuna.storages.BaseStorage
-        In memory; a database's URL; the path of a journal file; or a storage, returned as it is.
+        None: in memory. A URL: a database. Another path: a journal file. A storage is returned as
+        it is.
 
     Returns
     -------
@@ -28,13 +29,15 @@ def open_storage(storage):
     Raises
     ------
     ConnectionError
-        If the database cannot be reached.
+        The database cannot be reached.
     OSError
-        If the journal file cannot be opened.
+        The journal file cannot be opened.
     ValueError
-        If the file is no journal, or the URL is none that SQLAlchemy knows.
+        The file is no journal, or SQLAlchemy does not know the URL.
+    TypeError
+        ``storage`` is none of these.
     ImportError
-        If the database's driver is not installed.
+        The driver of the database is not installed.
     """
     if storage is None:
         return optuna.storages.InMemoryStorage()
@@ -51,7 +54,7 @@ def open_storage(storage):
 
 
 def _open_journal(path):
-    """A journal file's storage, whose lock is gone with the process that held it."""
+    """Open a journal file with a lock that ends with the process that holds it."""
     # The system's lock needs POSIX; elsewhere Optuna's lock file is broken after 30 seconds.
     lock = (
         _JournalLock(path)
@@ -72,16 +75,17 @@ def _open_journal(path):
 
 
 class _JournalLock:
-    """The system's lock on the journal itself.
+    """The operating system's lock on the journal file itself.
 
-    Optuna's own locks are files: one that a killed process leaves stops all others for 30 seconds.
+    Optuna's own locks are files: a killed process leaves its file, which stops all other processes
+    for 30 seconds.
     """
 
     def __init__(self, path):
         self._path = path
 
     def acquire(self):
-        """Wait for the lock; then nobody writes, and half a line is what a dead process left."""
+        """Wait for the lock, then cut off half a line that a dead process has left."""
         import fcntl
 
         self._file = open(self._path, "r+b")  # noqa: SIM115 (closed by release)
@@ -90,13 +94,13 @@ class _JournalLock:
         return True
 
     def release(self):
-        """Let the next one in."""
+        """Release the lock for the next process."""
         self._file.close()
         del self._file  # an open file cannot be pickled
 
 
 def _cut_half_line(file):
-    """Cut off a last line without an end: the next record would be glued to it and lost."""
+    """Cut off a last line without a line end: the next record would be joined to it and lost."""
     if file.seek(0, os.SEEK_END) == 0:
         return
     file.seek(-1, os.SEEK_END)
@@ -106,22 +110,22 @@ def _cut_half_line(file):
 
 
 def without_password(url):
-    """Return a database's URL as messages may show it, without its password and its options."""
+    """Return the URL of a database for messages, without its password and its options."""
     return re.sub(r"\?.*", "", re.sub(r"(://[^:]*):.*@", r"\1:***@", url))
 
 
 def _open_database(url):
-    """A database's storage, whose transactions exclude each other on SQLite, too."""
+    """Open a database; on SQLite, too, only one transaction at a time."""
     import sqlalchemy
     from sqlalchemy import exc
 
     shown = without_password(url)
     try:
         parsed = sqlalchemy.make_url(url)
-        if "@" in (parsed.host or ""):  # the driver would show what follows it
+        if "@" in (parsed.host or ""):  # the driver would show the text after it
             raise ValueError(f"storage {shown!r}: write an '@' in a password as '%40'")
         dialect = parsed.get_backend_name()
-        options = {"connect_args": _connect_args(dialect), "pool_pre_ping": True}
+        options = {"connect_args": _connection_options(dialect), "pool_pre_ping": True}
         engine = sqlalchemy.create_engine(url, **options)
     except exc.ArgumentError as error:
         raise ValueError(f"storage {shown!r} is not a URL that SQLAlchemy knows: {error}") from None
@@ -139,21 +143,21 @@ def _open_database(url):
         raise ConnectionError(f"storage {shown!r} cannot be reached: {reason}") from error
     finally:
         engine.dispose()
-    storage = _create_tables(url, options)
+    storage = _create_database_storage(url, options)
     if dialect == "sqlite":
-        _exclude_each_other(storage.engine)
+        _lock_sqlite_transactions(storage.engine)
     return storage
 
 
-def _connect_args(dialect):
-    """How long to wait for a database."""
+def _connection_options(dialect):
+    """Return options of the driver: the seconds that it waits for the database."""
     if dialect == "sqlite":
         return {"timeout": SECONDS_TO_WAIT_FOR_SQLITE}
     return {"connect_timeout": SECONDS_TO_CONNECT} if dialect in ("postgresql", "mysql") else {}
 
 
-def _create_tables(url, options):
-    """Optuna's storage; of processes that create its tables at once, all but one must retry."""
+def _create_database_storage(url, options):
+    """Create Optuna's storage and its tables; retry if other processes create them now."""
     from sqlalchemy.exc import SQLAlchemyError
 
     for _ in range(5):
@@ -164,11 +168,11 @@ def _create_tables(url, options):
     return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
 
 
-def _exclude_each_other(engine):
+def _lock_sqlite_transactions(engine):
     """Begin every transaction of SQLite with the lock for writing.
 
-    SQLite knows no SELECT ... FOR UPDATE, by which Optuna makes sure on other databases that only
-    one process takes a trial or ends it.
+    On other databases Optuna uses SELECT ... FOR UPDATE, so that only one process takes a trial or
+    ends it. SQLite has no such statement.
     """
     from sqlalchemy import event
 

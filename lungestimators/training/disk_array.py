@@ -1,4 +1,4 @@
-"""Arrays of features, in memory while they are small and in a temporary file beyond."""
+"""Arrays of features: small ones in memory, large ones in a temporary file."""
 
 import math
 import tempfile
@@ -7,12 +7,12 @@ import weakref
 
 import numpy as np
 
-# What one array may take of memory.
+# The largest array that is kept in memory.
 MOST_BYTES = 128 * 2**20
 
 
-def allocate(shape):
-    """Return room for float32 numbers that is written and read by ``[rows, columns]``.
+def allocate_array(shape):
+    """Return an empty float32 array, in memory or on disk, to be indexed by ``[rows, columns]``.
 
     Parameters
     ----------
@@ -29,10 +29,10 @@ def allocate(shape):
 
 
 class DiskArray:
-    """Vectors in a file that has no name and is gone with the object.
+    """An array of vectors in a file without a name, which is deleted with the object.
 
-    It lies in the folder that the environment variable TMPDIR names. A memory map would do the
-    same, but its pages count as the process's memory.
+    The file lies in the folder that the environment variable TMPDIR names. A memory map would do
+    the same, but its pages count as the process's memory.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class DiskArray:
         return self.shape[0]
 
     def __setitem__(self, position, vectors):
+        """Write vectors at ``rows, columns``."""
         for place, vector in zip(self._places(position), vectors, strict=True):
             with self._lock:
                 self._file.seek(place)
@@ -58,6 +59,7 @@ class DiskArray:
                 raise OSError(f"{tempfile.gettempdir()!r} has no room for features (see TMPDIR)")
 
     def __getitem__(self, position):
+        """Read the vectors at ``rows, columns``, an array of shape (n, length of a vector)."""
         places = self._places(position)
         vectors = np.empty((len(places), self.shape[2]), np.float32)
         for place, vector in zip(places, vectors, strict=True):
@@ -68,6 +70,6 @@ class DiskArray:
         return vectors
 
     def _places(self, position):
-        """Where the vectors of (rows, columns) begin, in bytes."""
+        """Return where the vectors at ``rows, columns`` begin in the file, in bytes."""
         rows, columns = np.broadcast_arrays(*position)
         return ((rows.astype(np.int64) * self.shape[1] + columns) * 4 * self.shape[2]).tolist()

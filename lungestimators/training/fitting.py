@@ -1,33 +1,26 @@
-"""One fit, stage after stage. The only module that knows SciKeras.
-
-SciKeras runs a compiled Keras network on checked arrays; it is never inherited from, never given
-a ``random_state`` (it would switch TensorFlow's determinism on for the whole process) and never
-handed to scikit-learn.
-"""
+"""The fit of a network, stage after stage: what is frozen, what learns, and what comes out."""
 
 import functools
 import math
 
 import numpy as np
-import sklearn
 
 from ..backends import compiled, distribution
-from ..backends.startup import keras, quiet
+from ..backends.startup import keras
 from ..features import extraction
-from ..images import prepared
-from ..networks import architectures, augmentation, blueprints, dropout, normalisation, pool
+from ..images.reading import prepare_all
+from ..networks import architectures, augmentation, cutting, dropout, normalisation, pool
 from . import disk_array
-from .epochs import Announcer, Progress, TrainingNetwork, best_weights, put_back
+from .epochs import variables_put_back
+from .scikeras_adapter import SciKerasNetwork, train_with_scikeras
+from .stage_callbacks import EpochAnnouncer, StageProgress, best_weights
 
-with quiet():  # it imports TensorFlow under every backend
-    from scikeras.wrappers import BaseWrapper
-
-# Rows of vectors that go through the top of a network at once.
-_RUN_ROWS = 1024
+# Vectors that go through the last stage of a backbone at once.
+_VECTORS_AT_ONCE = 1024
 
 
-def fit(parts, stages, train, validation, options, callbacks=(), task=None):
-    """Train ``parts`` through all stages; the learning rate of each falls along a cosine.
+def fit_all_stages(parts, stages, train, validation, options, callbacks=(), task=None):
+    """Train a network through all stages; the learning rate of each falls along a cosine.
 
     Parameters
     ----------
@@ -37,8 +30,8 @@ def fit(parts, stages, train, validation, options, callbacks=(), task=None):
     validation : Data or None
     options : Options
     callbacks : sequence of keras.callbacks.Callback
-        Each stage is a training to them, as each call of ``fit`` is in Keras.
-    task : callbacks.FitTask, optional
+        They see each stage as one training, as they see a call of ``fit`` in Keras.
+    task : fit_task.FitTask, optional
         Is told of every epoch, and may end the training.
 
     Returns
@@ -50,14 +43,14 @@ def fit(parts, stages, train, validation, options, callbacks=(), task=None):
     """
     _check_agreement(parts, train, stages, options)
     history = {}
-    frozen = _Frozen(train, validation, options)
+    inputs = StageInputs(train, validation, options)
     for stage in stages:
-        parts, stage_history, _ = run_stage(
+        parts, stage_history, _ = fit_one_stage(
             parts,
             stage,
-            frozen,
+            inputs,
             options,
-            learning_rate=stage.cosine,
+            learning_rate=stage.cosine_learning_rate,
             callbacks=callbacks,
             task=task,
             earlier_history=history,
@@ -68,15 +61,15 @@ def fit(parts, stages, train, validation, options, callbacks=(), task=None):
     return parts, history
 
 
-def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
-    """Train for one epoch at the stage's first learning rate.
+def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
+    """Train a network for one epoch at the first learning rate of a stage.
 
     Parameters
     ----------
     epoch : int
-        Its number; order and dropout of an epoch follow from seed and number.
+        Number of the epoch: its order and dropout follow from the seed and this number.
     optimizer_state : list of ndarray or None
-        Where the epoch before stopped.
+        The optimizer's variables after the epoch before.
 
     Returns
     -------
@@ -85,10 +78,10 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
     optimizer_state : list of ndarray
     """
     _check_agreement(parts, train, [stage], options)
-    return run_stage(
+    return fit_one_stage(
         parts,
         stage._replace(epochs=1),
-        _Frozen(train, None, options),
+        StageInputs(train, None, options),
         options,
         learning_rate=lambda epoch: stage.learning_rate,
         first_epoch=epoch,
@@ -97,15 +90,24 @@ def partial_fit(parts, stage, train, options, *, epoch, optimizer_state):
 
 
 def _check_agreement(parts, train, stages, options):
-    """Raise where other processes that train the same network were asked for something else."""
+    """Raise if processes that train one network together were given different arguments."""
     architectures = [part.architecture for part in parts]
     what_matters = options._replace(feature_cache=None, verbose=0)
     arrays = train.y, train.sample_weight
     distribution.check_agreement(arrays, architectures, stages, what_matters)
 
 
-class _Frozen:
-    """The data of a fit as its stages take them: what is frozen runs at most once."""
+class StageInputs:
+    """Training data for each stage of a fit.
+
+    Frozen layers run once per image; later stages reuse their outputs.
+
+    Parameters
+    ----------
+    train : Data
+    validation : Data or None
+    options : Options
+    """
 
     def __init__(self, train, validation, options):
         self._train = train
@@ -113,14 +115,14 @@ class _Frozen:
         self._options = options
         self._vectors = {}
 
-    def inputs(self, parts, stage):
-        """Return what the learning layers of a stage take.
+    def for_stage(self, parts, stage):
+        """Return the inputs of the layers that learn in a stage.
 
         Returns
         -------
         train, plain, validation : Data
-            ``train`` with several views of each image where a frozen network is under augmented
-            images; ``plain`` without; ``validation`` may be None.
+            ``train`` has several views of each image if the images are augmented and some layers
+            are frozen. ``plain`` has the images without augmentation. ``validation`` may be None.
         """
         if stage.trainable == "all":
             train, validation = (
@@ -128,59 +130,61 @@ class _Frozen:
                 for data in (self._train, self._validation)
             )
             return train, train, validation
-        train = plain = self._through("plain", self._train, parts, stage, [None])
+        train = plain = self._run_frozen_part("plain", self._train, parts, stage, [None])
         if self._options.augment is not None:
-            train = self._through("views", self._train, parts, stage, range(augmentation.N_VIEWS))
+            views = range(augmentation.N_VIEWS)
+            train = self._run_frozen_part("views", self._train, parts, stage, views)
         validation = self._validation
         if validation is not None:
-            validation = self._through("validation", validation, parts, stage, [None])
+            validation = self._run_frozen_part("validation", validation, parts, stage, [None])
         return train, plain, validation
 
-    def _through(self, name, data, parts, stage, views):
-        """Send images through the layers below the learning ones, as many views as there are."""
-        below = blueprints.below(parts.backbone, stage.cut)
+    def _run_frozen_part(self, name, data, parts, stage, views):
+        """Return data with the outputs of the frozen layers, kept under ``name``, as images."""
+        frozen = cutting.cut_frozen_part(parts.backbone, stage.cut)
         if name not in self._vectors:
-            vectors = disk_array.allocate((len(data.images), len(views), below.n_outputs))
+            vectors = disk_array.allocate_array((len(data.images), len(views), frozen.n_outputs))
             for number, view in enumerate(views):
-                for rows, some in self._stream(below, data.images, view):
+                for rows, some in self._stream_features(frozen, data.images, view):
                     vectors[rows, number] = some
             self._vectors[name] = vectors
         vectors = self._vectors[name]
         if stage.cut == "last_stage" and stage.trainable == "head":
-            vectors = _run(blueprints.above(parts.backbone), vectors)
+            vectors = _run_on_vectors(cutting.cut_last_stage(parts.backbone), vectors)
         return data._replace(images=vectors)
 
-    def _stream(self, below, images, view):
+    def _stream_features(self, frozen, images, view):
+        """Yield rows and vectors of one view, None for images without augmentation."""
         options = self._options
         arguments = {}
         if view is not None:
             arguments["augment"] = options.augment
             arguments["view"] = f"{options.augment} {options.seed} {view}".encode()
-        return extraction.stream(
-            below, images, options.feature_cache, verbose=options.verbose, **arguments
+        return extraction.stream_features(
+            frozen, images, options.feature_cache, verbose=options.verbose, **arguments
         )
 
 
 def _in_memory_if_small(images):
-    """Return the images as they are, to be read in every epoch, or few of them prepared."""
+    """Return images prepared as one array if it is small, else as they are, read in every epoch."""
     small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
-    return prepared.prepare_all(images) if small else images
+    return prepare_all(images) if small else images
 
 
-def _run(network, vectors):
-    """Send every view of every image through a network."""
-    outputs = disk_array.allocate((*vectors.shape[:2], network.n_outputs))
-    for start in range(0, len(vectors), _RUN_ROWS):
-        rows = np.arange(start, min(start + _RUN_ROWS, len(vectors)))
+def _run_on_vectors(network, vectors):
+    """Run a Blueprint over all views of all images, of which ``vectors`` holds the features."""
+    outputs = disk_array.allocate_array((*vectors.shape[:2], network.n_outputs))
+    for start in range(0, len(vectors), _VECTORS_AT_ONCE):
+        rows = np.arange(start, min(start + _VECTORS_AT_ONCE, len(vectors)))
         for view in range(vectors.shape[1]):
             outputs[rows, view] = network.run(vectors[rows, view])
     return outputs
 
 
-def run_stage(
+def fit_one_stage(
     parts,
     stage,
-    frozen,
+    inputs,
     options,
     *,
     learning_rate,
@@ -190,22 +194,22 @@ def run_stage(
     task=None,
     earlier_history=None,
 ):
-    """Train for the epochs of one stage.
+    """Train a network for the epochs of one stage.
 
     Parameters
     ----------
-    frozen : _Frozen
+    inputs : StageInputs
     learning_rate : callable
         Epoch number -> learning rate.
     first_epoch : int
         The number of the first epoch.
     optimizer_state : list of ndarray, optional
-        Where an earlier call stopped.
+        The optimizer's variables at the end of an earlier call.
     callbacks : sequence of keras.callbacks.Callback
-    task : callbacks.FitTask, optional
+    task : fit_task.FitTask, optional
         Is told of every epoch, and may end the training.
     earlier_history : dict of list, optional
-        Of the stages before, for ``task``.
+        Of the stages before; ``task`` is shown it together with this stage's.
 
     Returns
     -------
@@ -213,10 +217,10 @@ def run_stage(
     history : dict of list
     optimizer_state : list of ndarray
     """
-    train, plain, validation = frozen.inputs(parts, stage)
+    train, plain, validation = inputs.for_stage(parts, stage)
     learning = parts
     if stage.trainable == "last_stage":
-        learning = parts._replace(backbone=blueprints.above(parts.backbone))
+        learning = parts._replace(backbone=cutting.cut_last_stage(parts.backbone))
     head_only = stage.trainable == "head"
     key = (
         "train",
@@ -225,13 +229,14 @@ def run_stage(
         options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
-    build = functools.partial(_build, learning, stage, options)
+    build = functools.partial(_build_network, learning, stage, options)
     # Callbacks may set any attribute of a layer or of the optimizer.
-    with pool.borrow(key, build, distribution.current(), alone=bool(callbacks)) as network:
-        network.restore(learning, optimizer_state)
+    spread_over = distribution.current_distribution()
+    with pool.borrow_network(key, build, spread_over, alone=bool(callbacks)) as network:
+        network.set_state(learning, optimizer_state)
         told = [keras.callbacks.LearningRateScheduler(learning_rate)]
         if options.verbose:
-            told.append(Progress(stage, first_epoch))
+            told.append(StageProgress(stage, first_epoch))
         if validation is not None:
             told.append(
                 keras.callbacks.EarlyStopping(
@@ -242,54 +247,53 @@ def run_stage(
         told += [*callbacks, history]
 
         def learnt():
-            network.settle_batch_norm(plain.images, options.batch_size, options.seed)
-            after = network.parts(learning)
+            network.average_batch_norm(plain.images, options.batch_size, options.seed)
+            after = network.parts_with_weights(learning)
             if stage.trainable == "last_stage":
-                above = after.backbone
-                after = after._replace(backbone=blueprints.with_above(parts.backbone, above))
+                backbone = cutting.with_last_stage(parts.backbone, after.backbone)
+                after = after._replace(backbone=backbone)
             return after, _floats(history.history)
 
         def learnt_so_far():
             best = best_weights(told)
-            # Settling moves statistics and draws from seeds, and leaves what is learnt alone.
+            # Averaging changes statistics and the state of seeds, but nothing that is trained.
             moved = network.non_trainable_variables if best is None else network.variables
-            with put_back(moved):
+            with variables_put_back(moved):
                 if best is not None:
                     network.set_weights(best)
                 after, stage_history = learnt()
             return after, _joined(earlier_history, stage_history)
 
         if task is not None:
-            told.append(Announcer(task, learnt_so_far))
-        engine = BaseWrapper(network, callbacks=told, verbose=0)
-        # SciKeras sends y through transformers, which warn where the user wants data frames.
-        with sklearn.config_context(transform_output="default"):
-            engine.fit(
-                np.arange(len(train.y))[:, None],
-                train.y,
-                train.sample_weight,
-                source=train.images,
-                batch_size=options.batch_size,
-                epochs=stage.epochs,
-                initial_epoch=first_epoch,
-                seed=options.seed,
-                validation_data=validation,
-            )
+            told.append(EpochAnnouncer(task, learnt_so_far))
+        train_with_scikeras(
+            network,
+            train.images,
+            train.y,
+            train.sample_weight,
+            batch_size=options.batch_size,
+            epochs=stage.epochs,
+            initial_epoch=first_epoch,
+            seed=options.seed,
+            callbacks=told,
+            validation_data=validation,
+        )
         return *learnt(), network.optimizer_state()
 
 
 def _floats(history):
+    """Return a history with Python floats as values."""
     return {name: [float(value) for value in values] for name, values in history.items()}
 
 
 def _joined(earlier, history):
-    """The history of one stage after that of the stages before."""
+    """Return the history of one stage appended to that of the stages before."""
     return {name: earlier.get(name, []) + values for name, values in history.items()}
 
 
-def _build(parts, stage, options):
-    """A compiled network that learns what the stage says."""
-    head = dropout.adjustable(parts.head.build())
+def _build_network(parts, stage, options):
+    """Build and compile a SciKerasNetwork of the layers that learn in a stage."""
+    head = dropout.make_rate_adjustable(parts.head.build())
     if stage.trainable == "head":
         inputs = keras.Input(head.input_shape[1:])
         outputs = head(inputs)
@@ -298,18 +302,19 @@ def _build(parts, stage, options):
         backbone.name = "backbone"
         architectures.unfreeze(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
-        for layer in augmentation.layers(options.augment if stage.trainable == "all" else None):
-            # Else Keras records these layers' default, True, and all that follows inherits it.
+        augment = options.augment if stage.trainable == "all" else None
+        for layer in augmentation.build_augmentation_layers(augment):
+            # Otherwise Keras records these layers' default, True, and all later layers inherit it.
             x = layer(x, training=False)
         outputs = head(backbone(x))
-    network = TrainingNetwork(inputs, outputs, name="training")
-    normalisation.bound(network.learning_batch_norms())
+    network = SciKerasNetwork(inputs, outputs, name="training")
+    normalisation.bound_batch_norm(network.learning_batch_norms())
     network.compile(
-        optimizer=compiled.optimizer(options.optimizer),
+        optimizer=compiled.new_optimizer(options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy"],
     )
     network.optimizer.build(network.trainable_variables)
     network.fresh_optimizer_state = network.optimizer_state()
-    network.steps = compiled.steps(network)
+    network.steps = compiled.training_steps(network)
     return network

@@ -1,4 +1,4 @@
-"""What is trained when: the stages of a fit, their data and options."""
+"""The stages of a fit: which layers learn for how many epochs, on which data, how."""
 
 import functools
 import math
@@ -13,7 +13,16 @@ from .disk_array import DiskArray
 
 
 class Data(NamedTuple):
-    """Images, or what a frozen network made of them, class numbers, and a weight for each."""
+    """Training or validation data.
+
+    Attributes
+    ----------
+    images : PreparedImages, ndarray or DiskArray
+        Images, or the features that a frozen network computed from them.
+    y : ndarray of shape (n,), int
+        Class numbers.
+    sample_weight : ndarray of shape (n,), float32
+    """
 
     images: PreparedImages | np.ndarray | DiskArray
     y: np.ndarray
@@ -21,19 +30,19 @@ class Data(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Epochs in which the same layers learn.
+    """A number of epochs in which the same layers learn.
 
     Attributes
     ----------
     trainable : {"head", "last_stage", "all"}
     cut : {"head", "last_stage"}
-        Where the frozen layers end, unless all learn: before the head, or before the last stage,
-        which then learns in a later stage.
+        Where the frozen part ends, unless all layers learn: before the head, or before the last
+        stage of the backbone, which then learns in a later stage of the fit.
     epochs : int
     learning_rate : float
         Of the first epoch.
     keep_batch_norm : bool
-        Whether the batch normalisation of the backbone stays as it was pre-trained.
+        Whether the batch normalisation of the backbone keeps its pre-trained statistics.
     """
 
     trainable: str
@@ -42,13 +51,16 @@ class Stage(NamedTuple):
     learning_rate: float
     keep_batch_norm: bool
 
-    def cosine(self, epoch):
+    def cosine_learning_rate(self, epoch):
         """Return the learning rate of an epoch, which falls to zero along half a cosine."""
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
 
 class Options(NamedTuple):
-    """How every stage is run; the names are those of the estimators' parameters."""
+    """Parameters that all stages of a fit share, named as the estimators' parameters.
+
+    ``augment`` is the result of ``augmentation.augment_as_json``.
+    """
 
     feature_cache: str | None
     batch_size: int
@@ -59,20 +71,22 @@ class Options(NamedTuple):
     seed: int
 
 
-def resolve(trainable, pretrained):
-    """What ``trainable`` means: ``"head"``, ``"last_stage"`` or ``"all"``."""
+def resolve_trainable(trainable, pretrained):
+    """Return ``"head"``, ``"last_stage"`` or ``"all"``, also for ``trainable="auto"``."""
     if trainable == "auto":
         return "head" if pretrained else "all"
     return trainable
 
 
-def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tune_learning_rate):
-    """Return the stages of a fit.
+def plan_stages(
+    trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tune_learning_rate
+):
+    """Return the stages of a fit, a list of Stage.
 
-    A pre-trained backbone is never trained under a random head: its gradients would be noise. So
+    A pre-trained backbone is never trained under a random head, whose gradients would be noise. So
     ``"last_stage"`` and ``"all"`` train the head first.
     """
-    trainable = resolve(trainable, pretrained)
+    trainable = resolve_trainable(trainable, pretrained)
     cut = "last_stage" if trainable == "last_stage" else "head"
     if trainable == "head" or (trainable == "all" and not pretrained):
         return [Stage(trainable, cut, epochs, learning_rate, keep_batch_norm=pretrained)]
@@ -83,15 +97,15 @@ def plan(trainable, pretrained, epochs, learning_rate, fine_tune_epochs, fine_tu
 
 
 def check_optimizer(optimizer):
-    """Raise unless ``optimizer`` is a name that Keras knows."""
+    """Raise unless ``optimizer`` is the name of a Keras optimizer."""
     if not isinstance(optimizer, str):
         raise TypeError(
             f"optimizer={optimizer!r} must be the name of a Keras optimizer, such as 'adam'; its "
             "learning rate is the parameter learning_rate"
         )
-    devices.prepare()  # Keras is about to create the first variable
+    devices.prepare_devices()  # Keras is about to create the first variable
     try:
-        _build_optimizer(optimizer)
+        _try_to_build_optimizer(optimizer)
     except ValueError:
         raise ValueError(
             f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
@@ -99,6 +113,6 @@ def check_optimizer(optimizer):
 
 
 @functools.cache
-def _build_optimizer(name):
-    """Build an optimizer for nothing; once only, since it costs a tenth of an epoch of a head."""
+def _try_to_build_optimizer(name):
+    """Build an optimizer, to see whether Keras can; once: it takes a tenth of a head's epoch."""
     keras.optimizers.get(name)

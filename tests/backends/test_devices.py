@@ -51,7 +51,7 @@ def cluster():
 
 def used_by_worker():
     """What a worker's framework may use: the cores of each of its threads, and how many threads."""
-    devices.prepare()
+    devices.prepare_devices()
     cores = {frozenset(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")}
     return cores, os.sched_getaffinity(os.getppid())
 
@@ -149,7 +149,7 @@ def test_trials_of_a_search_in_workers_are_those_of_one_process_to_the_bit(backe
 
 def test_a_network_does_not_depend_on_what_other_threads_draw():
     def weights():
-        blueprints._built.cache_clear()
+        blueprints._build_blueprint.cache_clear()
         return blueprints.initial_head(64, 3, 16, 0.5, 0).weights[4]
 
     expected = weights()
@@ -177,7 +177,7 @@ def claimer(request):
 
     def start(number):
         program = (
-            "import signal; from lungestimators import devices\n"
+            "import signal; from lungestimators.backends import devices\n"
             f"print(*devices._claim({kind!r}, list('abcd'), {number}), flush=True)\n"
             "signal.pause()"
         )
@@ -235,14 +235,14 @@ def test_a_worker_takes_as_many_cores_as_it_was_told(monkeypatch, threads, cores
 
 
 def test_a_task_of_dask_counts_for_as_many_threads_as_its_worker_has_tasks(cluster):
-    assert cluster.submit(devices._cores_meant).result() == 1
+    assert cluster.submit(devices._count_given_cores).result() == 1
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=3, host="127.0.0.1", dashboard_address=None
         ) as wide,
         Client(wide, set_as_default=False) as client,
     ):
-        assert client.submit(devices._cores_meant).result() == 3
+        assert client.submit(devices._count_given_cores).result() == 3
 
 
 def test_only_workers_of_joblib_and_dask_on_linux_are_confined(monkeypatch):
@@ -333,7 +333,7 @@ def test_devices_are_settled_before_keras_creates_a_variable(method, squares, cn
     X, y = squares
     clf = cnn.set_params(epochs=1).fit(X, y)
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32)
-    monkeypatch.setattr(devices, "prepare", settle)
+    monkeypatch.setattr(devices, "prepare_devices", settle)
     monkeypatch.setattr(keras.Variable, "__init__", refuse)
     monkeypatch.setattr(pool, "_idle", OrderedDict())
     calls = {

@@ -22,7 +22,7 @@ import json, sys
 import joblib, numpy as np
 import jax, keras
 from sklearn.base import clone
-from lungestimators import CNNClassifier, compiled
+from lungestimators import CNNClassifier, backends
 
 rng = np.random.default_rng(0)
 X = rng.integers(0, 60, size=(48, 16, 16), dtype=np.uint8)
@@ -37,13 +37,12 @@ DataParallel = keras.distribution.DataParallel
 TWO_DEVICES = """
 alone = clone(cnn).fit(X, y)  # a network that was built outside is not used inside
 batches = []
-spread = compiled.distribution.spread
+split = backends.jax.split_over_devices
 def watched(batch, distribution):
-    placed = spread(batch, distribution)
-    if distribution is not None:
-        batches.append([len(batch), [len(s.data) for s in placed.addressable_shards]])
+    placed = split(batch, distribution)
+    batches.append([len(batch), [len(s.data) for s in placed.addressable_shards]])
     return placed
-compiled.distribution.spread = watched
+backends.jax.split_over_devices = watched
 before = keras.distribution.distribution()
 with DataParallel().scope():
     together = clone(cnn).fit(X, y)
@@ -55,7 +54,7 @@ with DataParallel().scope():
     except ValueError as error:
         refused = str(error)
 again = clone(cnn).fit(X, y)
-compiled.distribution.spread = spread
+backends.jax.split_over_devices = split
 
 def apart(one, other):
     return max(
@@ -206,7 +205,7 @@ def test_every_row_is_dealt_once_and_few_are_for_every_device(
 ):
     monkeypatch.setattr(distribution, "n_devices", lambda found: n_devices)
     rows = np.random.default_rng(0).permutation(n_rows)
-    batches = distribution.deal(rows, batch_size)
+    batches = distribution.split_into_batches(rows, batch_size)
     np.testing.assert_array_equal(np.concatenate(batches), rows)
     assert all(len(batch) % n_devices == 0 for batch in batches[:-1])
     assert all(0 < len(batch) <= batch_size for batch in batches[:-1])
@@ -217,5 +216,7 @@ def test_every_row_is_dealt_once_and_few_are_for_every_device(
 
 def test_one_device_deals_as_numpy_splits():
     rows = np.arange(45)
-    for ours, theirs in zip(distribution.deal(rows, 16), np.array_split(rows, 3), strict=True):
+    for ours, theirs in zip(
+        distribution.split_into_batches(rows, 16), np.array_split(rows, 3), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)

@@ -84,7 +84,7 @@ def test_a_gpu_that_cannot_be_used_is_told_of_where_there_is_one(has_gpu, tmp_pa
         device.touch()
     program = f"""
 import os
-from lungestimators import startup
+from lungestimators.backends import startup
 startup._GPUS = ({str(tmp_path / "nvidia*")!r},)
 with startup.quiet():
     os.write(2, b"E0000 00:00:17.9  89 cuda_platform.cc:52] failed call to cuInit: UNKNOWN\\n")

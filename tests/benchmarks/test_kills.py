@@ -7,12 +7,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from lungestimators.studies.study import open_study, settled_trials
+from lungestimators.studies import open_study, settled_trials
 
 WORKER = """
 import os, sys, time
 import optuna
-from lungestimators.studies.study import open_study, run_trials
+from lungestimators.studies import open_study, run_trials
 
 storage, log, n_trials = sys.argv[1], sys.argv[2], int(sys.argv[3])
 

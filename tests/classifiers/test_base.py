@@ -18,8 +18,9 @@ from lungestimators import (
     DenseNetClassifier,
     ImageReadError,
     MobileNetClassifier,
+    training,
 )
-from lungestimators.training import fitting, stages
+from lungestimators.training import stages
 
 
 def save(folder, X):
@@ -172,13 +173,13 @@ def test_early_stopping_goes_back_to_the_best_epoch(cnn, squares):
 def training_data(monkeypatch):
     """What reaches the training of the next fit: its two parts, by name."""
     seen = {}
-    fit = fitting.fit
+    fit = training.fit_all_stages
 
     def spy(parts, stages, train, validation, *others):
         seen.update(train=train, validation=validation)
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(training, "fit_all_stages", spy)
     return seen
 
 

@@ -24,7 +24,7 @@ from lungestimators import (
     MobileNetClassifier,
 )
 from lungestimators.networks import architectures, pool
-from lungestimators.training import keras_callbacks
+from lungestimators.training.callbacks import release_callbacks
 from lungestimators.training.epochs import TrainingNetwork
 
 SMALL = dict(weights=None, image_size=32, dense_units=8, epochs=3, random_state=0)
@@ -32,7 +32,7 @@ DENSENET = DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), learning_rate=0.01)
 FITS = {
     "CNN": CNNClassifier(**{**SMALL, "image_size": 16}, filters=(4, 8), learning_rate=0.01),
     "MobileNet, head": MobileNetClassifier(**SMALL, alpha=0.25, trainable="head"),
-    "DenseNet, top": clone(DENSENET).set_params(
+    "DenseNet, last stage": clone(DENSENET).set_params(
         trainable="last_stage", epochs=2, fine_tune_epochs=2
     ),
     "Backbone, head": BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head"),
@@ -156,8 +156,8 @@ def test_a_later_stop_leaves_what_was_shown_in_a_longer_fit(cnn, squares):
 def test_stopping_in_the_first_stage_ends_the_fit(squares):
     X, y = squares
     observer = Observer(stop_after=2)
-    stopped = clone(FITS["DenseNet, top"]).set_callbacks(observer).fit(X, y)
-    head_only = clone(FITS["DenseNet, top"]).set_params(fine_tune_epochs=0).fit(X, y)
+    stopped = clone(FITS["DenseNet, last stage"]).set_callbacks(observer).fit(X, y)
+    head_only = clone(FITS["DenseNet, last stage"]).set_params(fine_tune_epochs=0).fit(X, y)
     assert_same_model(stopped, head_only, X)
 
 
@@ -212,7 +212,7 @@ def test_hooks_are_called_in_order_and_given_what_fit_was_given(cnn, squares):
 
 def test_epochs_of_two_stages_are_numbered_through(squares):
     observer = Observer()
-    clf = clone(FITS["DenseNet, top"]).set_callbacks(observer).fit(*squares)
+    clf = clone(FITS["DenseNet, last stage"]).set_callbacks(observer).fit(*squares)
     assert observer.events[0] == ("setup", 4)
     ends = [event for event in observer.events if event[:2] == ("end", "epoch")]
     assert ends == [("end", "epoch", number) for number in range(4)]
@@ -237,19 +237,19 @@ def test_hooks_do_not_see_files_that_were_left_out(cnn, squares, tmp_path):
 
 
 def test_nothing_is_computed_that_no_callback_asks_for(cnn, squares, monkeypatch):
-    settled = []
-    settle = TrainingNetwork.settle_batch_norm
+    averaged = []
+    average = TrainingNetwork.average_batch_norm
     monkeypatch.setattr(
         TrainingNetwork,
-        "settle_batch_norm",
-        lambda self, *arguments: settled.append(1) or settle(self, *arguments),
+        "average_batch_norm",
+        lambda self, *arguments: averaged.append(1) or average(self, *arguments),
     )
     counter = Counter()
     clone(cnn).set_callbacks(counter).fit(*squares)
     assert counter.n_epochs == 4
-    assert len(settled) == 1
+    assert len(averaged) == 1
     clone(cnn).set_callbacks(ScoringMonitor(scoring="accuracy")).fit(*squares)
-    assert len(settled) == 1 + 4 + 1
+    assert len(averaged) == 1 + 4 + 1
 
 
 def test_a_snapshot_shares_the_frozen_backbone_and_owns_its_head(squares):
@@ -544,7 +544,7 @@ def test_callbacks_let_go_of_the_network_under_every_name():
     callback = keras.callbacks.Callback()
     callback.set_model(keras.Sequential())
     callback.net, callback.rate = callback.model, 0.5
-    keras_callbacks.release([callback])
+    release_callbacks([callback])
     assert callback.model is None and callback.net is None
     assert callback.rate == 0.5
 
@@ -587,7 +587,7 @@ def test_a_keras_callback_stops_the_training(cnn, squares, stop_at, n_iter, monk
 
 
 def test_each_stage_is_a_training_to_keras_callbacks(squares):
-    clf = clone(FITS["DenseNet, top"])
+    clf = clone(FITS["DenseNet, last stage"])
     clf.set_params(callbacks=[Recorder(stop_at=("epoch end", 0))]).fit(*squares)
     assert clf.n_iter_ == 2
     calls = [call for call in clf.callbacks_[0].calls if call[0][:5] != "batch"]

@@ -14,7 +14,7 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
-from lungestimators.classifiers.docstrings import TRAINING_PARAMETERS
+from lungestimators.classifiers.parameters import TRAINING_PARAMETERS
 
 SMALL = dict(weights=None, image_size=32, dense_units=8, epochs=2, random_state=0)
 CLASSIFIERS = {

@@ -9,8 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from lungestimators import BorderCrop, load_image_folder
-from lungestimators.training import fitting
+from lungestimators import BorderCrop, load_image_folder, training
 
 N_PATIENTS = 16
 
@@ -30,7 +29,7 @@ def patients(squares):
 def splits(monkeypatch):
     """The patients on both sides of every early stopping, read off the images that training had."""
     found = []
-    fit = fitting.fit
+    fit = training.fit_all_stages
 
     def numbers(data):
         corners = data.images.prepare()[:, 0, 0, 0]
@@ -40,7 +39,7 @@ def splits(monkeypatch):
         found.append((numbers(train), validation and numbers(validation)))
         return fit(parts, stages, train, validation, *others)
 
-    monkeypatch.setattr(fitting, "fit", spy)
+    monkeypatch.setattr(training, "fit_all_stages", spy)
     return found
 
 

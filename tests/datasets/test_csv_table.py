@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from lungestimators import load_image_table
+from tests.datasets.folders import save
 
 
 @pytest.fixture
@@ -205,3 +206,109 @@ def test_messages_on_a_table_whose_name_is_not_utf_8_can_be_printed(tmp_path):
     csv.write_text("image,label\n1.png,ill\n2.png,well\n")
     with pytest.raises(FileNotFoundError, match=r"files in caf\\udce9\.csv do not exist"):
         load_image_table(csv, path="image", target="label")
+
+
+# Tables
+
+
+def write(folder, text, encoding="utf-8"):
+    save(folder, "images/1.png", "images/2.png", "images/3.png")
+    (folder / "lungs.csv").write_bytes(text.encode(encoding))
+    return folder / "lungs.csv"
+
+
+TABLE = "image,finding,patient\nimages/1.png,ill,P1\nimages/2.png,healthy,P2\nimages/3.png,ill,P1\n"
+
+
+def test_a_table_of_images(tmp_path):
+    csv = write(tmp_path, TABLE)
+    lungs = load_image_table(csv, path="image", target="finding", group="patient")
+    assert [Path(path).name for path in lungs.data] == ["1.png", "2.png", "3.png"]
+    assert all(Path(path).is_file() for path in lungs.filenames)
+    assert lungs.target_names == ["healthy", "ill"]
+    assert lungs.target.tolist() == ["ill", "healthy", "ill"]
+    assert lungs.groups.tolist() == ["P1", "P2", "P1"]
+    for part in (
+        "3 images of 2 patients",
+        "healthy: 1, ill: 2",
+        "'finding'",
+        "'patient'",
+        "Licence",
+    ):
+        assert part in lungs.DESCR
+    X, y = load_image_table(csv, path="image", target="finding", return_X_y=True)
+    assert X.tolist() == lungs.data.tolist()
+    assert y.tolist() == ["ill", "healthy", "ill"]
+
+
+def test_a_table_without_patients_says_so(tmp_path):
+    lungs = load_image_table(write(tmp_path, TABLE), path="image", target="finding")
+    assert lungs.groups is None
+    assert "the same patient is not known" in lungs.DESCR
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (TABLE.replace(",", ";"), "utf-8"),
+        (TABLE.replace(",", "\t"), "utf-8-sig"),
+        (TABLE.replace("\n", "\r\n") + ",,\r\n\r\n", "utf-8-sig"),
+        (TABLE.replace("finding", '"finding"').replace(",ill", ', "ill"'), "utf-8"),
+        (TABLE.replace(",ill,", ",ill ,").replace("image,", " image ,"), "utf-8"),
+    ],
+    ids=["semicolons", "tabs and BOM", "Windows, empty rows", "quotes", "spaces"],
+)
+def test_every_usual_kind_of_csv_is_read(tmp_path, text, encoding):
+    csv = write(tmp_path, text, encoding)
+    lungs = load_image_table(csv, path="image", target="finding", group="patient")
+    assert lungs.target.tolist() == ["ill", "healthy", "ill"]
+    assert lungs.groups.tolist() == ["P1", "P2", "P1"]
+
+
+def test_whole_numbers_are_ordered_by_their_value(tmp_path):
+    text = "image,label\nimages/1.png,10\nimages/2.png,9\nimages/3.png,2\n"
+    lungs = load_image_table(write(tmp_path, text), path="image", target="label")
+    assert lungs.target_names == ["2", "9", "10"]
+    assert lungs.target.tolist() == [10, 9, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (TABLE.replace("finding", "label"), ValueError, r"no column 'finding'; .*'image', 'label'"),
+        (TABLE.replace("patient", "finding"), ValueError, "more than one column 'finding'"),
+        (TABLE.replace("ill,P1", ",P1"), ValueError, r"'finding' is empty in 2 rows \(line 2, 4\)"),
+        (TABLE.replace("3.png", "4.png"), FileNotFoundError, r"1 of the 3 files.*4\.png"),
+        (TABLE.replace("ill", "healthy"), ValueError, r"two classes or more; it holds \['healthy'"),
+        (TABLE.replace("2.png,healthy,P2", "2.png"), ValueError, "line 3: 1 cell,.* has 3"),
+        (TABLE.replace("ill,P1", "ill, mild,P1"), ValueError, "line 2: 4 cells.* has 3"),
+        (TABLE.replace("3.png", "1.png"), ValueError, r"more than once, .*'1\.png' in lines 2, 4"),
+        (TABLE.splitlines()[0], ValueError, "a header and at least one row"),
+        ("", ValueError, "a header and at least one row"),
+        (TABLE + '"', ValueError, "cannot be read as CSV"),
+    ],
+    ids=[
+        "no such column",
+        "column twice",
+        "empty cells",
+        "missing file",
+        "one class",
+        "short row",
+        "long row",
+        "repeated file",
+        "header only",
+        "empty file",
+        "open quote",
+    ],
+)
+def test_a_bad_table_is_a_clear_error(tmp_path, text, error, message):
+    with pytest.raises(error, match=message):
+        load_image_table(write(tmp_path, text), path="image", target="finding")
+
+
+def test_a_table_that_is_not_there_or_not_utf_8_is_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no CSV file"):
+        load_image_table(tmp_path / "no.csv", path="image", target="finding")
+    csv = write(tmp_path, TABLE.replace("ill", "pneumonía"), "latin-1")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        load_image_table(csv, path="image", target="finding")

@@ -19,11 +19,13 @@ from lungestimators import (
     DenseNetClassifier,
     clear_feature_cache,
     feature_cache_info,
+    limit_feature_cache,
 )
 from lungestimators.features import extraction
-from lungestimators.images import checking, prepared
+from lungestimators.features.cache import open_store
+from lungestimators.images import prepared
 from lungestimators.images.prepared import PreparedImages
-from lungestimators.networks import blueprints
+from lungestimators.networks import augmentation, blueprints, cutting
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +37,7 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, decode = blueprints.Blueprint.run, checking.decode
+    run, decode = blueprints.Blueprint.run, prepared.read_unscaled
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
@@ -47,7 +49,7 @@ def passed(monkeypatch):
         return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(checking, "decode", counting_decode)
+    monkeypatch.setattr(prepared, "read_unscaled", counting_decode)
     return counts
 
 
@@ -143,8 +145,8 @@ def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, pa
 def test_a_cut_network_has_one_key(frozen, squares, passed):
     X, y = squares
     frozen.set_params(trainable="last_stage", fine_tune_epochs=1).fit(X, y)
-    blueprints._cut.cache_clear()
-    blueprints._built.cache_clear()
+    cutting._cut.cache_clear()
+    blueprints._build_blueprint.cache_clear()
     clone(frozen).fit(X, y)
     assert passed["images"] == 48
 
@@ -175,12 +177,14 @@ def test_results_with_and_without_a_cache_agree_to_the_last_bit(frozen, squares,
 
 def test_features_do_not_depend_on_the_company_an_image_keeps(frozen, squares):
     backbone = network(frozen, squares)
-    together = extraction.extract(backbone, squares_as_images(squares), None)
+    together = extraction.extract_features(backbone, squares_as_images(squares), None)
     order = np.random.default_rng(0).permutation(48)
-    shuffled = extraction.extract(backbone, squares_as_images(squares, order), None)
+    shuffled = extraction.extract_features(backbone, squares_as_images(squares, order), None)
     np.testing.assert_array_equal(shuffled, together[order])
     for row in (0, 17, 47):
-        alone = extraction.extract(backbone, squares_as_images(squares, np.array([row])), None)
+        alone = extraction.extract_features(
+            backbone, squares_as_images(squares, np.array([row])), None
+        )
         np.testing.assert_array_equal(alone[0], together[row])
 
 
@@ -283,12 +287,10 @@ def test_a_file_that_was_written_a_moment_ago_is_not_trusted(squares, tmp_path, 
 
 
 def test_an_entry_of_the_wrong_size_is_computed_anew(frozen, squares, passed):
-    from lungestimators.features import cache as store
-
     X, _ = squares
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
     expected = features.fit_transform(X)
-    entries = store._memory._entries
+    entries = open_store("memory")._entries
     for key in [key for key, value in entries.items() if len(value) == 4 * expected.shape[1]][:5]:
         entries[key] = entries[key][:-4]
     np.testing.assert_array_equal(features.transform(X), expected)
@@ -296,8 +298,6 @@ def test_an_entry_of_the_wrong_size_is_computed_anew(frozen, squares, passed):
 
 
 def test_a_cache_that_is_too_small_changes_nothing(frozen, squares, tmp_path):
-    from lungestimators import limit_feature_cache
-
     X, y = squares
     expected = frozen.fit(X, y).predict_proba(X)
     for cache in ("memory", tmp_path / "cache"):
@@ -310,26 +310,22 @@ def test_a_cache_that_is_too_small_changes_nothing(frozen, squares, tmp_path):
 
 
 def test_augmented_views_are_made_once_for_each_image(frozen, squares, passed):
-    from lungestimators.networks.augmentation import N_VIEWS
-
     X, y = squares
     frozen.set_params(augment=True, epochs=12)
     cross_val_score(frozen, X, y, cv=3)
-    assert passed["images"] == 48 * (N_VIEWS + 1)
+    assert passed["images"] == 48 * (augmentation.N_VIEWS + 1)
     cross_val_score(frozen.set_params(dense_units=8), X[::-1], y[::-1], cv=4)
-    assert passed["images"] == 48 * (N_VIEWS + 1)
+    assert passed["images"] == 48 * (augmentation.N_VIEWS + 1)
     frozen.set_params(random_state=1).fit(X, y)
-    assert passed["images"] == 48 * 2 * (N_VIEWS + 1)
+    assert passed["images"] == 48 * 2 * (augmentation.N_VIEWS + 1)
 
 
 def test_augmented_views_follow_from_the_image_and_the_seed():
-    from lungestimators.networks import augmentation
-
     X = np.random.default_rng(0).random((6, 32, 32, 1), np.float32)
-    first = augmentation.augmented(X, "gentle", b"0")
-    np.testing.assert_array_equal(augmentation.augmented(X[::-1], "gentle", b"0"), first[::-1])
-    assert not np.array_equal(augmentation.augmented(X, "gentle", b"1"), first)
-    same_image = augmentation.augmented(np.repeat(X[:1], 2, axis=0), "gentle", b"0")
+    first = augmentation.augment_images(X, "gentle", b"0")
+    np.testing.assert_array_equal(augmentation.augment_images(X[::-1], "gentle", b"0"), first[::-1])
+    assert not np.array_equal(augmentation.augment_images(X, "gentle", b"1"), first)
+    same_image = augmentation.augment_images(np.repeat(X[:1], 2, axis=0), "gentle", b"0")
     np.testing.assert_array_equal(same_image[0], same_image[1])
     assert np.abs(first - X).mean() > 0.01
     assert len({tuple(view.ravel()[:50]) for view in first - X}) == 6

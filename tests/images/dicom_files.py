@@ -19,7 +19,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from lungestimators.images import checking, decoding
+from lungestimators.images import file_checks, reading
 
 PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
 BYTES = (PIXELS // 16).astype(np.uint8)
@@ -63,8 +63,8 @@ def save(path, dataset, syntax=ExplicitVRLittleEndian):
 
 def read(path, channels=1):
     """Check and read a file as a classifier does."""
-    decoding.check([str(path)])
-    return checking.read_image(str(path), channels)[..., 0]
+    file_checks.check_files([str(path)])
+    return reading.read_image(str(path), channels)[..., 0]
 
 
 def encode(pixels, syntax, depth, colour="MONOCHROME2"):

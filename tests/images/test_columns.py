@@ -28,7 +28,7 @@ from lungestimators import (
     audit_images,
     compare_models,
 )
-from lungestimators.images import checking
+from lungestimators.images import columns
 
 
 def save(folder, X):
@@ -85,8 +85,8 @@ each_table = pytest.mark.parametrize(
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_column_of_paths_is_a_list_of_paths(paths, column):
     X = COLUMNS[column](paths)
-    assert checking.holds_paths(X)
-    found = checking.as_paths(X)
+    assert columns.holds_paths(X)
+    found = columns.as_paths(X)
     assert found == paths
     assert {type(path) for path in found} == {str}
 

@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from lungestimators import CNNClassifier, ImageReadError
-from lungestimators.images import checking, decoding
+from lungestimators.images import decoding, file_checks, reading
 
 from .dicom_files import PIXELS, radiograph, read, save
 
@@ -75,7 +75,7 @@ def test_a_file_without_preamble_and_header_is_read(tmp_path, syntax):
 def test_colours_become_grey_or_rgb(name, channels):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pixels = checking.read_image(get_testdata_file(name, download=False), channels)
+        pixels = reading.read_image(get_testdata_file(name, download=False), channels)
     assert pixels.shape[2] == channels
     assert 0 <= pixels.min() < pixels.max() <= 1
 
@@ -100,7 +100,7 @@ def test_a_broken_header_is_named_before_pixels_are_read(tmp_path, name):
             setattr(dataset, element, value)
     path = save(tmp_path / "a.dcm", dataset)
     with pytest.raises(ImageReadError, match=reason):
-        decoding.check([path])
+        file_checks.check_files([path])
 
 
 def test_a_deflated_bomb_is_not_inflated(tmp_path):
@@ -110,7 +110,7 @@ def test_a_deflated_bomb_is_not_inflated(tmp_path):
         DeflatedExplicitVRLittleEndian,
     )
     with pytest.raises(ImageReadError, match="inflates to more"):
-        decoding.check([path])
+        file_checks.check_files([path])
 
 
 def test_boxes_of_jpeg_2000_that_lead_nowhere_are_not_followed(tmp_path):
@@ -139,7 +139,7 @@ def test_a_syntax_without_a_decoder_is_named_with_the_extra_that_has_it(tmp_path
     path = save(tmp_path / "a.dcm", radiograph(), JPEG2000Lossless)
     monkeypatch.setattr(JPEG2000LosslessDecoder, "_available", {})
     with pytest.raises(ImageReadError, match=r"no decoder is installed: .*\[dicom\]"):
-        decoding.check([path])
+        file_checks.check_files([path])
 
 
 def test_a_classifier_takes_dicom_and_png_together(tmp_path, cnn, squares):

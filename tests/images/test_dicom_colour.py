@@ -12,7 +12,7 @@ from pydicom.uid import (
 )
 
 from lungestimators import ImageReadError
-from lungestimators.images import checking, decoding
+from lungestimators.images import file_checks, reading
 
 from .dicom_files import BYTES, PIXELS, coloured, encode, radiograph, read, save, write
 
@@ -28,18 +28,18 @@ def test_colours_of_few_bits_in_many_are_spread_as_grey_is(tmp_path, planar, bit
     pixels = RGB.astype(np.uint16) * ((2**bits - 1) // 255)
     path = save(tmp_path / "a.dcm", coloured(pixels, planar=planar))
     with pytest.warns(UserWarning, match="fill little of what their bits can hold"):
-        seen = checking.read_image(path, 3)
+        seen = reading.read_image(path, 3)
     np.testing.assert_allclose(seen, RGB / 255, atol=1e-6)
 
 
 def test_dark_colours_of_eight_bits_stay_dark(tmp_path):
     path = save(tmp_path / "a.dcm", coloured(RGB // 30))
-    np.testing.assert_allclose(checking.read_image(path, 3), RGB // 30 / 255, atol=1e-7)
+    np.testing.assert_allclose(reading.read_image(path, 3), RGB // 30 / 255, atol=1e-7)
 
 
 def test_colours_of_twelve_bits_have_twelve(tmp_path):
     path = save(tmp_path / "a.dcm", coloured(RGB.astype(np.uint16) * 16, bits_stored=12))
-    np.testing.assert_allclose(checking.read_image(path, 3), RGB * 16.0 / 4095, atol=1e-6)
+    np.testing.assert_allclose(reading.read_image(path, 3), RGB * 16.0 / 4095, atol=1e-6)
 
 
 def test_partial_luminance_is_brought_to_the_full_range(tmp_path):
@@ -48,7 +48,7 @@ def test_partial_luminance_is_brought_to_the_full_range(tmp_path):
     y, b, r = (plane.round().astype(np.uint8) for plane in (y, b, r))
     dataset = coloured(RGB, "YBR_PARTIAL_422")
     dataset.PixelData = np.stack([y, y, b, r], axis=-1).tobytes()
-    seen = checking.read_image(save(tmp_path / "a.dcm", dataset), 3)
+    seen = reading.read_image(save(tmp_path / "a.dcm", dataset), 3)
     # ITU-R BT.601, the equations that the standard gives for this space, inverted
     matrix = np.array(
         [[0.2568, 0.5041, 0.0979], [-0.1482, -0.2910, 0.4392], [0.4392, -0.3678, -0.0714]]
@@ -60,13 +60,13 @@ def test_partial_luminance_is_brought_to_the_full_range(tmp_path):
 
 def test_black_white_and_red_of_full_luminance(tmp_path):
     colours = np.array([[[0, 128, 128], [255, 128, 128], [76, 85, 255]]], np.uint8)
-    seen = checking.read_image(save(tmp_path / "a.dcm", coloured(colours, "YBR_FULL")), 3)
+    seen = reading.read_image(save(tmp_path / "a.dcm", coloured(colours, "YBR_FULL")), 3)
     np.testing.assert_allclose(seen, [[[0, 0, 0], [1, 1, 1], [1, 0, 0]]], atol=0.006)
 
 
 def test_luminance_of_more_than_eight_bits_keeps_them(tmp_path):
     colours = np.array([[[0, 2**15, 2**15], [65535, 2**15, 2**15], [513, 2**15, 2**15]]], np.uint16)
-    seen = checking.read_image(save(tmp_path / "a.dcm", coloured(colours, "YBR_FULL")), 3)
+    seen = reading.read_image(save(tmp_path / "a.dcm", coloured(colours, "YBR_FULL")), 3)
     np.testing.assert_allclose(seen[0, :, 1], [0, 1, 513 / 65535], atol=1e-6)
 
 
@@ -92,7 +92,7 @@ def test_colours_that_cannot_be_told_are_named(tmp_path, elements, reason):
     if planar is None:
         del dataset.PlanarConfiguration
     with pytest.raises(ImageReadError, match=reason):
-        decoding.check([save(tmp_path / "a.dcm", dataset)])
+        file_checks.check_files([save(tmp_path / "a.dcm", dataset)])
 
 
 def test_signed_colours_are_refused(tmp_path):
@@ -122,7 +122,7 @@ def test_colours_of_jpeg_are_those_that_the_stream_says(tmp_path, colour, adobe)
     stream = encode(smooth, JPEGBaseline8Bit, 8)
     stream = stream if adobe == "JFIF" else markers(stream, adobe)
     path = write(tmp_path / "a.dcm", coloured(smooth, colour), JPEGBaseline8Bit, stream)
-    seen = checking.read_image(path, 3)
+    seen = reading.read_image(path, 3)
     if adobe is None and colour == "RGB":  # nothing but the header says what it is
         with Image.open(io.BytesIO(encode(smooth, JPEGBaseline8Bit, 8))) as image:
             image.draft("YCbCr", image.size)
@@ -141,7 +141,7 @@ def test_a_jpeg_that_says_rgb_under_another_name_is_refused(tmp_path):
 def test_colours_of_jpeg_2000_are_rgb(tmp_path, said, made):
     stream = encode(RGB, JPEG2000Lossless, 8, made)
     path = write(tmp_path / "a.dcm", coloured(RGB, said), JPEG2000Lossless, stream)
-    np.testing.assert_allclose(checking.read_image(path, 3), RGB / 255, atol=1e-7)
+    np.testing.assert_allclose(reading.read_image(path, 3), RGB / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize("said, made", [("YBR_RCT", "RGB"), ("YBR_FULL", "YBR_RCT")])

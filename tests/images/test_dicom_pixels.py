@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 
 from lungestimators import ImageReadError
-from lungestimators.images import checking, decoding
+from lungestimators.images import file_checks, reading
 
 from .dicom_files import BYTES, PIXELS, encode, radiograph, read, save, write
 
@@ -88,7 +88,7 @@ def test_other_jpeg_is_read_alike_when_bits_stored_is_too_large(tmp_path, name):
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 32, 20, 19
     dataset.save_as(tmp_path / "b.dcm")
     assert depth < 20
-    deeper, plain = (checking.read_image(str(tmp_path / f"{name}.dcm"), 3) for name in "ba")
+    deeper, plain = (reading.read_image(str(tmp_path / f"{name}.dcm"), 3) for name in "ba")
     np.testing.assert_array_equal(deeper, plain)
 
 
@@ -209,7 +209,7 @@ def test_a_high_bit_that_pixels_contradict_is_named(tmp_path):
 def test_bits_that_cannot_be_are_named_before_pixels_are_read(tmp_path, elements, reason):
     path = save(tmp_path / "a.dcm", radiograph(**elements))
     with pytest.raises(ImageReadError, match=reason):
-        decoding.check([path])
+        file_checks.check_files([path])
 
 
 def test_pixels_of_one_bit_are_unpacked(tmp_path):
@@ -228,7 +228,7 @@ def test_single_bits_in_words_of_big_endian_order_are_refused(tmp_path):
     dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with pytest.raises(ImageReadError, match="single bits in words of big-endian order"):
-        decoding.check([str(tmp_path / "a.dcm")])
+        file_checks.check_files([str(tmp_path / "a.dcm")])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

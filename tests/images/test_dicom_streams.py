@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from lungestimators import ImageReadError
 from lungestimators.audit import summaries
-from lungestimators.images import checking, decoding
+from lungestimators.images import file_checks, reading
 
 from .dicom_files import BYTES, PIXELS, encode, radiograph, read, save, write
 
@@ -71,7 +71,7 @@ def test_a_transfer_syntax_that_is_not_that_of_the_pixels_is_named(tmp_path, sai
     with open(path, "wb") as file:
         file.write(content.replace(uid, said.encode().ljust(len(uid), b"\x00"), 1))
     with pytest.raises(ImageReadError, match=reason):
-        decoding.check([path])
+        file_checks.check_files([path])
 
 
 def test_pixels_that_are_not_encoded_are_named_where_they_are_to_be(tmp_path):
@@ -122,7 +122,7 @@ def test_made_files_are_read_as_they_were_made_or_refused_by_name(real_data):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                seen = checking.read_image(str(path), 1)[..., 0]
+                seen = reading.read_image(str(path), 1)[..., 0]
         except ImageReadError as error:
             assert path.name in ("syntax_unknown.dcm", "ybr_partial_422.dcm")
             assert path.name in str(error)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lungestimators import ImageReadError
-from lungestimators.images import checking, decoding
+from lungestimators.images import decoding, file_checks, reading
 
 # Files of one process, and how long it may take: a hang is a failure.
 N_FILES = 2_500
@@ -58,7 +58,7 @@ def dicom_files():
         path = os.path.join(folder, name)
         if name.endswith(".dcm") and os.path.getsize(path) < 200_000 and decoding.holds_image(path):
             try:
-                checking.read_image(path, 1)
+                reading.read_image(path, 1)
             except ImageReadError:
                 continue
             with open(path, "rb") as file:
@@ -95,8 +95,8 @@ def main(kind, seed, folder):
         with open(path, "wb") as file:
             file.write(damaged(dice.choice(valid), dice))
         try:
-            decoding.check([path])
-            pixels = checking.read_image(path, dice.choice([1, 3]))
+            file_checks.check_files([path])
+            pixels = reading.read_image(path, dice.choice([1, 3]))
             assert pixels.dtype == np.float32, path
             assert np.isfinite(pixels).all(), path
             assert 0 <= pixels.min() <= pixels.max() <= 1, path

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lungestimators import ImageReadError
-from lungestimators.images import checking, decoding
+from lungestimators.images import file_checks, reading
 
 from .tiff_writer import png, tiff
 
@@ -206,16 +206,16 @@ def compare(path, content, shown, tolerance, eight_bits, outcomes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            in_colour = checking.read_image(str(path), 3)
-            in_grey = checking.read_image(str(path), 1)
+            in_colour = reading.read_image(str(path), 3)
+            in_grey = reading.read_image(str(path), 1)
         except ImageReadError as error:
             assert str(path) in str(error)
             outcomes["refused"] += 1
             outcomes[str(error).split("read: ")[1][:70]] += 1
             with pytest.raises(ImageReadError):
-                checking.read_image(str(path), 1)
+                reading.read_image(str(path), 1)
             return
-        decoding.check([str(path)])  # what can be read is not refused beforehand
+        file_checks.check_files([str(path)])  # what can be read is not refused beforehand
     outcomes["read"] += 1
     np.testing.assert_allclose(in_colour, np.repeat(shown, 3 // shown.shape[2], 2), atol=tolerance)
     grey = shown @ LUMINANCE if shown.shape[2] == 3 else shown[..., 0]

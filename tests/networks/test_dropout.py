@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lungestimators import DenseNetClassifier
+from lungestimators import DenseNetClassifier, backends
 from lungestimators.backends import compiled
 from lungestimators.networks import blueprints, dropout, pool
 from lungestimators.training import fitting
@@ -99,9 +99,9 @@ def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(
         raise AssertionError("built or traced anew")
 
     for module, name in [
-        (fitting, "_build"),
-        (compiled, "_function"),
-        (compiled._TensorFlowSteps, "_trace"),
+        (fitting, "_build_network"),
+        (compiled, "_compile_function"),
+        (backends.tensorflow.TrainingSteps, "_trace"),
         (blueprints, "with_fixed_names"),
         (keras.models, "model_from_json"),
     ]:

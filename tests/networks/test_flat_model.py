@@ -269,7 +269,7 @@ def untrained(image_shape, image_size, pixel_range=(0.0, 1.0)):
     )
     head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
     parts = blueprints.Parts(backbone, head)
-    return flat_model.build_model(parts, image_shape, pixel_range, "untrained")
+    return flat_model.build_flat_model(parts, image_shape, pixel_range, "untrained")
 
 
 @pytest.mark.core
@@ -420,6 +420,8 @@ def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     found = keras.Model(rebuilt.inputs, rebuilt.get_layer(stem).output)(X * 255)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
-    model = flat_model.build_model(blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0")
+    model = flat_model.build_flat_model(
+        blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0"
+    )
     found = keras.Model(model.inputs, model.get_layer(stem).output)(keras.ops.convert_to_tensor(X))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -28,7 +28,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from lungestimators import OptunaSearch
-from lungestimators.search import space as spaces
+from lungestimators.search.space import Space
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Choices for a categorical distribution"),
@@ -101,22 +101,22 @@ def grid_search(choices):
     ],
 )
 def test_a_storage_holds_each_choice_as_something_of_its_own(choices, stored):
-    space = spaces.Space({"x": CategoricalDistribution(choices)})
+    space = Space({"x": CategoricalDistribution(choices)})
     held = space.stored["x"].choices
     assert held == stored
     assert list(map(type, held)) == list(map(type, stored))
     for position, (choice, value) in enumerate(zip(choices, held, strict=True)):
         value = json.loads(json.dumps(value))
-        assert space.decode({"x": value})["x"] is choice
-        assert space.stored["x"].to_internal_repr(space.encode("x", choice)) == position
+        assert space.from_stored({"x": value})["x"] is choice
+        assert space.stored["x"].to_internal_repr(space.as_stored("x", choice)) == position
 
 
 def test_not_a_number_is_one_choice():
-    space = spaces.Space({"x": CategoricalDistribution((math.nan, 1.0))})
+    space = Space({"x": CategoricalDistribution((math.nan, 1.0))})
     stored = json.loads(json.dumps(space.stored["x"].choices))
-    assert math.isnan(space.decode({"x": stored[0]})["x"])
-    assert space.decode({"x": stored[1]}) == {"x": 1.0}
-    assert math.isnan(space.encode("x", float("nan")))
+    assert math.isnan(space.from_stored({"x": stored[0]})["x"])
+    assert space.from_stored({"x": stored[1]}) == {"x": 1.0}
+    assert math.isnan(space.as_stored("x", float("nan")))
 
 
 @pytest.mark.parametrize(
@@ -126,16 +126,16 @@ def test_not_a_number_is_one_choice():
 )
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_every_choice_is_drawn_and_found_again(choices, in_memory, tmp_path):
-    space = spaces.Space({"x": CategoricalDistribution(choices)})
+    space = Space({"x": CategoricalDistribution(choices)})
     study = optuna.create_study(
         storage=None if in_memory else f"sqlite:///{tmp_path}/study.db",
         sampler=RandomSampler(seed=0),
     )
     drawn = []
     for _ in range(30):
-        drawn.append(space.suggest(study.ask())["x"])
+        drawn.append(space.suggest_params(study.ask())["x"])
     assert {id(choice) for choice in drawn} == {id(choice) for choice in choices}
-    found = [space.decode(trial.params)["x"] for trial in study.get_trials()]
+    found = [space.from_stored(trial.params)["x"] for trial in study.get_trials()]
     assert all(one is other for one, other in zip(found, drawn, strict=True))
 
 

@@ -18,7 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from lungestimators import CNNClassifier
-from lungestimators.search import content
+from lungestimators.search.content import (
+    array_digest,
+    content_text,
+    shortened_content_text,
+)
 
 
 class Held:
@@ -137,30 +141,30 @@ MAKERS = {
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_a_text_follows_from_the_content_and_not_from_the_address(make):
     one, same, other = make(1), make(1), make(2)
-    assert content.text(one) == content.text(same)
-    assert content.text(one) != content.text(other)
+    assert content_text(one) == content_text(same)
+    assert content_text(one) != content_text(other)
 
 
 @pytest.mark.parametrize("make", [*MAKERS.values(), lambda value: threading.Lock()])
 def test_no_text_holds_an_address(make):
     value = make(1)
-    assert f"{id(value):x}" not in content.text(value)
-    assert " at 0x" not in content.text(value)
+    assert f"{id(value):x}" not in content_text(value)
+    assert " at 0x" not in content_text(value)
 
 
 def test_names_that_keras_numbers_are_no_content_and_given_ones_are():
-    dense = [content.text(keras.layers.Dense(3)) for _ in range(2)]
+    dense = [content_text(keras.layers.Dense(3)) for _ in range(2)]
     assert keras.layers.Dense(3).name != keras.layers.Dense(3).name
     assert dense[0] == dense[1]
-    assert content.text(keras.layers.Dense(3, name="mine")) != dense[0]
-    assert "rescaling_" not in content.text(functional(2))
+    assert content_text(keras.layers.Dense(3, name="mine")) != dense[0]
+    assert "rescaling_" not in content_text(functional(2))
 
 
 def test_functions_with_a_name_are_described_by_it():
-    assert content.text(np.linalg.norm) == "numpy.linalg.norm"
-    assert content.text(times) == f"{__name__}.times"
-    assert content.text(np.log) != content.text(np.exp)
-    assert content.text(len) == "builtins.len"
+    assert content_text(np.linalg.norm) == "numpy.linalg.norm"
+    assert content_text(times) == f"{__name__}.times"
+    assert content_text(np.log) != content_text(np.exp)
+    assert content_text(len) == "builtins.len"
 
 
 def test_lambdas_are_told_apart_by_what_they_do_and_not_by_where_they_stand():
@@ -168,7 +172,7 @@ def test_lambdas_are_told_apart_by_what_they_do_and_not_by_where_they_stand():
     same = lambda x: x + 1  # noqa: E731
     other = lambda x: x + 2  # noqa: E731
     inner = lambda x: [y + 1 for y in x if y in {1, 2}]  # noqa: E731
-    texts = [content.text(each).replace("same", "one") for each in (one, same, other, inner)]
+    texts = [content_text(each).replace("same", "one") for each in (one, same, other, inner)]
     assert texts[0] == texts[1]
     assert len(set(texts)) == 3
 
@@ -179,9 +183,9 @@ def test_a_function_that_counts_its_calls_stays_the_same():
     def count():
         calls.append(1)
 
-    before = content.text(count)
+    before = content_text(count)
     count()
-    assert content.text(count) == before
+    assert content_text(count) == before
 
 
 @pytest.mark.parametrize(
@@ -202,24 +206,24 @@ def test_a_function_that_counts_its_calls_stays_the_same():
     ],
 )
 def test_plain_values_are_written_as_python_writes_them(value, text):
-    assert content.text(value) == text
+    assert content_text(value) == text
 
 
 def test_values_that_hold_themselves_end():
     value = [1]
     value.append(value)
-    assert content.text(value) == "[1, ...]"
+    assert content_text(value) == "[1, ...]"
     nested = []
     for _ in range(100_000):
         nested = [nested]
-    assert content.text(nested) == "list"
+    assert content_text(nested) == "list"
 
 
 def test_a_long_text_ends_with_a_digest():
     one, other = list(range(200)), [*range(199), 0]
-    assert len(content.short(one)) <= 100
-    assert content.short(one)[:80] == content.short(other)[:80]
-    assert content.short(one) != content.short(other)
+    assert len(shortened_content_text(one)) <= 100
+    assert shortened_content_text(one)[:80] == shortened_content_text(other)[:80]
+    assert shortened_content_text(one) != shortened_content_text(other)
 
 
 def test_digests_of_arrays_follow_from_the_values(tmp_path):
@@ -227,17 +231,18 @@ def test_digests_of_arrays_follow_from_the_values(tmp_path):
     mapped = np.memmap(tmp_path / "values", dtype=float, mode="w+", shape=values.shape)
     mapped[:] = values
     for same in (values.copy(order="F"), values[:, ::-1][:, ::-1], mapped, values.tolist()):
-        assert content.digest(same) == content.digest(values)
+        assert array_digest(same) == array_digest(values)
     for other in (values + 1, values.astype(np.float32), values.reshape(4, 3)):
-        assert content.digest(other) != content.digest(values)
+        assert array_digest(other) != array_digest(values)
 
 
 def test_another_process_writes_the_same_texts():
     program = (
         "from tests.search.test_content import MAKERS; "
-        "from lungestimators.search import content; import keras; keras.layers.Rescaling(1); "
-        "print([content.text(make(1)) for make in MAKERS.values()])"
+        "from lungestimators.search.content import content_text; "
+        "import keras; keras.layers.Rescaling(1); "
+        "print([content_text(make(1)) for make in MAKERS.values()])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    here = [content.text(make(1)).replace(__name__, "test_content") for make in MAKERS.values()]
+    here = [content_text(make(1)) for make in MAKERS.values()]
     assert done.stdout.splitlines()[-1] == str(here)

@@ -2,25 +2,16 @@
 
 import os
 import pickle
-import re
 import shutil
-import subprocess
-import sys
-import time
-import warnings
 
-import keras
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import NopPruner
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
@@ -33,41 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
 from lungestimators import CNNClassifier, OptunaSearch, compare_models
-from lungestimators.search import description, progress
-from lungestimators.search import space as spaces
-from lungestimators.search.objective import Task
-
-SPACE = {"var_smoothing": FloatDistribution(1e-3, 10, log=True)}
-VALUES = [0.01, 0.1, 1.0]
-GRID = {"var_smoothing": CategoricalDistribution(VALUES)}
-
-
-@pytest.fixture(scope="module")
-def iris():
-    """150 flowers in three classes; nobody writes to them."""
-    X, y = load_iris(return_X_y=True)
-    X.flags.writeable = False
-    return X, y
-
-
-def search(**options):
-    """A search of three trials."""
-    return OptunaSearch(
-        options.pop("estimator", GaussianNB()),
-        options.pop("space", SPACE),
-        **{"n_trials": 3, "cv": 3, "random_state": 0, "pruner": NopPruner(), **options},
-    )
-
-
-def grid(**options):
-    """A search of every value in the grid; there are fewer of them than trials asked for."""
-    return search(
-        space=GRID, sampler=optuna.samplers.GridSampler({"var_smoothing": VALUES}), **options
-    )
-
-
-def params_of(study):
-    return [trial.params for trial in study.trials]
+from tests.search.gaussian_searches import SPACE, VALUES, grid, params_of, search
 
 
 @parametrize_with_checks(
@@ -256,21 +213,6 @@ def test_a_fitted_search_is_loaded_where_its_storage_is_not(iris, tmp_path, kind
     assert params_of(loaded.study_) == list(found.cv_results_["params"])
 
 
-def test_a_pipeline_is_the_same_whatever_changes_no_result(iris, tmp_path):
-    def go_on(**params):
-        steps = make_pipeline(PCA(2, random_state=0), CNNClassifier()).set_params(**params)
-        task = Task(steps, spaces.Space({}), *iris, [], None, "score", {}, {})
-        return description.describe(task, None)
-
-    one = go_on()
-    assert go_on(cnnclassifier__feature_cache="a", cnnclassifier__verbose=1, verbose=True) == one
-    assert go_on(pca__n_components=3) != one
-    assert go_on(pca="passthrough") != one
-    layer = keras.layers.RandomFlip
-    assert go_on(cnnclassifier__augment=layer()) == go_on(cnnclassifier__augment=layer())
-    assert go_on(cnnclassifier__augment=layer()) != go_on(cnnclassifier__augment=layer("vertical"))
-
-
 def test_a_search_may_replace_the_step_that_keeps_features(iris):
     pipeline = Pipeline([("clf", CNNClassifier(feature_cache="memory"))])
     found = search(
@@ -320,119 +262,6 @@ def test_the_configuration_of_scikit_learn_reaches_workers(iris):
         )
         one, two = (search(**options, n_jobs=n).fit(X, y, sample_weight=weight) for n in (1, 2))
     assert two.study_.trials[0].value == one.study_.trials[0].value
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (dict(estimator=GaussianNB(priors=[0.2, 0.3, 0.5])), "parameter priors"),
-        (dict(space={"var_smoothing": FloatDistribution(1, 2)}), "space of var_smoothing"),
-        (dict(scoring="accuracy"), "scoring"),
-        (dict(cv=4), "folds"),
-    ],
-)
-def test_a_study_of_something_else_is_refused_and_left_alone(iris, tmp_path, change, named):
-    options = dict(storage=tmp_path / "study.log", study_name="a")
-    first = search(**options).fit(*iris)
-    with pytest.raises(ValueError, match=named):
-        search(**{**options, **change}).fit(*iris)
-    assert len(search(**options).fit(*iris).study_.trials) == len(first.study_.trials)
-
-
-class Described:
-    """Data in which one thing can be changed."""
-
-    def __init__(self):
-        data = load_iris(as_frame=True)
-        self.X, self.y = data.data, data.target.map(dict(enumerate("abc")))
-
-
-def fewer_rows(data):
-    data.X, data.y = data.X[30:], data.y[30:]
-
-
-def another_column(data):
-    data.X = data.X.assign(**{"petal length (cm)": 1.0, "petal width (cm)": 2.0})
-
-
-def a_name(data):
-    data.X = data.X.rename(columns={"petal length (cm)": "length"})
-
-
-def fewer_classes(data):
-    data.y = data.y.replace({"c": "b"})
-
-
-def another_order(data):
-    data.y = data.y[::-1]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            fewer_rows,
-            "else: X, rows: 150 there, 120 here; y, rows: 150 there, 120 here; "
-            "y, rows of class, 'a': 50 there, 20 here. Name",
-        ),
-        (
-            another_column,
-            "else: X, column petal length (cm), column petal width (cm): not the same there and "
-            "here. Name",
-        ),
-        (a_name, "X, column petal length (cm): only there; X, column length: only here. Name"),
-        (
-            fewer_classes,
-            "y, rows of class, 'b': 50 there, 100 here; y, rows of class, 'c': only there",
-        ),
-        (another_order, "else: y, values: not the same there and here. Name"),
-    ],
-)
-def test_a_study_of_other_data_is_refused_and_what_differs_is_said(change, message, tmp_path):
-    folds = [(list(range(99)), list(range(99, 120)))]
-    options = dict(storage=tmp_path / "study.log", study_name="a", cv=folds)
-    data = Described()
-    search(**options).fit(data.X, data.y)
-    search(**options).fit(data.X.copy(), data.y.copy())
-    change(data)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        search(**options).fit(data.X, data.y)
-
-
-def test_a_study_of_other_images_epochs_or_folds_is_refused(cnn, squares, tmp_path):
-    X, y = squares
-    options = dict(space={"dropout": FloatDistribution(0, 0.5)}, n_trials=1, cv=2)
-    options |= dict(storage=tmp_path / "study.log", study_name="a")
-    search(estimator=cnn.set_params(epochs=1), **options).fit(X, y)
-    for changed, message in (
-        (
-            dict(estimator=clone(cnn).set_params(epochs=2)),
-            "else: parameter epochs: 1 there, 2",
-        ),
-        (dict(estimator=clone(cnn), cv=3), "folds, number: 2 there, 3 here"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            search(**options | changed).fit(X, y)
-    for images, message in (
-        (X + 1, "else: X, values: not the same there and here"),
-        (X[:, :8], r"X, shape of a row: \[16, 16\] there, \[8, 16\] here"),
-        (X / 255, "X, type: 'uint8' there, 'float64' here"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            search(estimator=clone(cnn), **options).fit(images, y)
-
-
-def test_a_study_goes_on_with_the_same_values_in_another_container(iris, tmp_path):
-    X, y = iris
-    options = dict(storage=tmp_path / "study.log", study_name="a")
-    steps = make_pipeline(SimpleImputer(missing_values=np.nan), GaussianNB())
-    options |= dict(estimator=steps, space={"gaussiannb__var_smoothing": FloatDistribution(0, 1)})
-    first = search(**options).fit(X, y)
-    mapped = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=X.shape)
-    mapped[:] = X
-    for same in (np.asfortranarray(X), mapped):
-        again = search(**options).fit(same, y.tolist())
-        assert params_of(again.study_) == params_of(first.study_)
 
 
 # Bad input
@@ -568,101 +397,6 @@ def test_an_interrupted_search_keeps_what_was_finished(iris, tmp_path):
     assert len(values) == 2
     assert stopped.fit(*iris).cv_results_["mean_test_score"].tolist()[:2] == values
     assert len(calls) == 7 + 3
-
-
-# What is seen
-
-
-def test_progress_is_one_line_a_trial_and_one_before_the_final_fit(iris, capsys):
-    search(verbose=1).fit(*iris)
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith("Trial 0: 0.")
-    assert "3 of 3 done, 0 pruned, 0 failed; best 0." in lines[2]
-    assert lines[2].endswith("; 0 s left")
-    assert last == "3 of 3 trials are done; the best parameters are fitted to all rows"
-
-
-def test_all_trials_of_a_study_that_has_more_than_were_asked_for_are_counted(
-    iris, capsys, tmp_path
-):
-    study = dict(storage=tmp_path / "study.log", study_name="more")
-    search(n_trials=3, **study).fit(*iris)
-    found = search(n_trials=2, verbose=1, **study).fit(*iris)
-    assert len(found.cv_results_["params"]) == 3
-    assert capsys.readouterr().out.startswith("3 of 3 trials are done")
-
-
-def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsys):
-    class Odd(optuna.pruners.BasePruner):
-        def prune(self, study, trial):
-            return trial.number % 2 == 1
-
-    def fail(clf, X, y):
-        if clf.var_smoothing < 0.02:
-            raise KeyError("several\nlines")
-        return clf.score(X, y)
-
-    options = dict(storage=tmp_path / "study.log", study_name="a", scoring=fail, pruner=Odd())
-    options |= dict(sampler=optuna.samplers.RandomSampler(seed=4), verbose=1, refit=False)
-    for n_trials in (4, 9):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            found = search(n_trials=n_trials, **options).fit(*iris)
-    *lines, last = [line for line in capsys.readouterr().out.splitlines() if "are done" not in line]
-    lines.append(last)
-    trials = found.study_.trials
-    for number, line in enumerate(lines):
-        states = [trial.state.name for trial in trials[: number + 1]]
-        counts = f"{states.count('PRUNED')} pruned, {states.count('FAIL')} failed"
-        assert f"; {number + 1} of {4 if number < 4 else 9} done, {counts}" in line
-    assert len(lines) == 9
-    assert {"PRUNED", "FAIL", "COMPLETE"} == {trial.state.name for trial in trials}
-
-
-def test_workers_together_count_every_trial_once():
-    program = (
-        "from tests.search.test_optuna_search import *; "
-        "search(verbose=1, n_trials=9, n_jobs=2).fit(*load_iris(return_X_y=True))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    *lines, last = done.stdout.splitlines()
-    assert sorted(re.search("; (.*) of 9 done", line)[1] for line in lines) == list("123456789")
-    assert last.startswith("9 of 9 trials are done")
-
-
-def test_the_time_left_knows_the_timeout(iris, capsys):
-    def slow(clf, X, y):
-        time.sleep(0.1)
-        return clf.score(X, y)
-
-    search(verbose=1, n_trials=40_000, timeout=0.7, scoring=slow, refit=False).fit(*iris)
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert 1 <= len(lines) <= 3
-    assert all(re.search("; [01] s left until the timeout$", line) for line in lines)
-    assert last == f"{len(lines)} of 40000 trials are done, and the timeout is over"
-
-
-def test_a_sampler_that_has_tried_everything_is_said_to_have(iris, capsys):
-    grid(verbose=1, n_trials=9).fit(*iris)
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("3 of 9 trials are done, and the sampler has no others; the best")
-
-
-def test_time_left_is_the_lesser_of_trials_and_timeout(monkeypatch):
-    clock = iter([0.0, 30.0, 90.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    study = optuna.create_study()
-    counted = progress.Progress(study, 4, 100.0)
-    assert counted._time_left(2) == "30 s left"
-    assert counted._time_left(1) == "10 s left until the timeout"
-
-
-def test_a_search_is_silent_and_leaves_optunas_verbosity(iris, capfd):
-    verbosity = optuna.logging.get_verbosity()
-    search().fit(*iris)
-    assert "".join(capfd.readouterr()) == ""
-    assert optuna.logging.get_verbosity() == verbosity
 
 
 def test_clone_keeps_every_parameter():

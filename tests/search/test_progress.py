@@ -1,132 +1,105 @@
-"""Progress bars: counts that are right, and a last line that stands there once."""
+"""Messages of a search: a line for each trial, a last line, and silence."""
 
-import itertools
 import re
+import subprocess
+import sys
+import time
+import warnings
 
-import keras
-import numpy as np
-import pytest
-from sklearn.base import clone
+import optuna
 
-from lungestimators import BackboneFeatures, DenseNetClassifier, clear_feature_cache
-
-
-def lines(printed):
-    """The lines that are printed, without colours; outside a terminal none is overwritten."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", printed).strip().splitlines()
+from lungestimators.search import progress
+from tests.search.gaussian_searches import grid, search
 
 
-def bars(printed):
-    """The last count of each bar; no count stands there twice."""
-    found = [re.match(r"(\d+)/(\d+) ━", line.strip()) for line in lines(printed)]
-    counts = [(int(match[1]), int(match[2])) if match else None for match in found]
-    last = []
-    for before, count in itertools.pairwise([None, *counts]):
-        if count is None:
-            continue
-        if before is None:
-            last.append(count)
-        else:
-            assert count[0] > before[0] and count[1] == before[1]
-            last[-1] = count
-    return last
+def test_progress_is_one_line_a_trial_and_one_before_the_final_fit(iris, capsys):
+    search(verbose=1).fit(*iris)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("Trial 0: 0.")
+    assert "3 of 3 done, 0 pruned, 0 failed; best 0." in lines[2]
+    assert lines[2].endswith("; 0 s left")
+    assert last == "3 of 3 trials are done; the best parameters are fitted to all rows"
 
 
-def test_one_bar_ends_at_all_steps(cnn, squares, capsys):
-    cnn.set_params(verbose=1).fit(*squares)
-    printed = capsys.readouterr().out
-    assert lines(printed)[0] == "Training all: 4 epochs of 3 steps"
-    assert bars(printed) == [(12, 12)]
-    loss, accuracy = cnn.history_["loss"][-1], cnn.history_["accuracy"][-1]
-    assert lines(printed)[-1].endswith(f"accuracy: {accuracy:.4f} - loss: {loss:.4f}")
-
-
-def test_every_stage_has_its_bar(squares, capsys):
-    X, y = squares
-    clf = DenseNetClassifier(
-        weights=None,
-        blocks=(1, 1, 1, 1),
-        image_size=32,
-        trainable="last_stage",
-        epochs=2,
-        fine_tune_epochs=1,
-        feature_cache=None,
-        dense_units=8,
-        verbose=1,
-    ).fit(X, y)
-    printed = capsys.readouterr().out
-    assert clf.n_iter_ == 3
-    assert lines(printed)[0] == "Features of 48 images"
-    assert [line for line in lines(printed) if "Training" in line] == [
-        "Training head: 2 epochs of 3 steps",
-        "Training top: 1 epoch of 3 steps",
-    ]
-    assert bars(printed) == [(48, 48), (6, 6), (3, 3)]
-
-
-def test_early_stopping_ends_the_bar_where_it_stopped(cnn, squares, capsys):
-    X, y = squares
-    y = np.random.default_rng(0).permutation(y)
-    cnn.set_params(early_stopping=True, validation_fraction=0.25, n_iter_no_change=1, epochs=40)
-    cnn.set_params(learning_rate=0.5, verbose=1).fit(X, y)
-    printed = capsys.readouterr().out
-    assert cnn.n_iter_ < 40
-    assert bars(printed) == [(3 * cnn.n_iter_, 120)]
-    assert lines(printed)[-1] == f"Stopped early, after epoch {cnn.n_iter_}"
-    assert f"val_loss: {cnn.history_['val_loss'][-1]:.4f}" in lines(printed)[-2]
-
-
-class StopAtBatch(keras.callbacks.Callback):
-    def __init__(self, epoch, batch):
-        super().__init__()
-        self.at = epoch, batch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == self.at:
-            self.model.stop_training = True
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_a_callback_that_stops_inside_an_epoch_ends_the_bar_there(
-    cnn, squares, capsys, monkeypatch, epoch
+def test_all_trials_of_a_study_that_has_more_than_were_asked_for_are_counted(
+    iris, capsys, tmp_path
 ):
-    monkeypatch.setattr("lungestimators.training.epochs._CALL_BYTES", 1)
-    cnn.set_params(callbacks=[StopAtBatch(epoch, 0)], verbose=1).fit(*squares)
-    printed = capsys.readouterr().out
-    assert bars(printed) == [(3 * epoch + 1, 12)]
-    assert lines(printed)[-1] == f"Stopped early, after epoch {epoch + 1}"
+    study = dict(storage=tmp_path / "study.log", study_name="more")
+    search(n_trials=3, **study).fit(*iris)
+    found = search(n_trials=2, verbose=1, **study).fit(*iris)
+    assert len(found.cv_results_["params"]) == 3
+    assert capsys.readouterr().out.startswith("3 of 3 trials are done")
 
 
-def test_partial_fit_counts_its_one_epoch(cnn, squares, capsys):
-    X, y = squares
-    cnn.set_params(verbose=1)
-    for _ in range(3):
-        cnn.partial_fit(X, y, classes=["clear", "opaque"])
-        printed = capsys.readouterr().out
-        assert lines(printed)[0] == "Training all: 1 epoch of 3 steps"
-        assert bars(printed) == [(3, 3)]
+def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsys):
+    class Odd(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            return trial.number % 2 == 1
+
+    def fail(clf, X, y):
+        if clf.var_smoothing < 0.02:
+            raise KeyError("several\nlines")
+        return clf.score(X, y)
+
+    options = dict(storage=tmp_path / "study.log", study_name="a", scoring=fail, pruner=Odd())
+    options |= dict(sampler=optuna.samplers.RandomSampler(seed=4), verbose=1, refit=False)
+    for n_trials in (4, 9):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found = search(n_trials=n_trials, **options).fit(*iris)
+    *lines, last = [line for line in capsys.readouterr().out.splitlines() if "are done" not in line]
+    lines.append(last)
+    trials = found.study_.trials
+    for number, line in enumerate(lines):
+        states = [trial.state.name for trial in trials[: number + 1]]
+        counts = f"{states.count('PRUNED')} pruned, {states.count('FAIL')} failed"
+        assert f"; {number + 1} of {4 if number < 4 else 9} done, {counts}" in line
+    assert len(lines) == 9
+    assert {"PRUNED", "FAIL", "COMPLETE"} == {trial.state.name for trial in trials}
 
 
-def test_features_are_counted_without_those_that_are_known(squares, capsys):
-    X, _ = squares
-    features = BackboneFeatures(
-        "MobileNetV3Small", weights=None, image_size=32, random_state=0, verbose=1
+def test_workers_together_count_every_trial_once():
+    program = (
+        "from sklearn.datasets import load_iris; "
+        "from tests.search.gaussian_searches import search; "
+        "search(verbose=1, n_trials=9, n_jobs=2).fit(*load_iris(return_X_y=True))"
     )
-    clear_feature_cache()
-    features.fit(X).transform(X[:20])
-    printed = capsys.readouterr().out
-    assert lines(printed)[0] == "Features of 20 images"
-    assert bars(printed) == [(20, 20)]
-    expected = clone(features).set_params(feature_cache=None, verbose=0).fit_transform(X)
-    np.testing.assert_array_equal(features.transform(X), expected)
-    printed = capsys.readouterr().out
-    assert lines(printed)[0] == "Features of 48 images, of which 20 are known"
-    assert bars(printed) == [(28, 28)]
-    features.transform(X)
-    assert capsys.readouterr().out == ""
-    twice = np.concatenate([X[:3] // 2, X[:3] // 2])
-    features.transform(twice)
-    assert bars(capsys.readouterr().out) == [(6, 6)]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    *lines, last = done.stdout.splitlines()
+    assert sorted(re.search("; (.*) of 9 done", line)[1] for line in lines) == list("123456789")
+    assert last.startswith("9 of 9 trials are done")
+
+
+def test_the_time_left_knows_the_timeout(iris, capsys):
+    def slow(clf, X, y):
+        time.sleep(0.1)
+        return clf.score(X, y)
+
+    search(verbose=1, n_trials=40_000, timeout=0.7, scoring=slow, refit=False).fit(*iris)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert 1 <= len(lines) <= 3
+    assert all(re.search("; [01] s left until the timeout$", line) for line in lines)
+    assert last == f"{len(lines)} of 40000 trials are done, and the timeout is over"
+
+
+def test_a_sampler_that_has_tried_everything_is_said_to_have(iris, capsys):
+    grid(verbose=1, n_trials=9).fit(*iris)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("3 of 9 trials are done, and the sampler has no others; the best")
+
+
+def test_time_left_is_the_lesser_of_trials_and_timeout(monkeypatch):
+    clock = iter([0.0, 30.0, 90.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    study = optuna.create_study()
+    counted = progress.TrialProgress(study, 4, 100.0)
+    assert counted._time_left(2) == "30 s left"
+    assert counted._time_left(1) == "10 s left until the timeout"
+
+
+def test_a_search_is_silent_and_leaves_optunas_verbosity(iris, capfd):
+    verbosity = optuna.logging.get_verbosity()
+    search().fit(*iris)
+    assert "".join(capfd.readouterr()) == ""
+    assert optuna.logging.get_verbosity() == verbosity

@@ -25,7 +25,7 @@ from lungestimators import (
     search_space,
 )
 from lungestimators.classifiers import parameters
-from lungestimators.search import space as spaces
+from lungestimators.search.space import Space, check_space
 
 ESTIMATORS = [
     CNNClassifier(),
@@ -39,13 +39,13 @@ ESTIMATORS = [
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 def test_every_value_of_the_space_is_a_valid_parameter(estimator):
     space = search_space(estimator)
-    spaces.check(estimator, space)
+    check_space(estimator, space)
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
     for _ in range(20):
-        params = spaces.Space(space).suggest(study.ask())
+        params = Space(space).suggest_params(study.ask())
         assert params.keys() == space.keys()
-        parameters.check_parameters(clone(estimator).set_params(**params))
+        parameters.check_classifier_parameters(clone(estimator).set_params(**params))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
@@ -81,7 +81,7 @@ def test_the_space_of_a_pipeline_is_that_of_its_last_step():
     pipeline = make_pipeline(BorderCrop(0.1), CNNClassifier())
     space = search_space(pipeline)
     assert space["cnnclassifier__epochs"] == search_space(CNNClassifier())["epochs"]
-    spaces.check(pipeline, space)
+    check_space(pipeline, space)
 
 
 def test_an_estimator_of_another_package_needs_a_space_of_its_own():
@@ -99,7 +99,7 @@ def test_suggestions_are_those_of_optunas_own_methods():
     ours, theirs = (
         optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3)).ask() for _ in range(2)
     )
-    assert spaces.Space(space).suggest(ours) == {
+    assert Space(space).suggest_params(ours) == {
         "dropout": theirs.suggest_float("dropout", 0, 0.6, step=0.2),
         "learning_rate": theirs.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
         "epochs": theirs.suggest_int("epochs", 4, 10, step=2),
@@ -110,11 +110,11 @@ def test_suggestions_are_those_of_optunas_own_methods():
 @pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
 def test_tuples_among_the_choices_survive_a_storage():
     choices = ((4,), (4, 8))
-    space = spaces.Space({"filters": CategoricalDistribution(choices)})
+    space = Space({"filters": CategoricalDistribution(choices)})
     trial = optuna.create_study().ask()
-    assert space.suggest(trial)["filters"] in choices
+    assert space.suggest_params(trial)["filters"] in choices
     assert json.loads(json.dumps(trial.params)) == trial.params
-    assert space.decode(trial.params)["filters"] in choices
+    assert space.from_stored(trial.params)["filters"] in choices
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_tuples_among_the_choices_survive_a_storage():
 )
 def test_a_wrong_space_is_named(space, error, message):
     with pytest.raises(error, match=message):
-        spaces.check(CNNClassifier(), space)
+        check_space(CNNClassifier(), space)

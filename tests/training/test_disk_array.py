@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from lungestimators import CNNClassifier, DenseNetClassifier
-from lungestimators.features import extraction
-from lungestimators.training import disk_array
+from lungestimators.images import prepared
+from lungestimators.training import disk_array, fitting
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def files(tmp_path, squares):
 
 def test_large_arrays_are_on_disk_and_read_back_what_was_written(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 3, 7)).astype(np.float32)
-    assert isinstance(disk_array.allocate(vectors.shape), np.ndarray)
+    assert isinstance(disk_array.allocate_array(vectors.shape), np.ndarray)
     monkeypatch.setattr(disk_array, "MOST_BYTES", vectors.nbytes - 1)
-    on_disk = disk_array.allocate(vectors.shape)
+    on_disk = disk_array.allocate_array(vectors.shape)
     assert isinstance(on_disk, disk_array.DiskArray)
     for column in range(3):
         on_disk[np.arange(50)[::-1], column] = vectors[::-1, column]
@@ -37,7 +37,7 @@ CASES = {
     "everything": CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8)),
     "everything, augmented": CNNClassifier(**SMALL, filters=(4, 8), augment=True),
     "head": DenseNetClassifier(**SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="head"),
-    "top, augmented": DenseNetClassifier(
+    "last stage, augmented": DenseNetClassifier(
         **SMALL, blocks=(1, 1, 1, 1), weights=None, trainable="last_stage", augment=True
     ),
 }
@@ -54,7 +54,7 @@ def test_training_from_disk_gives_the_same_model_to_the_last_bit(
     history = clf.history_
     monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     monkeypatch.setattr(
-        extraction, "prepare_all", lambda images: pytest.fail("all images were put in memory")
+        fitting, "prepare_all", lambda images: pytest.fail("all images were put in memory")
     )
     np.testing.assert_array_equal(clf.fit(paths, y).predict_proba(paths), in_memory)
     assert clf.history_ == history
@@ -64,7 +64,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
     paths, y = files
     monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     clf = CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8))
-    read, n_read = extraction.images.decode, []
+    read, n_read = prepared.read_unscaled, []
 
     def break_one_in_the_second_epoch(path, channels):
         n_read.append(path)
@@ -73,7 +73,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
                 file.write(b"no image any more")
         return read(path, channels)
 
-    monkeypatch.setattr(extraction.images, "decode", break_one_in_the_second_epoch)
+    monkeypatch.setattr(prepared, "read_unscaled", break_one_in_the_second_epoch)
     with pytest.raises(ValueError, match=r"7\.png' cannot be read"):
         clf.fit(paths, y)
     assert not hasattr(clf, "classes_")

@@ -1,5 +1,8 @@
-"""A weights file of another network says which one, before and instead of any other complaint."""
+"""Weights are loaded whole or not at all, and an error says which network a file holds."""
 
+import os
+import subprocess
+import sys
 import time
 
 import h5py
@@ -16,9 +19,10 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
-from lungestimators.networks import weights_files
+from lungestimators.networks import weights
 
 MOBILENET = "mobilenet_2_5_224_tf_no_top.h5"
+DENSENET = "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
 MOBILENET_V2 = "mobilenet_v2_1.0_224_no_top_dequant.weights.h5"
 
 
@@ -46,16 +50,16 @@ def application(name, **options):
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75, 1.0, 1.5])
 def test_the_width_of_a_mobilenet_is_read_from_its_file(folder, alpha, kind):
     path = saved(application("MobileNet", alpha=alpha), folder / f"{alpha}{kind}")
-    assert weights_files.describe(path, "MobileNet") == {"alpha": alpha}
-    assert weights_files.describe(path, "MobileNetV2") == {}
+    assert weights.parameters_of_file(path, "MobileNet") == {"alpha": alpha}
+    assert weights.parameters_of_file(path, "MobileNetV2") == {}
 
 
 @pytest.mark.parametrize("kind", ["file.weights.h5", "file.h5"])
 @pytest.mark.parametrize("alpha", [0.35, 0.5, 1.0, 1.4])
 def test_the_width_of_a_mobilenet_v2_is_read_from_its_file(folder, alpha, kind):
     path = saved(application("MobileNetV2", alpha=alpha), folder / f"v2 {alpha}{kind}")
-    assert weights_files.describe(path, "MobileNetV2") == {"alpha": alpha}
-    assert weights_files.describe(path, "MobileNet") == {}
+    assert weights.parameters_of_file(path, "MobileNetV2") == {"alpha": alpha}
+    assert weights.parameters_of_file(path, "MobileNet") == {}
 
 
 @pytest.mark.parametrize("kind", ["file.weights.h5", "file.h5"])
@@ -65,7 +69,7 @@ def test_the_blocks_of_a_densenet_are_read_from_its_file(folder, blocks, kind):
 
     network = DenseNet(blocks, include_top=False, weights=None, input_shape=(32, 32, 3))
     path = saved(network, folder / f"{sum(blocks)}{kind}")
-    assert weights_files.describe(path, "DenseNet121") == {"blocks": blocks}
+    assert weights.parameters_of_file(path, "DenseNet121") == {"blocks": blocks}
 
 
 @pytest.fixture
@@ -184,3 +188,102 @@ def test_the_width_reaches_the_network(images):
     clf = MobileNetClassifier(weights=None, image_size=32, random_state=0, epochs=1, alpha=0.25)
     clf.set_params(trainable="head").fit(X, np.tile(["a", "b"], 6))
     np.testing.assert_array_equal(clf._parts.backbone.run(X[..., None] / np.float32(255)), named)
+
+
+@pytest.fixture(scope="module")
+def mobilenet_file(tmp_path_factory):
+    """A file of MobileNet's structure and random values."""
+    path = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
+    network = keras.applications.MobileNet(
+        include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)
+    )
+    network.save_weights(path)
+    return path
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+def test_missing_imagenet_weights_name_file_url_folder_and_way_out(squares, tmp_path):
+    program = (
+        "import numpy as np\n"
+        "from lungestimators import *\n"
+        "X, y = np.zeros((6, 32, 32), np.uint8), [0, 1] * 3\n"
+        "for clf in (MobileNetClassifier(alpha=0.25), DenseNetClassifier(), "
+        "BackboneClassifier('EfficientNetV2B0')):\n"
+        "    try:\n"
+        "        clf.fit(X, y)\n"
+        "    except FileNotFoundError as error:\n"
+        "        print('ERROR', error)\n"
+    )
+    # A proxy that refuses makes every machine one without a network.
+    refusing = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy")}
+    environment = {**os.environ, **refusing, "KERAS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    errors = [line for line in done.stdout.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 3, done.stdout + done.stderr
+    for error, file in zip(
+        errors, (MOBILENET, DENSENET, "efficientnetv2-b0_notop.h5"), strict=True
+    ):
+        assert repr(file) in error
+        assert "https://storage.googleapis.com/" in error
+        assert str(tmp_path / "models") in error
+        assert "weights=None" in error
+
+
+def test_imagenet_weights_are_found_in_keras_home(squares, keras_home, real_weights):
+    (keras_home / "models" / MOBILENET).symlink_to(real_weights / MOBILENET)
+    X, y = squares
+    settings = dict(alpha=0.25, epochs=2, random_state=0)
+    found = MobileNetClassifier(**settings).fit(X, y).predict_proba(X)
+    given = MobileNetClassifier(**settings, weights=real_weights / MOBILENET).fit(X, y)
+    np.testing.assert_array_equal(given.predict_proba(X), found)
+
+
+def test_densenet121_weights_are_found_in_keras_home(squares, keras_home):
+    network = keras.applications.DenseNet121(
+        include_top=False, weights=None, input_shape=(224, 224, 3)
+    )
+    with h5py.File(keras_home / "models" / DENSENET, "w") as file:
+        layers = [layer for layer in network.layers if layer.weights]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        file.attrs["keras_version"] = b"2.0.0"
+        for layer in layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{w.name}:0" for w in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, layer.get_weights(), strict=True):
+                group[name] = weight
+    X, y = squares
+    clf = DenseNetClassifier(epochs=1, image_size=32, random_state=0).fit(X, y)
+    loaded = clf.model_.get_layer("conv1_conv")
+    np.testing.assert_array_equal(
+        loaded.get_weights()[0], network.get_layer("conv1_conv").get_weights()[0]
+    )
+
+
+def test_a_file_of_another_network_is_refused(squares, mobilenet_file):
+    for clf in (
+        BackboneClassifier("MobileNetV2", weights=mobilenet_file, image_size=32),
+        DenseNetClassifier(weights=str(mobilenet_file), image_size=32),
+    ):
+        with pytest.raises(ValueError, match="damaged or holds the weights of another network"):
+            clf.fit(*squares)
+
+
+def test_a_damaged_file_is_refused(squares, mobilenet_file, tmp_path):
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(mobilenet_file.read_bytes()[:200_000])
+    with pytest.raises(ValueError, match="damaged"):
+        MobileNetClassifier(alpha=0.25, weights=damaged, image_size=32).fit(*squares)
+
+
+def test_densenet_of_other_depth_has_no_imagenet_weights(squares):
+    with pytest.raises(ValueError, match="no ImageNet weights of a DenseNet"):
+        DenseNetClassifier(blocks=(1, 1, 1, 1)).fit(*squares)

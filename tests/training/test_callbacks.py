@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from tqdm.keras import TqdmCallback
 
-from lungestimators.training import keras_callbacks
+from lungestimators.training.callbacks import picklable_callbacks
 
 
 class Locked(keras.callbacks.Callback):
@@ -194,4 +194,4 @@ def test_a_function_may_make_none(small, squares):
 
 def test_only_what_pickle_refuses_is_left_out():
     kept, lost = Counted(), Locked()
-    assert keras_callbacks.picklable([lost, kept, lost]) == [kept]
+    assert picklable_callbacks([lost, kept, lost]) == [kept]

@@ -1,4 +1,4 @@
-"""Keras callbacks that a user passes: what they may be, and new ones for every fit."""
+"""The user's Keras callbacks: checked, copied for every fit, and released after it."""
 
 import copy
 import io
@@ -28,27 +28,29 @@ _REFUSED = {
 }
 
 
-def check(callbacks):
+def check_callbacks(callbacks):
     """Raise unless ``callbacks`` is None, a list of usable Keras callbacks, or a function.
 
-    What the function returns is checked by :func:`for_one_fit`.
+    :func:`callbacks_for_one_fit` calls the function and checks its result.
 
     Raises
     ------
     TypeError
-        It is none of these, or the list holds something else.
+        It is none of these, or an item of the list is no Keras callback.
     ValueError
-        A callback would not do here what it is for.
+        A callback cannot do here what it is made for.
     """
     if not _is_function(callbacks):
         _check_list(callbacks, f"callbacks={callbacks!r}", "callbacks")
 
 
 def _is_function(callbacks):
+    """Return whether ``callbacks`` is a function that makes callbacks."""
     return callable(callbacks) and not isinstance(callbacks, type | keras.callbacks.Callback)
 
 
 def _check_list(callbacks, given, name):
+    """Raise unless ``callbacks`` is None or a list of usable callbacks; errors use the texts."""
     if callbacks is None:
         return
     if not isinstance(callbacks, list | tuple):
@@ -69,13 +71,13 @@ def _check_list(callbacks, given, name):
                 raise ValueError(f"{refused} is of no use in {name}: {reason}")
 
 
-def for_one_fit(callbacks):
-    """Return the callbacks of one fit: new ones by the function, or a copy of each, or raise.
+def callbacks_for_one_fit(callbacks):
+    """Return the callbacks of one fit: the user's function makes them, or each one is copied.
 
     Raises
     ------
     TypeError
-        A callback cannot be copied, or the function returns no list of callbacks.
+        A callback cannot be copied, or the function does not return a list of callbacks.
     """
     if _is_function(callbacks):
         made = callbacks()
@@ -85,7 +87,7 @@ def for_one_fit(callbacks):
     for callback in callbacks or ():
         try:
             copies.append(copy.deepcopy(callback))
-        except Exception as error:  # whatever its attributes raise
+        except Exception as error:  # its attributes may raise any error
             raise TypeError(
                 f"callbacks holds {callback!r}, which cannot be copied: {error}. Since fit trains "
                 "with copies so that no parameter is changed, pass a function that makes it, such "
@@ -94,22 +96,22 @@ def for_one_fit(callbacks):
     return copies
 
 
-def picklable(callbacks):
-    """Return those of the callbacks that can be pickled: some hold open files or locks."""
+def picklable_callbacks(callbacks):
+    """Return the callbacks that can be pickled, without those that hold open files or locks."""
     kept = []
     for callback in callbacks:
         try:
             pickle.dumps(callback)
-        except Exception:  # whatever its attributes raise
+        except Exception:  # its attributes may raise any error
             continue
         kept.append(callback)
     return kept
 
 
-def release(callbacks):
-    """Let callbacks go of what ends with a training: the network, and files that they closed."""
+def release_callbacks(callbacks):
+    """Set attributes of callbacks that hold the trained network, or a closed file, to None."""
     for callback in callbacks:
-        network = callback._model
-        for name, value in vars(callback).items():  # its set_model may do more than keep a model
+        network = callback.model
+        for name, value in vars(callback).items():  # set_model(None) of a user's may do more
             if value is network or (isinstance(value, io.IOBase) and value.closed):
                 vars(callback)[name] = None

@@ -1,0 +1,101 @@
+"""What editors and type checkers see of the public names."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lungestimators
+
+PUBLIC = [name for name in lungestimators.__all__ if name[0] != "_"]
+ROOT = Path(lungestimators.__file__).parents[1]
+
+USER_SCRIPT = """\
+import numpy as np
+from sklearn.model_selection import cross_val_score
+
+from lungestimators import CNNClassifier, compare_models, make_chest_xrays
+
+X, y = make_chest_xrays(40, random_state=0)
+clf = CNNClassifier(image_size=32, epochs=2)
+probabilities: np.ndarray = clf.fit(X, y).predict_proba(X)
+scores = cross_val_score(clf, X, y)
+print(compare_models({"CNN": clf}, X, y), clf.model_, scores.mean())
+"""
+
+
+def mypy(*arguments, folder):
+    """Run mypy in a folder, as a user of the package does; return its lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--cache-dir", str(folder / "cache"), *arguments],
+        cwd=folder,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def errors_in(folder, script):
+    (folder / "script.py").write_text(script)
+    (folder / "mypy.ini").write_text("[mypy]\nignore_missing_imports = True\n")
+    lines = mypy("--follow-imports=silent", "script.py", folder=folder)
+    return [line for line in lines if ": error:" in line]
+
+
+def test_editors_list_every_public_name():
+    assert set(PUBLIC) <= set(dir(lungestimators))
+    assert "py.typed" in {path.name for path in Path(lungestimators.__file__).parent.iterdir()}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_editors_see_the_signature(name):
+    parameters = inspect.signature(getattr(lungestimators, name)).parameters.values()
+    assert not [p for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def test_the_signature_of_a_classifier_has_its_types_and_defaults():
+    parameters = inspect.signature(lungestimators.CNNClassifier).parameters
+    assert parameters["image_size"].annotation is int
+    assert parameters["image_size"].default == 64
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    backbone = inspect.signature(lungestimators.BackboneClassifier).parameters["backbone"]
+    assert backbone.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name.endswith("Classifier")])
+def test_public_methods_of_a_classifier_have_types(name):
+    cls = getattr(lungestimators, name)
+    for method in (cls, cls.fit, cls.partial_fit, cls.predict, cls.predict_proba):
+        signature = inspect.signature(method)
+        untyped = [p.name for p in signature.parameters.values() if p.annotation is p.empty]
+        assert untyped in ([], ["self"])
+        assert signature.return_annotation is not signature.empty
+
+
+@pytest.mark.slow
+def test_a_type_checker_finds_what_is_misspelt_and_nothing_else(tmp_path):
+    assert errors_in(tmp_path, USER_SCRIPT) == []
+    misspelt = USER_SCRIPT.replace("image_size=", "imagesize=")
+    assert errors_in(tmp_path, misspelt) == [
+        'script.py:7: error: Unexpected keyword argument "imagesize" for "CNNClassifier"; '
+        'did you mean "image_size"?  [call-arg]'
+    ]
+    of_another_type = USER_SCRIPT.replace("epochs=2", "epochs='2'")
+    assert len(errors_in(tmp_path, of_another_type)) == 1
+    unknown = USER_SCRIPT.replace("import CNNClassifier,", "import CNNClassifier, CNN,")
+    assert 'no attribute "CNN"' in errors_in(tmp_path, unknown)[0]
+
+
+@pytest.mark.slow
+def test_the_types_of_the_package_agree_with_each_other(tmp_path):
+    configuration = ROOT / "pyproject.toml"
+    if not configuration.exists():
+        pytest.skip("the configuration of mypy lies beside the sources")
+    package = str(ROOT / "lungestimators")
+    lines = mypy("--config-file", str(configuration), package, folder=tmp_path)
+    assert lines[-1].startswith("Success"), "\n".join(lines)
