@@ -2,10 +2,11 @@
 
 import lazy_loader as lazy
 
-# The samplers in ``defaults`` and ``users_sampler`` inherit from a class of Optuna. These modules,
-# and Optuna with them, are imported at the first search.
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submodules=["defaults", "users_sampler"],
-    submod_attrs={"optuna_search": ["OptunaSearch"], "space": ["search_space"]},
-)
+from .optuna_search import OptunaSearch
+from .space import search_space
+
+# The samplers in these modules inherit from a class of Optuna: the modules, and Optuna with them,
+# are imported at the first search.
+__getattr__, _, _ = lazy.attach(__name__, submodules=["defaults", "users_sampler"])
+
+__all__ = ["OptunaSearch", "search_space"]

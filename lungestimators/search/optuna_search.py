@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import lazy_loader as lazy
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -153,7 +153,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         estimator: BaseEstimator,
         space: dict[str, BaseDistribution] | None = None,
         *,
-        cv: int | BaseCrossValidator | Iterable | None = None,
+        cv: Any = None,
         scoring: str | Callable | list | tuple | dict | None = None,
         n_trials: int = 50,
         timeout: float | None = None,

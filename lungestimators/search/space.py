@@ -1,19 +1,27 @@
 """Search spaces: default distributions, and how a storage holds the values of a space."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import lazy_loader as lazy
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from .. import _compat
 from ..classifiers.base import LungClassifier
 from .content import content_text, shortened_content_text
 
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
 optuna = lazy.load("optuna")
 
 _PRIMITIVE = (type(None), bool, int, float, str)
 
 
-def search_space(estimator):
+def search_space(estimator: BaseEstimator) -> dict[str, BaseDistribution]:
     """Return default Optuna distributions for the parameters of a classifier.
 
     The distributions lie around the estimator's own values. Parameters that change the input or
