@@ -53,7 +53,7 @@ def test_parameters_with_a_value_an_image_are_cut():
 
 def test_sample_weights_are_ones_or_not_negative():
     np.testing.assert_array_equal(_compat.check_sample_weight(None, np.zeros((2, 1))), [1, 1])
-    with pytest.raises(ValueError, match="[Nn]egative"):
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
         _compat.check_sample_weight([1, -1], np.zeros((2, 1)))
 
 
@@ -130,7 +130,7 @@ def test_the_module_of_an_application_has_its_preprocessing_and_any_densenet():
     network = module.DenseNet(
         (1, 1, 1, 1), include_top=False, weights=None, input_shape=(32, 32, 3)
     )
-    assert network.output_shape == (None, 1, 1, network.output_shape[-1])
+    assert network.output_shape[:3] == (None, 1, 1)
 
 
 def test_the_averages_of_adam_have_the_shape_of_the_variable():

@@ -13,11 +13,11 @@ from .parameters import cache_name, check_backbone_parameters
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
-    """What a frozen network sees in an image, as one vector.
+    """Turn each image into the features that a frozen network computes, one vector.
 
     The vector joins the global averages of the network's last three resolutions. Every image goes
-    through the network once: folds, searches and the classifiers of this package share what is
-    kept under ``feature_cache``.
+    through the network once: folds, searches and the classifiers of this package share the
+    vectors that are kept under ``feature_cache``.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ same the first; every other trial is surplus, and whoever made it gives it up be
 import json
 import math
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import lazy_loader as lazy
 
@@ -103,10 +103,9 @@ def in_memory(study):
     if isinstance(_compat.storage_of(study), optuna.storages.InMemoryStorage):
         return study
     name, storage = study.study_name, optuna.storages.InMemoryStorage()
+    source = _compat.storage_of(study)
     with _quiet():
-        optuna.copy_study(
-            from_study_name=name, from_storage=_compat.storage_of(study), to_storage=storage
-        )
+        optuna.copy_study(from_study_name=name, from_storage=source, to_storage=storage)
     return optuna.load_study(
         study_name=name, storage=storage, sampler=study.sampler, pruner=study.pruner
     )
@@ -331,10 +330,8 @@ def _bury(study, trial, chain):
 
 def _lose(study, trial, reason):
     """Fail a trial for a reason, unless it is finished; the sampler is to learn nothing from it."""
-    try:
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):
         _compat.fail_trial(study, trial, reason)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        pass
 
 
 def _description(study):
