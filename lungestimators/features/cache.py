@@ -8,13 +8,14 @@ import os
 import threading
 from pathlib import Path
 
+from ..validation import PathLike
 from .directory_store import FILE, DirectoryStore
-from .memory_store import MemoryStore
+from .memory_store import FeatureCacheInfo, MemoryStore
 
 MEMORY_BYTES = 512 * 2**20
 
 
-def feature_cache_info(cache="memory"):
+def feature_cache_info(cache: PathLike = "memory") -> FeatureCacheInfo:
     """Return the hits, misses and size of a feature cache.
 
     Parameters
@@ -42,7 +43,7 @@ def feature_cache_info(cache="memory"):
     return _existing_store(cache).info()
 
 
-def clear_feature_cache(cache="memory"):
+def clear_feature_cache(cache: PathLike = "memory") -> None:
     """Delete all features from a feature cache, and set its counts to 0.
 
     Parameters
@@ -65,7 +66,7 @@ def clear_feature_cache(cache="memory"):
     _existing_store(cache).clear()
 
 
-def limit_feature_cache(max_bytes, cache="memory"):
+def limit_feature_cache(max_bytes: int, cache: PathLike = "memory") -> None:
     """Set the largest size of a feature cache.
 
     Parameters
