@@ -1,4 +1,4 @@
-"""What frozen networks make of images, computed once and kept in the feature store."""
+"""Features: the outputs of frozen networks for images, computed once and kept in a store."""
 
 from .backbone_features import BackboneFeatures
 from .cache import clear_feature_cache, feature_cache_info, limit_feature_cache

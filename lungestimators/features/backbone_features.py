@@ -1,23 +1,26 @@
 """BackboneFeatures: a frozen network as a transformer."""
 
 import os
+from typing import Self
 
+import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..images.base import ImageInput
 from ..networks import blueprints
+from ..validation import ImagesLike, PathLike
 from . import extraction
 from .parameters import cache_name, check_backbone_parameters
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
-    """What a frozen network sees in an image, as one vector.
+    """Turn each image into the features that a frozen network computes, one vector.
 
     The vector joins the global averages of the network's last three resolutions. Every image goes
-    through the network once: folds, searches and the classifiers of this package share what is
-    kept under ``feature_cache``.
+    through the network once: folds, searches and the classifiers of this package share the
+    vectors that are kept under ``feature_cache``.
 
     Parameters
     ----------
@@ -77,15 +80,15 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
     def __init__(
         self,
-        backbone="DenseNet121",
+        backbone: str = "DenseNet121",
         *,
-        image_size=224,
-        image_shape=None,
-        weights="imagenet",
-        alpha=1.0,
-        feature_cache="memory",
-        random_state=None,
-        verbose=0,
+        image_size: int = 224,
+        image_shape: tuple[int, ...] | None = None,
+        weights: PathLike | None = "imagenet",
+        alpha: float = 1.0,
+        feature_cache: PathLike | None = "memory",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.backbone = backbone
         self.image_size = image_size
@@ -101,8 +104,8 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         tags.transformer_tags.preserves_dtype = []  # features are float32 always
         return tags
 
-    def fit(self, X, y=None):
-        """Load the network, and remember what kind of images X holds. Nothing is learnt.
+    def fit(self, X: ImagesLike, y: None = None) -> Self:
+        """Load the network, and remember the shape and range of the images. Nothing is learnt.
 
         Parameters
         ----------
@@ -146,7 +149,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
             self._remember_parameters()
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> np.ndarray:
         """Return the features of images.
 
         Parameters

@@ -1,6 +1,6 @@
-"""The feature store: what a frozen network made of an image, kept under a key, in bounded space.
+"""The feature cache by its name, ``"memory"`` or a directory: information, clearing and limits.
 
-A store maps keys to bytes and knows nothing of networks. There are two: a dictionary in this
+A store maps keys to bytes and knows nothing of networks. There are two kinds: a dictionary in this
 process, and a SQLite file in a directory that several processes may share.
 """
 
@@ -8,14 +8,15 @@ import os
 import threading
 from pathlib import Path
 
+from ..validation import PathLike
 from .directory_store import FILE, DirectoryStore
-from .memory_store import MemoryStore
+from .memory_store import FeatureCacheInfo, MemoryStore
 
 MEMORY_BYTES = 512 * 2**20
 
 
-def feature_cache_info(cache="memory"):
-    """Say how well a feature cache serves.
+def feature_cache_info(cache: PathLike = "memory") -> FeatureCacheInfo:
+    """Return the hits, misses and size of a feature cache.
 
     Parameters
     ----------
@@ -39,11 +40,11 @@ def feature_cache_info(cache="memory"):
     >>> feature_cache_info()
     FeatureCacheInfo(hits=0, misses=0, bytes=0, max_bytes=536870912)
     """
-    return _existing(cache).info()
+    return _existing_store(cache).info()
 
 
-def clear_feature_cache(cache="memory"):
-    """Forget all features, and start counting anew.
+def clear_feature_cache(cache: PathLike = "memory") -> None:
+    """Delete all features from a feature cache, and set its counts to 0.
 
     Parameters
     ----------
@@ -62,17 +63,17 @@ def clear_feature_cache(cache="memory"):
     >>> feature_cache_info().bytes
     0
     """
-    _existing(cache).clear()
+    _existing_store(cache).clear()
 
 
-def limit_feature_cache(max_bytes, cache="memory"):
-    """Set the space that a feature cache may take.
+def limit_feature_cache(max_bytes: int, cache: PathLike = "memory") -> None:
+    """Set the largest size of a feature cache.
 
     Parameters
     ----------
     max_bytes : int
-        Size in bytes; 512 MiB in memory and 10 GiB in a directory unless set. What is over it
-        leaves at once. A directory remembers its own limit.
+        Size in bytes; 512 MiB in memory and 10 GiB in a directory unless set. The least recently
+        used features beyond it are deleted at once. A directory remembers its own limit.
     cache : "memory" or path, default="memory"
         The cache of this process, or a directory, as estimators take it for ``feature_cache``.
 
@@ -95,7 +96,7 @@ def limit_feature_cache(max_bytes, cache="memory"):
 
 
 def open_store(cache):
-    """Return the store that an estimator's ``feature_cache`` names; the same one every time.
+    """Return the store that an estimator's ``feature_cache`` names, the same object every time.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def open_store(cache):
 
 
 def close_store(cache):
-    """Close and forget a directory's store in this process, where it is open.
+    """Close and forget a directory's store in this process, if it is open.
 
     Parameters
     ----------
@@ -134,7 +135,8 @@ def close_store(cache):
         store.close()
 
 
-def _existing(cache):
+def _existing_store(cache):
+    """Return the store of a feature cache, or raise if a directory holds none."""
     if cache != "memory" and not (Path(cache).expanduser() / FILE).is_file():
         raise ValueError(f"{os.fspath(cache)!r} holds no feature cache: it has no {FILE}")
     return open_store(os.fspath(cache))
@@ -145,7 +147,8 @@ _directories = {}
 _directories_lock = threading.Lock()
 
 
-def _after_fork():
+def _renew_locks_after_fork():
+    """Make new locks in a forked process: other threads may have held the old ones."""
     global _directories_lock
     _directories_lock = threading.Lock()
     for some in (_memory, *_directories.values()):
@@ -153,4 +156,4 @@ def _after_fork():
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_renew_locks_after_fork)

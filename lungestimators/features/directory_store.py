@@ -7,7 +7,7 @@ import warnings
 
 import xxhash
 
-from .memory_store import Counts, FeatureCacheInfo
+from .memory_store import CountingStore, FeatureCacheInfo
 
 MAX_BYTES = 10 * 2**30
 FILE = "features.sqlite"
@@ -20,25 +20,26 @@ _USED_SECONDS = 600
 _inherited = []
 
 
-class DirectoryStore(Counts):
+class DirectoryStore(CountingStore):
     """A SQLite file in a directory; processes may share it, and be killed at any moment.
 
-    SQLite keeps what was committed whole. Every entry has a checksum besides: one that does not
-    fit is dropped, as if it had never been there. The rollback journal is used rather than the
-    write-ahead log, which a read-only directory or a network file system does not allow.
+    SQLite keeps a committed transaction whole. Every entry has a checksum besides; an entry whose
+    checksum does not fit is deleted, as if it had never been there. The rollback journal is used
+    rather than the write-ahead log, which a read-only directory or a network file system does not
+    allow.
 
-    What goes wrong once the store is open, a full disk say, is warned of; the entry is then not
-    kept, and no work is lost.
+    An error while the store is open, such as a full disk, becomes a warning: the entry is not kept,
+    and no work is lost.
 
     Parameters
     ----------
     path : Path
-        Created where it does not exist. Otherwise empty, or a feature cache of this version.
+        Created if it does not exist. Otherwise empty, or a feature cache of this version.
 
     Raises
     ------
     ValueError
-        The directory cannot be used, or holds something else.
+        The directory cannot be used, or holds other files.
     """
 
     def __init__(self, path):
@@ -57,7 +58,7 @@ class DirectoryStore(Counts):
             ) from error
 
     def get(self, keys):
-        """Return a dictionary of those keys that are known, and their values."""
+        """Return a dictionary of the known keys, and their values."""
         keys = list(keys)
         rows = []
         with self._lock, self._warning("read from"):
@@ -71,7 +72,9 @@ class DirectoryStore(Counts):
         found = {
             key: value
             for key, value, checksum, used in rows
-            if isinstance(value, bytes) and isinstance(used, int) and checksum == _sum(key, value)
+            if isinstance(value, bytes)
+            and isinstance(used, int)
+            and checksum == _checksum(key, value)
         }
         damaged = [row[0] for row in rows if row[0] not in found]
         if damaged:
@@ -83,13 +86,13 @@ class DirectoryStore(Counts):
         return found
 
     def put(self, entries):
-        """Keep values under their keys, all of them or, where the process is killed, none."""
+        """Keep values under their keys; if the process is killed meanwhile, keep none of them."""
         now = int(time.time())
-        rows = [(key, value, _sum(key, value), now) for key, value in entries.items()]
+        rows = [(key, value, _checksum(key, value), now) for key, value in entries.items()]
         self._write("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
 
     def drop(self, keys):
-        """Forget these keys."""
+        """Delete the entries of these keys."""
         self._write("DELETE FROM entry WHERE key = ?", [(key,) for key in keys])
 
     def info(self):
@@ -98,14 +101,14 @@ class DirectoryStore(Counts):
             return FeatureCacheInfo(self.hits, self.misses, self._bytes(), self._max_bytes())
 
     def clear(self):
-        """Forget everything."""
+        """Delete everything, and set the counts to 0."""
         self._refuse_read_only()
         self._write("DELETE FROM entry WHERE key IS NOT ?", [(None,)])
         self._give_back_space()
         self.hits = self.misses = 0
 
     def limit(self, max_bytes):
-        """Set the bound."""
+        """Set the largest size."""
         self._refuse_read_only()
         self._write("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
         self._give_back_space()
@@ -118,15 +121,17 @@ class DirectoryStore(Counts):
                 self._database = self._process = None
 
     def _refuse_read_only(self):
+        """Raise if the directory may not be written to."""
         if not self._writable:
             raise ValueError(f"The feature cache {str(self._path)!r} may not be written to")
 
     def _give_back_space(self):
+        """Make the file as small as its entries."""
         with self._lock, self._warning("shrink the file of"):
             self._connection().execute("VACUUM")
 
     def _write(self, statement, rows):
-        """Run a statement over rows in one transaction, and keep the bound."""
+        """Run a statement over rows in one transaction, and keep the file within its size."""
         if not self._writable:
             return
         with self._lock, self._warning("write to"):
@@ -143,6 +148,7 @@ class DirectoryStore(Counts):
                 raise
 
     def _shrink(self, database):
+        """Delete the least recently used entries if the file is beyond its largest size."""
         max_bytes = self._max_bytes()
         if self._bytes() <= max_bytes:
             return
@@ -156,6 +162,8 @@ class DirectoryStore(Counts):
                 return
 
     def _bytes(self):
+        """Return the size of the entries in the file."""
+
         def pragma(name):
             return self._connection().execute(f"PRAGMA {name}").fetchone()[0]
 
@@ -163,13 +171,15 @@ class DirectoryStore(Counts):
         return max(0, pragma("page_count") - pragma("freelist_count") - empty) * pragma("page_size")
 
     def _max_bytes(self):
+        """Return the largest size, which the file itself remembers."""
         return self._connection().execute("SELECT max_bytes FROM setting").fetchone()[0]
 
     def _warning(self, doing):
+        """Return a context in which an error of SQLite becomes a warning."""
         return _Warning(self._path, doing)
 
     def _refuse_foreign(self):
-        """Raise where the directory cannot be one of ours."""
+        """Raise if the directory cannot be a feature cache."""
         try:
             self._path.mkdir(parents=True, exist_ok=True)
             others = [name for name in os.listdir(self._path) if not name.startswith(FILE)]
@@ -197,7 +207,7 @@ class DirectoryStore(Counts):
             )
 
     def _connection(self):
-        """Return this process's own connection: SQLite forbids to carry one through a fork."""
+        """Return this process's own connection: SQLite forbids using one after a fork."""
         if self._process != os.getpid():
             mode = "rwc" if self._writable else "ro"
             database = sqlite3.connect(
@@ -210,13 +220,13 @@ class DirectoryStore(Counts):
             database.execute("PRAGMA synchronous = NORMAL")
             self._prepare(database)
             if self._database is not None:
-                # Closing the parent's connection here could roll back what the parent is writing.
+                # Closing the parent's connection here could roll back the parent's transaction.
                 _inherited.append(self._database)
             self._database, self._process = database, os.getpid()
         return self._database
 
     def _prepare(self, database):
-        """Create the tables in an empty file, and refuse any other that is not of this version."""
+        """Create the tables in an empty file; raise for any other file not of this version."""
 
         def marks():
             return [
@@ -245,7 +255,7 @@ class DirectoryStore(Counts):
 
 
 class _Warning:
-    """Turn what SQLite raises into a warning: a cache that fails costs time, never results."""
+    """Turn an error of SQLite into a warning: a cache that fails costs time, never results."""
 
     def __init__(self, path, doing):
         self._path = path
@@ -266,5 +276,6 @@ class _Warning:
         return False
 
 
-def _sum(key, value):
+def _checksum(key, value):
+    """Return the checksum of an entry."""
     return xxhash.xxh3_64_digest(key + value)

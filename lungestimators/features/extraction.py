@@ -1,9 +1,8 @@
-"""What does not learn runs once: images are read, prepared and sent through frozen layers.
+"""Features of images: a frozen network runs once per image, and the store keeps its outputs.
 
-Whatever is asked for twice comes from the feature store, under a key that holds all it depends on:
-the pixels as the network sees them, the network's structure, precision and weights. A second,
-quick key (a file's path, size and times; an array's bytes) leads to those pixels, so that what is
-known need not even be decoded.
+A vector is kept under a key of everything that it depends on: the pixels as the network sees them,
+and the network's architecture, precision and weights. A second, quick key (a file's path, size and
+times; an array's bytes) leads to the key of the pixels, so that known images are not even decoded.
 """
 
 import functools
@@ -19,17 +18,17 @@ from ..backends.startup import keras
 from ..images.prepared import digest, update_hash
 from ..images.reading import read_ahead
 from ..networks import augmentation
-from . import cache as store
+from .cache import open_store
 
-# Rows that are looked up in the store at once.
+# Images that are looked up in the store at once.
 _LOOK_UP = 64
 
-# What is not lost where a file turns out to be damaged.
+# Added to the error if an image file cannot be read.
 _GO_ON = "Features computed so far are kept: the next call goes on from there."
 
 
 class _Arrays:
-    """Arrays that are never written to, which ``functools`` tells from others without reading."""
+    """Arrays that are never written to, compared by identity, to key a cached function."""
 
     def __init__(self, arrays):
         self.arrays = arrays
@@ -45,42 +44,44 @@ class _Arrays:
 
 @functools.lru_cache(maxsize=2)
 def _network_hash(versions, architecture, weights):
-    """What all views of a network begin with, to be copied: its weights are read but once."""
+    """Hash of a network's architecture and weights, computed once and copied for each view."""
     weights = map(np.ascontiguousarray, weights.arrays)
     return update_hash(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
 def _versions():
-    """What decodes, resizes and runs: another version of it may round differently."""
+    """Return the versions of the package, Keras and the backend: another may round differently."""
     backend = keras.backend.backend()
     version = __import__(backend).__version__
     return f"{__version__} {keras.__version__} {backend} {version}"
 
 
 def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0):
-    """Send images through a network, those that are known excepted.
+    """Yield the features of images: from the store if it has them, else by running the network.
 
     Parameters
     ----------
     network : blueprints.Blueprint
-        A network that does not learn.
+        A frozen network.
     images : Images
     cache : {"memory", None} or str
         Where features are kept: in this process, nowhere, or in a directory.
     augment : str, optional
-        Augmentation as plain data, of which ``view`` tells one view of an image from another.
+        The result of ``augmentation.augment_as_json``: the network sees an augmented view.
     view : bytes
+        Another value gives another view of each image.
     verbose : int
         Whether to show a progress bar.
 
     Yields
     ------
     rows : ndarray of int
-        Numbers of images, each once, in any order.
+        Numbers of images; each number is yielded once, in any order.
     vectors : ndarray of shape (len(rows), network.n_outputs), float32
+        The features of these images.
     """
     progress = _Progress(len(images)) if verbose else None
-    kept = None if cache is None else _Kept(store.open_store(cache), network, view)
+    kept = None if cache is None else _NetworkStore(open_store(cache), network, view)
     rows = np.arange(len(images))
     quick = [None] * len(rows)
     if kept is not None:
@@ -96,14 +97,14 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
                 rows[found] = -1
         rows = rows[rows >= 0]
         if cache != "memory":
-            # Processes that share a directory begin anywhere: each finds what the others have done.
+            # Processes that share a directory begin anywhere, so that each finds others' vectors.
             rows = np.roll(rows, int.from_bytes(os.urandom(4)))
 
     def read(rows):
         prepared = images.prepare(rows)
         if kept is None:
             return rows, prepared, None
-        # A file that was changed while it was read is not known by its quick key.
+        # A file that changed while it was read gets no quick key.
         before = [quick[row] for row in rows]
         after = images.quick_keys(rows)
         same = [a if a == b else None for a, b in zip(before, after, strict=True)]
@@ -133,7 +134,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
 
 
 def extract_features(network, images, cache, *, verbose=0):
-    """Return what ``stream_features`` yields as one array, in the order of the images.
+    """Return the features of images as one array, in the order of the images.
 
     Returns
     -------
@@ -145,8 +146,16 @@ def extract_features(network, images, cache, *, verbose=0):
     return vectors
 
 
-class _Kept:
-    """What a store holds of one network."""
+class _NetworkStore:
+    """The vectors of one network in a store.
+
+    Parameters
+    ----------
+    store : MemoryStore or DirectoryStore
+    network : Blueprint
+    view : bytes
+        Part of the key of each vector.
+    """
 
     def __init__(self, store, network, view):
         self._store = store
@@ -155,7 +164,7 @@ class _Kept:
         self._network = update_hash(network_hash.copy(), view).digest()
 
     def look_up(self, quick):
-        """Return the vectors that are known, by their position in a list of quick keys."""
+        """Return the vectors that are known, by their positions in a list of quick keys."""
         contents = self._store.get({key for key in quick if key is not None})
         vectors = self._vectors(contents.values())
         found = {
@@ -167,18 +176,18 @@ class _Kept:
         return found
 
     def fill(self, contents, quick, compute):
-        """Return the vectors of prepared images; what is missing is computed and kept.
+        """Return the vectors of prepared images; missing vectors are computed and kept.
 
         Parameters
         ----------
         contents : list of bytes
-            What tells one prepared image from another.
+            A digest of each prepared image.
         quick : list of (bytes or None)
-            By which it may be found again.
+            The quick key of each image, under which its digest is kept.
         compute : callable
-            Positions -> vectors.
+            Positions in the list -> vectors.
         """
-        # One thread at a time: what it computes, the others find.
+        # One thread computes at a time, and the others then find its vectors.
         with self._store.computing:
             vectors = self._vectors(contents)
             positions = {content: number for number, content in enumerate(contents)}
@@ -198,13 +207,14 @@ class _Kept:
         return np.stack([vectors[content] for content in contents])
 
     def _key(self, content):
+        """Return the key of a vector: of the network and of the prepared image."""
         return digest(self._network, content)
 
     def _vectors(self, contents):
-        """The vectors of those contents that are known."""
+        """Return the known vectors, by the digests of their prepared images."""
         keys = {self._key(content): content for content in contents}
         found = self._store.get(keys)
-        # Whatever has another length is not ours; it is computed and written anew.
+        # A value of another length is no vector of this network; it is computed again.
         return {
             keys[key]: np.frombuffer(value, np.float32)
             for key, value in found.items()

@@ -1,24 +1,24 @@
-"""The feature store of one process: a dictionary in bounded space, and what every store counts."""
+"""The feature store of one process: a dictionary of bounded size; and the counts of all stores."""
 
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-# What an entry costs beside its value: the key, and the dictionary's own records.
+# Bytes that an entry takes beside its value: the key, and the dictionary's own records.
 _ENTRY_BYTES = 200
 
 
 class FeatureCacheInfo(NamedTuple):
-    """What a feature cache holds, and what became of the look-ups of this process.
+    """Size of a feature cache, and hits and misses of this process.
 
     Attributes
     ----------
     hits, misses : int
-        Look-ups of an image's features by this process that found them, and that did not.
+        How often this process looked up the features of an image and found them, or did not.
     bytes : int
-        Space that the entries take now.
+        Present size.
     max_bytes : int
-        Beyond it the least recently used entries leave.
+        Largest size. Beyond it the least recently used entries are deleted.
     """
 
     hits: int
@@ -27,28 +27,34 @@ class FeatureCacheInfo(NamedTuple):
     max_bytes: int
 
 
-class Counts:
-    """Hits and misses of this process, and whose turn it is to compute what is missing."""
+class CountingStore:
+    """Part of every store: hits and misses of this process, and its locks.
+
+    Attributes
+    ----------
+    computing : threading.Lock
+        Held by the thread that computes missing vectors.
+    """
 
     def __init__(self):
         self.hits = self.misses = 0
         self.renew_locks()
 
     def renew_locks(self):
-        """Make new locks: those that came through a fork may be held by nobody for ever."""
+        """Make new locks: in a forked process, the old ones may be held for ever."""
         self.computing = threading.Lock()
         self._counting = threading.Lock()
         self._lock = threading.RLock()
 
     def count(self, hits, misses):
-        """Add to what has been found and what has not."""
+        """Add to the numbers of hits and misses."""
         with self._counting:
             self.hits += hits
             self.misses += misses
 
 
-class MemoryStore(Counts):
-    """A bounded dictionary in this process, the least recently used entries leaving first."""
+class MemoryStore(CountingStore):
+    """A dictionary of bounded size; the least recently used entries are deleted first."""
 
     def __init__(self, max_bytes):
         super().__init__()
@@ -57,7 +63,7 @@ class MemoryStore(Counts):
         self._bytes = 0
 
     def get(self, keys):
-        """Return a dictionary of those keys that are known, and their values."""
+        """Return a dictionary of the known keys, and their values."""
         found = {}
         with self._lock:
             for key in keys:
@@ -80,22 +86,24 @@ class MemoryStore(Counts):
         return FeatureCacheInfo(self.hits, self.misses, self._bytes, self.max_bytes)
 
     def clear(self):
-        """Forget everything."""
+        """Delete everything, and set the counts to 0."""
         with self._lock:
             self._entries.clear()
             self._bytes = self.hits = self.misses = 0
 
     def limit(self, max_bytes):
-        """Set the bound."""
+        """Set the largest size."""
         with self._lock:
             self.max_bytes = max_bytes
             self._shrink()
 
     def _drop(self, key):
+        """Delete an entry, if it is there."""
         value = self._entries.pop(key, None)
         if value is not None:
             self._bytes -= len(value) + _ENTRY_BYTES
 
     def _shrink(self):
+        """Delete the least recently used entries beyond the largest size."""
         while self._bytes > self.max_bytes:
             self._drop(next(iter(self._entries)))

@@ -1,4 +1,4 @@
-"""Checks of the parameters that say which network it is and where its features are kept."""
+"""Checks of the parameters of a backbone, such as ``alpha`` and ``weights``, and of its cache."""
 
 import os
 
@@ -8,13 +8,13 @@ from ..backends import devices  # noqa: F401 (from its import on it notices that
 from ..validation import check_real_number, check_whole_number, is_whole_number
 from . import cache
 
-# Widths of a MobileNet: the narrowest that has a channel everywhere, and one of sixteen times the
-# weights of the published network, far above which a mistyped width builds for minutes.
+# Widths of a MobileNet: the narrowest that has a channel everywhere, and one with sixteen times the
+# weights of the published network: a mistyped width far above it takes minutes to build.
 _ALPHAS = 1 / 32, 4
 
 
 def check_backbone_parameters(estimator):
-    """Raise unless the parameters that say what the network is and where features are kept fit."""
+    """Raise unless the parameters of a backbone, and ``feature_cache``, are valid."""
     check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
         raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
@@ -25,7 +25,7 @@ def check_backbone_parameters(estimator):
 
 
 def cache_name(feature_cache):
-    """Return ``feature_cache`` as a str or None, the directory opened, or raise."""
+    """Return ``feature_cache`` as a str or None; open its directory, or raise if that fails."""
     if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
         raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
     name = None if feature_cache is None else os.fspath(feature_cache)
@@ -34,7 +34,7 @@ def cache_name(feature_cache):
 
 
 def _check_structure(estimator):
-    """Raise unless the parameters that some networks have, and others not, are in their range."""
+    """Raise unless ``alpha``, ``filters`` and ``blocks`` are in their ranges, if they exist."""
     parameters = estimator.get_params(deep=False)
     if "alpha" in parameters:
         smallest, largest = _ALPHAS
@@ -60,6 +60,7 @@ def _check_structure(estimator):
 
 
 def _whole_numbers(values):
+    """Return whether values are a sequence of whole numbers, at least 1."""
     return (
         isinstance(values, list | tuple | np.ndarray)
         and len(values) > 0

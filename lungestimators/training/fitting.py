@@ -230,8 +230,8 @@ def fit_one_stage(
         options.optimizer,
     )
     build = functools.partial(_build_network, learning, stage, options)
-    # Callbacks may set any attribute of a layer or of the optimizer.
     spread_over = distribution.current_distribution()
+    # Callbacks may set any attribute of a layer or of the optimizer.
     with pool.borrow_network(key, build, spread_over, alone=bool(callbacks)) as network:
         network.set_state(learning, optimizer_state)
         told = [keras.callbacks.LearningRateScheduler(learning_rate)]

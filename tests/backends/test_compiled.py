@@ -1,5 +1,7 @@
 """Networks are run, read and written by compiled functions of the running backend."""
 
+import subprocess
+import sys
 import tracemalloc
 
 import keras
@@ -32,10 +34,13 @@ def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypat
     X, y = squares
     cnn.fit(X, y).predict(X)
     calls = []
-    write = compiled.write
-    monkeypatch.setattr(
-        compiled, "write", lambda into, values: calls.append(id(into[0])) or write(into, values)
-    )
+    write = compiled.write_variables
+
+    def noting_write(into, values):
+        calls.append(id(into[0]))
+        write(into, values)
+
+    monkeypatch.setattr(compiled, "write_variables", noting_write)
     cnn.predict(np.concatenate([X] * 4))
     assert not calls
     clone(cnn).set_params(random_state=1).fit(X, y).predict(X)
@@ -61,3 +66,20 @@ def test_prediction_takes_the_same_memory_for_any_number_of_images(cnn, squares)
     few = peak(512)
     # As floats at 64 pixels the further images would take 56 MB.
     assert peak(4096) - few < 4 * 2**20
+
+
+@pytest.mark.core
+def test_only_the_module_of_the_running_backend_is_imported():
+    program = """
+import sys
+from lungestimators.backends import compiled
+compiled.new_optimizer("sgd")
+for name in ("jax", "keras", "tensorflow"):
+    if f"lungestimators.backends.{name}" in sys.modules:
+        print(name)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    expected = {"tensorflow": ["tensorflow"], "jax": ["jax", "keras"], "torch": ["keras"]}
+    assert done.stdout.split() == expected[keras.config.backend()]

@@ -203,7 +203,7 @@ def test_processes_that_were_given_different_things_are_told_so(two_processes):
 def test_every_row_is_dealt_once_and_few_are_for_every_device(
     n_rows, batch_size, n_devices, monkeypatch
 ):
-    monkeypatch.setattr(distribution, "n_devices", lambda found: n_devices)
+    monkeypatch.setattr(distribution, "count_devices", lambda found: n_devices)
     rows = np.random.default_rng(0).permutation(n_rows)
     batches = distribution.split_into_batches(rows, batch_size)
     np.testing.assert_array_equal(np.concatenate(batches), rows)
