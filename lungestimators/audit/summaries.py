@@ -1,4 +1,4 @@
-"""One look at every image, and all that the audit keeps of it."""
+"""Summarise every image of an audit: thumbnail, digest, brightness, properties of its file."""
 
 import os
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from ..images import pixels as ranges
 
 SIDE = 64  # of a thumbnail, in pixels
 
-# Grey values that nearly all pixels of an image share, in 0..1, when there is nothing on it.
+# An image shows nothing where nearly all its pixels lie in so small a part of the range 0..1.
 _CONSTANT = 0.02
 
 EMPTY_RULE = (
@@ -22,8 +22,8 @@ EMPTY_RULE = (
 )
 
 
-class Look(NamedTuple):
-    """What is kept of one image."""
+class ImageSummary(NamedTuple):
+    """What the audit keeps of one image, which is read only once."""
 
     thumbnail: np.ndarray  # (SIDE, SIDE), float16, in 0..1
     digest: bytes  # of the decoded pixels
@@ -32,59 +32,63 @@ class Look(NamedTuple):
     properties: dict  # of the file; empty for an array
 
     @property
-    def is_constant(self):
-        """Whether nothing can be seen: a few bright pixels do not make an image."""
+    def is_empty(self):
+        """Whether the image shows nothing: a few bright pixels do not make an image."""
         low, high = np.quantile(self.thumbnail.astype(np.float32), (0.02, 0.98))
         return bool(high - low < _CONSTANT)
 
 
-def look_at(X, progress):
-    """Read every image once.
+def summarise_images(X, after_image):
+    """Read every image once, and return its summary.
 
     Parameters
     ----------
     X : list of str or ndarray of shape (n, height, width, channels)
-    progress : callable
+        Paths of files, or pixels.
+    after_image : callable
         Called with the number of images read so far.
 
     Returns
     -------
-    list of (Look or str)
-        A sentence in the place of an image that cannot be read.
+    list of (ImageSummary or str)
+        For an image that cannot be read a sentence that says why.
     """
     if isinstance(X, list):
-        tasks = (delayed(_look_at_file)(path) for path in X)
+        tasks = (delayed(_summarise_file)(path) for path in X)
     else:
         low, high = checking.pixel_range(X)
-        tasks = (delayed(_look_at_pixels)(image, low, high) for image in X)
-    # Threads, since decoding leaves the interpreter to others; in order, and none kept whole.
-    looks = []
-    for look in Parallel(n_jobs=decoding.READERS, prefer="threads", return_as="generator")(tasks):
-        looks.append(look)
-        progress(len(looks))
-    return looks
+        tasks = (delayed(_summarise_pixels)(image, low, high) for image in X)
+    # Threads, as decoding releases the interpreter's lock; in order, and no image is kept.
+    summaries = []
+    in_threads = Parallel(n_jobs=decoding.READERS, prefer="threads", return_as="generator")
+    for summary in in_threads(tasks):
+        summaries.append(summary)
+        after_image(len(summaries))
+    return summaries
 
 
-def _look_at_file(path):
+def _summarise_file(path):
     try:
         pixels = checking.read_image(path, 1)
-        return _look(pixels, _properties(path, pixels.shape))
+        return _summarise(pixels, _properties_of_file(path, pixels.shape))
     except decoding.ImageReadError as error:
         return error.reasons[path]
 
 
-def _look_at_pixels(image, low, high):
+def _summarise_pixels(image, low, high):
+    """Summarise an image of an array; ``low`` is black and ``high`` is white."""
     if ranges.needs_float64(image.dtype, low, high):
-        return _look(ranges.to_unit(image, low, high), {})
+        return _summarise(ranges.to_unit(image, low, high), {})
     image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return _look(image, {})
+    return _summarise(image, {})
 
 
-def _look(pixels, properties):
+def _summarise(pixels, properties):
+    """Summarise pixels in 0..1, of shape (height, width, channels)."""
     pixels = pixels.mean(axis=2, dtype=np.float32)
     thumbnail = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     shape = str(pixels.shape).encode()
-    return Look(
+    return ImageSummary(
         np.asarray(thumbnail).astype(np.float16),
         xxhash.xxh3_128_digest(shape + np.ascontiguousarray(pixels).tobytes()),
         min(pixels.shape),
@@ -93,8 +97,8 @@ def _look(pixels, properties):
     )
 
 
-def _properties(path, shape):
-    """What a file says about itself before anyone looks at the picture."""
+def _properties_of_file(path, shape):
+    """Return what a file tells of itself before its picture is looked at."""
     height, width, _ = shape
     kind, mode = decoding.format_of(path)
     return {

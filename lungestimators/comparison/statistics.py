@@ -7,7 +7,7 @@ that share training images, and resampling whole patients.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 N_RESAMPLES = 9999
 _BATCH = 2**21  # weights at once: 16 MiB
@@ -135,10 +135,28 @@ def holm(pvalues):
     return multipletests(pvalues, method="holm")[1] if len(pvalues) else np.array([])
 
 
-def wilson_interval(right, n):
-    """Return Wilson's 95 % interval of a share, ``right`` of ``n``."""
-    found = stats.binomtest(round(right), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+def wilson_interval(share, n, error=0.05):
+    """Return Wilson's interval of a share of n.
+
+    SciPy's is of whole numbers of n only; here the share of images can be an observation of groups.
+
+    Parameters
+    ----------
+    share : float or ndarray
+    n : int or ndarray
+        Number of observations.
+    error : float
+        Probability that the true share is outside.
+
+    Returns
+    -------
+    low, high : float or ndarray
+    """
+    z = special.ndtri(1 - error / 2)
+    twice = 2 * (n + z**2)
+    centre = (2 * n * share + z**2) / twice
+    half = z / twice * np.sqrt(4 * n * share * (1 - share) + z**2)
+    return np.where(share == 0, 0, centre - half)[()], np.where(share == 1, 1, centre + half)[()]
 
 
 def bootstrap(statistics, groups, random_state):
