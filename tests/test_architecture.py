@@ -19,7 +19,6 @@ FRAMEWORKS = {
     "matplotlib",
     "torch",
     "jax",
-    "statsmodels",
 }
 # The arrows between the rooms of the house: a package, or a module that stands alone, and what it
 # may import. Rooms that are not named import nothing of the package's own.

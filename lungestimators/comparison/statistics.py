@@ -1,7 +1,7 @@
 """Tests and intervals for classifiers that were scored on the same images.
 
-SciPy and statsmodels do what they can; what neither of them has is here: the correction for folds
-that share training images, and resampling whole patients.
+SciPy does what it can. What it lacks is here: the correction for folds that share training images,
+Holm's correction, and resampling whole patients.
 """
 
 from typing import NamedTuple
@@ -111,11 +111,8 @@ def mcnemar_test(first, second, groups, random_state):
     if not len(differences):
         return 1.0, "mcnemar"
     if np.ptp(np.abs(differences)) < _ROUNDING:
-        from statsmodels.stats.contingency_tables import mcnemar
-
         wins = np.count_nonzero(differences > 0)
-        table = [[0, wins], [len(differences) - wins, 0]]
-        return float(mcnemar(table, exact=True).pvalue), "mcnemar"
+        return float(stats.binomtest(wins, len(differences)).pvalue), "mcnemar"
     found = stats.permutation_test(
         (differences,),
         lambda x, axis: x.sum(axis=axis),
@@ -129,10 +126,25 @@ def mcnemar_test(first, second, groups, random_state):
 
 
 def holm(pvalues):
-    """Return p-values corrected by Holm's method for being several."""
-    from statsmodels.stats.multitest import multipletests
+    """Return p-values corrected for the number of tests by Holm's method (1979).
 
-    return multipletests(pvalues, method="holm")[1] if len(pvalues) else np.array([])
+    The smallest of n p-values is multiplied by n, the next by n - 1, and so on. A corrected p-value
+    is neither below that of a smaller p-value nor above 1.
+
+    Parameters
+    ----------
+    pvalues : array-like of shape (n_tests,)
+
+    Returns
+    -------
+    ndarray of shape (n_tests,)
+        In the order of ``pvalues``.
+    """
+    pvalues = np.asarray(pvalues, dtype=float)
+    order = np.argsort(pvalues)
+    corrected = np.empty_like(pvalues)
+    corrected[order] = np.maximum.accumulate(pvalues[order] * np.arange(len(pvalues), 0, -1))
+    return np.minimum(corrected, 1)
 
 
 def wilson_interval(share, n, error=0.05):

@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import importlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import get_data_home
+from sklearn.datasets import fetch_file, get_data_home
 from sklearn.utils import Bunch
 
 from .folder import load_image_folder
@@ -30,7 +29,7 @@ the classes come from different hospitals and age groups, so that a network can 
 instead of the lung. High accuracy on it proves little. Not for clinical use.
 """
 _PNEUMONIAMNIST = "https://zenodo.org/records/10519652/files/pneumoniamnist.npz"
-_PNEUMONIAMNIST_HASH = "md5:28209eda62fecd6e6a2d98b1501bb15f"
+_PNEUMONIAMNIST_MD5 = "28209eda62fecd6e6a2d98b1501bb15f"  # MedMNIST publishes no SHA-256
 _PNEUMONIAMNIST_DESCR = """\
 PneumoniaMNIST (MedMNIST v2; Yang et al., Scientific Data 10, 41, 2023)
 
@@ -85,7 +84,7 @@ def fetch_lung_disease(*, data_home=None, download_if_missing=True, return_X_y=F
     if not folder.is_dir():
         _need(download_if_missing, folder)
         with _downloading(_LUNG_DISEASE, home) as scratch:
-            kagglehub = _client("kagglehub")
+            kagglehub = _import_kagglehub()
             kagglehub.dataset_download(_LUNG_DISEASE, output_dir=str(scratch))
             train = next(scratch.rglob("train"), scratch)
             digests = sorted(_sha256(file) for file in train.rglob("*") if file.is_file())
@@ -129,8 +128,6 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
 
     Raises
     ------
-    ImportError
-        pooch is not installed.
     OSError
         The file is missing and may not, or cannot, be downloaded; or its checksum is wrong.
 
@@ -144,14 +141,16 @@ def fetch_pneumoniamnist(*, data_home=None, download_if_missing=True, return_X_y
     if not file.is_file():
         _need(download_if_missing, file)
         with _downloading(_PNEUMONIAMNIST, home) as scratch:
-            pooch = _client("pooch")
-            kept = pooch.retrieve(
-                _PNEUMONIAMNIST,
-                known_hash=_PNEUMONIAMNIST_HASH,
-                fname=file.name,
-                path=scratch,
-                downloader=pooch.HTTPDownloader(timeout=10),
+            # No second try: on a machine without a network the error comes at once.
+            kept = fetch_file(
+                _PNEUMONIAMNIST, folder=scratch, local_filename=file.name, n_retries=0
             )
+            md5 = hashlib.md5(kept.read_bytes(), usedforsecurity=False).hexdigest()
+            if md5 != _PNEUMONIAMNIST_MD5:
+                raise OSError(
+                    f"the MD5 hash of {file.name} is {md5}, and not the published "
+                    f"{_PNEUMONIAMNIST_MD5}; nothing was kept"
+                )
             os.replace(kept, file)
     with np.load(file) as arrays:
         splits = ("train", "val", "test")
@@ -175,14 +174,15 @@ def _need(download_if_missing, path):
         raise OSError(f"{str(path)!r} is not there, and download_if_missing=False")
 
 
-def _client(name):
-    """Import a client of a source, which is an extra."""
+def _import_kagglehub():
+    """Import Kaggle's client, which is an extra; the error says how to install it."""
     try:
-        return importlib.import_module(name)
+        import kagglehub
     except ImportError as error:
         raise ImportError(
-            f"Downloading needs {name}: pip install 'lungestimators[fetch]'"
+            "Downloading needs kagglehub: pip install 'lungestimators[fetch]'"
         ) from error
+    return kagglehub
 
 
 @contextlib.contextmanager

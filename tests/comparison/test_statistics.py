@@ -1,5 +1,8 @@
 """Tests and intervals, against published examples and independent code."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -67,6 +70,26 @@ def test_mcnemars_p_is_that_of_the_published_table():
     assert p == pytest.approx(stats.binomtest(86, 236).pvalue)
 
 
+@pytest.mark.parametrize("n", [*range(1, 13), 236])
+def test_mcnemars_p_is_that_of_the_binomial_formula(n):
+    # Of 2**n equally likely ways to be right alone, those with at most the smaller number, twice.
+    for wins in range(n + 1):
+        ways = sum(math.comb(n, k) for k in range(min(wins, n - wins) + 1))
+        expected = min(Fraction(2 * ways, 2**n), Fraction(1))
+        first = np.repeat([1.0, 0.0], [wins, n - wins])
+        p, test = statistics.mcnemar_test(first, 1 - first, np.arange(n), 0)
+        assert test == "mcnemar"
+        assert p == pytest.approx(float(expected), rel=1e-11)
+
+
+def test_mcnemars_p_of_two_wins_and_eight_losses_is_that_worked_by_hand():
+    # 2 * (1 + 10 + 45) / 1024; images on which both are right or both are wrong do not count.
+    first = np.array([1.0] * 2 + [0.0] * 8 + [1.0] * 5 + [0.0] * 5)
+    second = np.array([0.0] * 2 + [1.0] * 8 + [1.0] * 5 + [0.0] * 5)
+    p, _ = statistics.mcnemar_test(first, second, np.arange(20), 0)
+    assert p == pytest.approx(112 / 1024, rel=1e-12)
+
+
 def test_mcnemar_takes_patients_and_not_images_for_independent():
     # Ten patients of eight images; the first model wins on seven whole patients, loses on three.
     first = np.repeat([1.0] * 7 + [0.0] * 3, 8)
@@ -91,6 +114,30 @@ def test_holms_correction_is_the_published_one():
         statistics.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02], rtol=1e-12
     )
     assert statistics.holm([]).shape == (0,)
+
+
+def test_holms_correction_is_the_one_worked_by_hand():
+    # 0.01 * 4; 0.02 * 3; 0.025 * 2 is less than that, and 0.9 * 1.
+    np.testing.assert_allclose(
+        statistics.holm([0.9, 0.025, 0.01, 0.02]), [0.9, 0.06, 0.04, 0.06], rtol=1e-12
+    )
+    assert statistics.holm([0.6, 0.7]).tolist() == [1, 1]
+    assert statistics.holm([0.3]).tolist() == [0.3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_holms_corrected_p_rejects_what_his_procedure_rejects(seed):
+    # Holm (1979): from the smallest p on, reject while p <= level / number of hypotheses left.
+    rng = np.random.default_rng(seed)
+    pvalues = rng.random(rng.integers(1, 30)) ** rng.integers(1, 8)
+    corrected = statistics.holm(pvalues)
+    for level in rng.random(50):
+        rejected = set()
+        for left, test in zip(range(len(pvalues), 0, -1), np.argsort(pvalues), strict=True):
+            if pvalues[test] > level / left:
+                break
+            rejected.add(test)
+        assert set(np.flatnonzero(corrected <= level)) == rejected
 
 
 def test_wilsons_interval_is_the_published_one():

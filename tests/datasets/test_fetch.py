@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import io
+import sys
 import threading
 import zipfile
 
@@ -60,7 +61,7 @@ def medmnist_file(serve, monkeypatch):
     address, visits = serve(buffer.getvalue())
     monkeypatch.setattr(datasets, "_PNEUMONIAMNIST", f"{address}/pneumoniamnist.npz")
     md5 = hashlib.md5(buffer.getvalue()).hexdigest()
-    monkeypatch.setattr(datasets, "_PNEUMONIAMNIST_HASH", f"md5:{md5}")
+    monkeypatch.setattr(datasets, "_PNEUMONIAMNIST_MD5", md5)
     return visits
 
 
@@ -77,7 +78,7 @@ def test_pneumoniamnist_is_downloaded_once(medmnist_file, tmp_path):
 
 
 def test_a_wrong_checksum_keeps_nothing(medmnist_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "_PNEUMONIAMNIST_HASH", "md5:" + "0" * 32)
+    monkeypatch.setattr(datasets, "_PNEUMONIAMNIST_MD5", "0" * 32)
     with pytest.raises(OSError, match=r"could not be downloaded: .*hash"):
         fetch_pneumoniamnist(data_home=tmp_path)
     assert list((tmp_path / "lungestimators").iterdir()) == []
@@ -87,6 +88,12 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "_PNEUMONIAMNIST", "http://localhost:9/pneumoniamnist.npz")
     with pytest.raises(OSError, match="download it elsewhere"):
         fetch_pneumoniamnist(data_home=tmp_path)
+
+
+def test_without_kaggles_client_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(ImportError, match=r"pip install 'lungestimators\[fetch\]'"):
+        fetch_lung_disease(data_home=tmp_path)
 
 
 @pytest.mark.parametrize("fetch", [fetch_pneumoniamnist, fetch_lung_disease])
