@@ -99,7 +99,7 @@ class Score(NamedTuple):
         return low > chance and self.mean - chance >= MATERIAL * (1 - chance)
 
 
-class OutOfFold(NamedTuple):
+class CrossValidated(NamedTuple):
     """Predictions of a model for images that it was not fitted on, and their score."""
 
     probabilities: np.ndarray | None  # (n, n_classes); None where the model has none
@@ -126,7 +126,7 @@ def cross_validate(
 
     Returns
     -------
-    OutOfFold
+    CrossValidated
     """
     y = folds.y
     predicted, probabilities = np.empty(len(y), int), np.empty((len(y), len(labels)))
@@ -144,4 +144,4 @@ def cross_validate(
         after_fold(n_done)
     recalls = np.array([np.mean(predicted[y == c] == c) for c in range(len(labels))])
     n_groups = np.array([len(np.unique(folds.groups[y == c])) for c in range(len(labels))])
-    return OutOfFold(probabilities if complete else None, Score(recalls, n_groups))
+    return CrossValidated(probabilities if complete else None, Score(recalls, n_groups))

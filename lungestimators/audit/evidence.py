@@ -170,12 +170,12 @@ class Evidence:
         return None if self._source is None else self._source[self.folds.rows]
 
     @functools.cached_property
-    def predictions(self):
-        """Out-of-fold predictions of the estimator: cross_validation.OutOfFold."""
+    def cross_validated(self):
+        """Out-of-fold predictions of the estimator: cross_validation.CrossValidated."""
         return self._cross_validate("labels as they are", self.folds, self.splits)
 
     @functools.cached_property
-    def predictions_of_permuted_labels(self):
+    def cross_validated_on_permuted_labels(self):
         """Out-of-fold predictions of the estimator that was fitted on permuted labels."""
         permuted = self.folds.with_permuted_labels()
         return self._cross_validate("permuted labels", permuted, permuted.splits())

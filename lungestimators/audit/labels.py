@@ -44,7 +44,7 @@ def check_labels(evidence):
     name, folds = "labels", evidence.folds
     if folds.n_folds < 2:
         return Check(name, "skipped", TOO_SMALL, [], _LABELS_RULE, ENLARGE)
-    predictions = evidence.predictions
+    predictions = evidence.cross_validated
     probabilities, score = predictions.probabilities, predictions.score
     if probabilities is None:
         why = "The estimator has no predict_proba, which this check needs."

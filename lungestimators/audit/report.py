@@ -156,7 +156,7 @@ class AuditReport:
         return "\n".join(lines)
 
     def _repr_html_(self):
-        lines = [["verdict", "check", "found"]]
+        lines = [["verdict", "check", _set_to_the_left("found")]]
         for check in self.checks.values():
             lines.append([escape(check.verdict), escape(check.name), _check_as_html(check)])
         if self.not_run:
@@ -191,7 +191,7 @@ class AuditReport:
 
 
 def _check_as_html(check):
-    """Return what a check found, its advice, its rule and its table, set to the left."""
+    """Return the sentence of a check, its advice, its rule and its table as HTML."""
     found = escape(printable(check.sentence))
     found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
     found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
@@ -199,7 +199,12 @@ def _check_as_html(check):
         table = html_table(_cells(check.rows))
         n_rows = counted(len(check.rows), "row")
         found += f"<details><summary>{n_rows}</summary>{table}</details>"
-    return f'<div style="text-align: left">{found}</div>'
+    return _set_to_the_left(found)
+
+
+def _set_to_the_left(text):
+    """Keep notebooks from setting a cell of a table to the right."""
+    return f'<div style="text-align: left">{text}</div>'
 
 
 def _wrapped(text, indent):

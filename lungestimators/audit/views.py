@@ -35,23 +35,23 @@ def views_of_images(summaries, source):
     properties = [summary.properties for summary in summaries]
     of_files, why_none = None, "an array has no files"
     if properties[0]:
-        of_files, why_none = _file_properties(properties), "they are the same in all files"
+        of_files, why_none = _features_of_files(properties), "they are the same in all files"
     brightness = np.array([summary.brightness for summary in summaries])
     found = [
-        View("border alone", False, _border(thumbnails)),
+        View("border alone", False, _features_of_border(thumbnails)),
         View("file properties", False, of_files, why_none),
         View("brightness and contrast", True, brightness),
-        View("thumbnail of 16x16", True, _thumbnail_of_16(thumbnails)),
+        View("thumbnail of 16x16", True, _pixels_of_16x16(thumbnails)),
     ]
     if source is not None:
         found.insert(2, View("source", False, _one_hot(source)))
     return found
 
 
-def _border(thumbnails):
+def _features_of_border(thumbnails):
     """Return mean, brightest pixel and spread of each small block of the border."""
     side = thumbnails.shape[1]
-    blocks = _blocks(thumbnails, _BLOCK)
+    blocks = _cut_into_blocks(thumbnails, _BLOCK)
     n_blocks, width = side // _BLOCK, round(_BORDER * side / _BLOCK)
     outside = np.ones((n_blocks, n_blocks), bool)
     outside[width:-width, width:-width] = False
@@ -59,19 +59,20 @@ def _border(thumbnails):
     return np.hstack([blocks.mean(axis=2), blocks.max(axis=2), blocks.std(axis=2)])
 
 
-def _thumbnail_of_16(thumbnails):
+def _pixels_of_16x16(thumbnails):
     """Return the pixels of thumbnails of 16x16, one row an image."""
-    return _blocks(thumbnails, thumbnails.shape[1] // 16).mean(axis=3).reshape(len(thumbnails), -1)
+    blocks = _cut_into_blocks(thumbnails, thumbnails.shape[1] // 16)
+    return blocks.mean(axis=3).reshape(len(thumbnails), -1)
 
 
-def _blocks(thumbnails, size):
+def _cut_into_blocks(thumbnails, size):
     """Cut thumbnails into square blocks: (n, side / size, side / size, size**2), float32."""
     n, side, _ = thumbnails.shape
     blocks = thumbnails.astype(np.float32).reshape(n, side // size, size, side // size, size)
     return blocks.transpose(0, 1, 3, 2, 4).reshape(n, side // size, side // size, -1)
 
 
-def _file_properties(properties):
+def _features_of_files(properties):
     """Return the properties of files as columns of numbers; None where all files have the same.
 
     Parameters
