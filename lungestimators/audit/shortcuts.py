@@ -24,10 +24,8 @@ def check_shortcuts(evidence):
     folds = evidence.folds
     if folds.n_folds < 2:
         return Check("shortcuts", "skipped", TOO_SMALL, [], "", ENLARGE)
-    real, permuted = (
-        evidence.cross_validated.score,
-        evidence.cross_validated_on_permuted_labels.score,
-    )
+    real = evidence.cross_validated.score
+    permuted = evidence.cross_validated_on_permuted_labels.score
     views = views_of_images(evidence.summaries_to_learn_from, evidence.source_to_learn_from)
     scores = [_score_of_view(view, evidence) for view in views]
     n_tried = sum(score is not None for score in scores) + 1
