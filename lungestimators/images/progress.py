@@ -75,8 +75,8 @@ class ProgressBar:
         n_filled = max(1, _LENGTH * self._n_done // max(1, self._total))
         bar = (self._character * n_filled).ljust(_LENGTH)
         line = f"{count} {bar} {duration}{self._note}"
-        start = "\r" if self._overwrites else ""
-        print(start + line.ljust(self._length), end=end, flush=True)  # covers a longer line
+        shown = f"\r{line.ljust(self._length)}" if self._overwrites else line  # cover a longer line
+        print(shown, end=end, flush=True)
         self._length, self._n_printed = len(line), self._n_done
         self._last_print = time.monotonic()
 
