@@ -29,7 +29,7 @@ the classes come from different hospitals and age groups, so that a network can 
 instead of the lung. High accuracy on it proves little. Not for clinical use.
 """
 _PNEUMONIAMNIST = "https://zenodo.org/records/10519652/files/pneumoniamnist.npz"
-_PNEUMONIAMNIST_MD5 = "28209eda62fecd6e6a2d98b1501bb15f"  # MedMNIST publishes no SHA-256
+_PNEUMONIAMNIST_MD5 = "28209eda62fecd6e6a2d98b1501bb15f"
 _PNEUMONIAMNIST_DESCR = """\
 PneumoniaMNIST (MedMNIST v2; Yang et al., Scientific Data 10, 41, 2023)
 
