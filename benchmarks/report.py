@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 
 from lungestimators import ClassDistributionDisplay, SampleImagesDisplay, TrainingCurvesDisplay
+from lungestimators.text_tables import html_table
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -291,7 +292,7 @@ def _audit(found):
         f"{html.escape(sentence)}</li>"
         for name, verdict, sentence in found["checks"]
     )
-    table = _html_table(_shortcut_cells(found)) if found["shortcuts"] else ""
+    table = _wide_table(_shortcut_cells(found)) if found["shortcuts"] else ""
     return (
         f"<h2>Audit</h2><p><b>{html.escape(found['conclusion'])}</b></p><ul>{checks}</ul>"
         f"{table}<h2>Comparison</h2>"
@@ -308,15 +309,9 @@ def _differences(found):
     )
 
 
-def _html_table(lines):
-    def row(line, tag):
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in line) + "</tr>"
-
-    body = "\n".join(row(line, "td") for line in lines[1:])
-    return (
-        f'<div class="wide"><table><thead>{row(lines[0], "th")}</thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def _wide_table(lines):
+    """A table as HTML that can be scrolled sideways."""
+    return f'<div class="wide">{html_table(lines)}</div>'
 
 
 _STYLE = """
@@ -349,7 +344,7 @@ def _page(problem, lines, notes, pictures, state, description):
 <h1>Lung classifiers compared: {html.escape(problem.name)}</h1>
 <p>{html.escape(description)}</p>
 {_audit(state["audit"])}
-{_html_table(lines)}
+{_wide_table(lines)}
 <p class="notes">{html.escape(notes)}</p>
 {_differences(state["differences"])}
 {shown}

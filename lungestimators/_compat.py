@@ -1,21 +1,33 @@
-"""Private names of other libraries, each behind a function, because no public name does the same.
+"""Optuna, imported at first use; private names of other libraries, each behind a function.
 
-Nothing else in the package uses a private name of scikit-learn, Keras, Optuna, TensorFlow or JAX.
+No public name does what these private names do. Nothing else in the package uses one of scikit-learn, Keras, Optuna, TensorFlow or JAX.
 ``tests/test_compat.py`` has a test for each, which fails alone when a release moves the name.
 """
 
 import contextlib
 import importlib
 import sys
+import types
 
-import lazy_loader as lazy
 import numpy as np
 from sklearn.pipeline import _name_estimators
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
-optuna = lazy.load("optuna")
+
+class _LazyModule(types.ModuleType):
+    """A module that is imported when one of its names is first used.
+
+    ``importlib.util.LazyLoader``, and ``lazy_loader.load`` with it, lets other threads see half a
+    module on Python 3.11.
+    """
+
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+optuna = _LazyModule("optuna")
 
 # scikit-learn
 

@@ -1,4 +1,50 @@
-"""Numbers of things in words, and text that can be printed."""
+"""Tables as text and as HTML, numbers of things in words, and text that can be printed."""
+
+from html import escape
+
+
+def text_table(lines, align="left"):
+    """Return a table as lines of text, its columns padded to one width each.
+
+    Parameters
+    ----------
+    lines : list of list of str
+        Cells of each line, the header first.
+    align : {"left", "right"}
+        Of all columns but the first, which is set to the left.
+
+    Returns
+    -------
+    list of str
+    """
+    pad = {"left": str.ljust, "right": str.rjust}[align]
+    first, *others = (max(map(len, column)) for column in zip(*lines, strict=True))
+    return [
+        "  ".join([line[0].ljust(first), *map(pad, line[1:], others)]).rstrip() for line in lines
+    ]
+
+
+def html_table(lines, *, is_html=False):
+    """Return a table as HTML.
+
+    Parameters
+    ----------
+    lines : list of list of str
+        Cells of each line, the header first.
+    is_html : bool
+        Whether the cells are HTML already; otherwise ``<`` and the like are escaped.
+
+    Returns
+    -------
+    str
+    """
+
+    def row(line, tag):
+        cells = line if is_html else map(escape, line)
+        return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "\n".join(row(line, "td") for line in lines[1:])
+    return f"<table><thead>{row(lines[0], 'th')}</thead>\n<tbody>{body}</tbody></table>"
 
 
 def counted(n, noun):

@@ -24,7 +24,8 @@ FRAMEWORKS = {
 # may import. Every room may import ``_compat``. Rooms that are not named import nothing else of the
 # package's own.
 MAY_IMPORT = {
-    "audit": {"classifiers", "images", "text_tables", "validation"},
+    # The audit cross-validates models as the comparison does, with the same intervals.
+    "audit": {"classifiers", "comparison", "images", "text_tables", "validation"},
     "search": {"classifiers", "features", "studies", "validation"},
     "classifiers": {"backends", "features", "images", "networks", "training", "validation"},
     "training": {"backends", "features", "images", "networks"},

@@ -1,37 +1,51 @@
-"""Is this data set fit to learn from? Duplicates, leaks, doubtful labels, shortcuts."""
+"""audit_images: check whether a data set is fit to learn from."""
+
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
-from ..classifiers import CNNClassifier
 from ..images import checking, columns
-from ..images.errors import read_error
-from ..validation import check_groups, check_y, is_whole_number
-from . import findings, fingerprints, shortcuts, trials
-from .report import AuditReport, Check
-from .summaries import Look, look_at
+from ..validation import ImagesLike, check_groups, check_y, is_whole_number
+from . import classes, duplicates, labels, readability, shortcuts
+from .evidence import Evidence
+from .report import AuditReport
 
-# What bounds the time of the default estimator: images times epochs of a fit, and how many epochs
-# there are at least and at most.
-_IMAGES_SEEN, _EPOCHS = 10_000, (2, 10)
+# Every check by its name, in the order of the report: a function from Evidence to report.Check.
+CHECKS = {
+    "readability": readability.check_readability,
+    "empty images": readability.check_empty_images,
+    "duplicates": duplicates.check_duplicates,
+    "labels of duplicates": duplicates.check_labels_of_duplicates,
+    "groups of duplicates": duplicates.check_groups_of_duplicates,
+    "leaks": duplicates.check_leaks,
+    "classes": classes.check_classes,
+    "test labels": labels.check_test_labels,
+    "labels": labels.check_labels,
+    "shortcuts": shortcuts.check_shortcuts,
+}
+# The argument without which there is nothing to check.
+NEEDS = {"groups of duplicates": "groups", "leaks": "X_test", "test labels": "y_test"}
 
 
 def audit_images(
-    X,
-    y,
-    groups=None,
-    X_test=None,
-    y_test=None,
+    X: ImagesLike,
+    y: ArrayLike,
+    groups: ArrayLike | None = None,
+    X_test: ImagesLike | None = None,
+    y_test: ArrayLike | None = None,
     *,
-    source=None,
-    estimator=None,
-    cv=5,
-    random_state=None,
-    verbose=0,
-):
-    """Find out whether a data set is fit to learn from, before anything is learnt from it.
+    checks: Sequence[str] | None = None,
+    source: ArrayLike | None = None,
+    estimator: ClassifierMixin | None = None,
+    cv: int = 5,
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> AuditReport:
+    """Check whether a data set is fit to learn from, before a model is trained on it.
 
     - **Readability**: files that cannot be read, images on which there is nothing.
     - **Duplicates**, identical or rescaled, compressed, mirrored, changed in brightness or
@@ -59,13 +73,30 @@ def audit_images(
     X_test : array-like or list of paths, default=None
         Images that a model shall be tested on.
     y_test : array-like of shape (n_test_images,), default=None
-        Their labels; without them only leaks are looked for.
+        Labels of the images of X_test; without labels only leaks are looked for.
+    checks : list of str, default=None
+        Names of the checks to run; ``None`` runs all that the arguments allow:
+
+        - ``"readability"``: files that cannot be read.
+        - ``"empty images"``: images on which there is nothing to see.
+        - ``"duplicates"``: images of X, or of X_test, that repeat another one.
+        - ``"labels of duplicates"``: copies of one picture that differ in label.
+        - ``"groups of duplicates"``: copies of one picture that differ in group; needs ``groups``.
+        - ``"leaks"``: images of X_test that are also in X; needs ``X_test``.
+        - ``"classes"``: classes of unequal size, and classes too small for the folds.
+        - ``"test labels"``: labels of y_test that y lacks; needs ``y_test``.
+        - ``"labels"``: labels that ``estimator`` doubts, which is fitted once in each fold.
+        - ``"shortcuts"``: what tells the class without the lung; ``estimator`` is fitted twice in
+          each fold.
+
+        A check finds the same whichever other checks run. What a check needs is computed for it:
+        duplicates for the folds, for instance. The report names the checks that were not run.
     source : array-like of shape (n_images,), default=None
         Where each image comes from, a hospital say: tried as a shortcut.
     estimator : classifier, default=None
-        What shall be trained on these images; it is cloned, and fitted twice in each fold. ``None``
-        is a quick ``CNNClassifier(image_size=48)`` on grey thumbnails, of 10 epochs, of fewer for
-        more than 1000 images.
+        The classifier that shall be trained on these images; a clone is fitted twice in each fold.
+        ``None`` is a quick ``CNNClassifier(image_size=48)`` on grey thumbnails, with 10 epochs, or
+        fewer for more than 1000 images.
     cv : int, default=5
         Folds; fewer where the smallest class has fewer images or groups.
     random_state : int, RandomState instance or None, default=None
@@ -77,20 +108,21 @@ def audit_images(
     Returns
     -------
     AuditReport
-        Print it; ``groups_``, ``keep_`` and ``leaked_`` are for what comes next, ``to_dict()`` for
-        machines.
+        ``print`` shows the report; ``groups_``, ``keep_`` and ``leaked_`` are arrays for the splits
+        and the training that follow, and ``to_dict()`` returns plain data.
 
     Raises
     ------
     ValueError, TypeError
-        An argument is not what it should be. Nothing has been read then.
+        An argument is not what it should be, or a check has an unknown name or lacks an argument
+        that it needs. Nothing has been read then.
     ImageReadError
         No image of X or of X_test can be read.
 
     Notes
     -----
-    Duplicates that were cropped or rotated are not found. Of images below 48 pixels a side, copies
-    that were rescaled are missed: little is left to tell them by.
+    Duplicates that were cropped or rotated are not found. Rescaled copies of images below 48 pixels
+    a side are missed, as too little of the picture is left to recognise.
 
     References
     ----------
@@ -108,6 +140,12 @@ def audit_images(
     >>> print(report.checks["duplicates"].sentence)
     4 of 40 images of X repeat another image.
     >>> X, y = X[report.keep_], y[report.keep_]
+
+    Only what images show twice, without training a model:
+
+    >>> report = audit_images(X, y, checks=["duplicates", "labels of duplicates"])
+    >>> report.verdict, report.not_run
+    ('ok', ['readability', 'empty images', 'classes', 'labels', 'shortcuts'])
     """
     train = _check_images("X", X)
     y = check_y(X, y)
@@ -120,43 +158,29 @@ def audit_images(
             raise ValueError("y_test was given without X_test")
         y_test = check_y(X_test, y_test)
     source = _check_source(y, source)
-    _check_options(estimator, cv)
+    _check_estimator_and_cv(estimator, cv)
+    possible = _possible_checks(groups=groups, X_test=test, y_test=y_test)
+    chosen = possible if checks is None else _check_names_of_checks(checks, possible)
     seed = int(check_random_state(random_state).randint(2**31))
 
-    tell = _Teller(verbose)
-    n = len(y)
-    labels = y.tolist() + ([] if test is None else _labels(y_test, len(test)))
-    looks = _read("X", train, tell) + ([] if test is None else _read("X_test", test, tell))
-    names = _files(train) + _files(test)
-    subject = findings.Subject(n, names if any(names) else [], labels, looks)
-    visible = subject.visible()
-    tell("comparing images")
-    pairs = _pairs(looks, np.flatnonzero(visible))
-    cluster = fingerprints.join(len(looks), (pairs.first, pairs.second))
-    groups_ = _joined(cluster[:n], groups)
-    keep = findings.keep(cluster[:n], labels, visible[:n])
-    leaked = None if test is None else np.isin(cluster[n:], cluster[:n])
-
-    found = [
-        findings.unreadable(subject),
-        findings.empty(subject),
-        findings.repeated(subject, cluster, pairs),
-        findings.contradictions(subject, cluster),
-    ]
-    if groups is not None:
-        found.append(findings.shared_patients(subject, cluster, groups))
-    if test is not None:
-        found.append(findings.leaks(subject, cluster, pairs, leaked))
-    trial = trials.prepare(y, keep, groups_, cv, seed)
-    found.append(trials.balance(trial, y, cv))
-    if y_test is not None:
-        found.append(trials.unknown_labels(y, y_test))
-    found += _cross_validated(trial, train, subject, source, estimator, tell)
-    return AuditReport(found, _conclusion(found), groups_, keep, leaked)
+    evidence = Evidence(train, y, groups, test, y_test, source, estimator, cv, seed, verbose)
+    found = [check(evidence) for name, check in CHECKS.items() if name in chosen]
+    not_run = [name for name in possible if name not in chosen]
+    compared = evidence.images_were_compared()
+    return AuditReport(
+        found,
+        not_run,
+        _conclude(found, not_run),
+        evidence.n_train,
+        None if test is None else evidence.n_test,
+        evidence.joined_groups if compared else None,
+        evidence.keep if compared else None,
+        evidence.leaked if compared else None,
+    )
 
 
 def _check_images(name, X):
-    """Return X as a list of str or as an array; nothing is read yet."""
+    """Return X as a list of paths, or as an array of pixels; no file is read yet."""
     if columns.holds_paths(X):
         return columns.as_paths(X)
     if np.size(X) == 0:
@@ -173,6 +197,7 @@ def _check_images(name, X):
 
 
 def _check_source(y, source):
+    """Return the source of each image as str, or None where there is none."""
     if source is None:
         return None
     source = column_or_1d(source)
@@ -180,159 +205,57 @@ def _check_source(y, source):
     return source.astype(str)
 
 
-def _check_options(estimator, cv):
+def _check_estimator_and_cv(estimator, cv):
+    """Raise where the estimator is no classifier, or where cv is no number of folds."""
     if not is_whole_number(cv) or cv < 2:
         raise ValueError(f"cv={cv!r} must be a whole number of folds, 2 or more")
     if estimator is not None and not (is_classifier(estimator) and hasattr(estimator, "fit")):
         raise TypeError(f"estimator={estimator!r} must be a classifier, as scikit-learn knows them")
 
 
-def _labels(y_test, n_test):
-    return [None] * n_test if y_test is None else y_test.tolist()
+def _possible_checks(**arguments):
+    """List the checks whose arguments are given, by name."""
+    return [name for name in CHECKS if name not in NEEDS or arguments[NEEDS[name]] is not None]
 
 
-def _files(X):
-    if X is None:
-        return []
-    return X if isinstance(X, list) else [None] * len(X)
+def _check_names_of_checks(checks, possible):
+    """Return the names of the checks to run, or raise where one cannot be run."""
+    if isinstance(checks, str):
+        raise TypeError(f"checks={checks!r} must be a list of names, such as [{checks!r}]")
+    checks = list(checks)
+    unknown = [name for name in checks if name not in CHECKS]
+    if unknown or not checks:
+        wrong = f"has unknown names: {unknown}" if unknown else "is empty"
+        raise ValueError(f"checks {wrong}; known are {list(CHECKS)}")
+    for name in checks:
+        if name not in possible:
+            raise ValueError(f"checks: {name!r} needs {NEEDS[name]}")
+    return checks
 
 
-class _Teller:
-    """Print what is being done, when asked to."""
-
-    def __init__(self, verbose):
-        self.verbose = verbose
-
-    def __call__(self, what):
-        if self.verbose:
-            print(f"audit_images: {what}", flush=True)
-
-    def counter(self, what, total, every):
-        """Return a function that is called with how many are done."""
-
-        def count(done):
-            if done % every == 0 or done == total:
-                self(f"{what}: {done} of {total}")
-
-        return count
-
-
-def _read(name, X, tell):
-    pixels = X if isinstance(X, list) else checking.as_images(X, None)
-    every = max(1, len(X) // 10)
-    looks = look_at(pixels, tell.counter(f"reading images of {name}", len(X), every))
-    if not any(isinstance(look, Look) for look in looks):
-        raise read_error(dict(zip(X, looks, strict=True)))
-    return looks
-
-
-def _pairs(looks, rows):
-    """Pairs of duplicates among the rows that show something."""
-    if not len(rows):
-        none = np.zeros(0, int)
-        return fingerprints.Pairs(none, none, none.astype(str), none.astype(float))
-    prints = fingerprints.fingerprints(np.stack([looks[row].thumbnail for row in rows]))
-    sides = np.array([looks[row].side for row in rows])
-    pairs = fingerprints.find(prints, [looks[row].digest for row in rows], sides)
-    return pairs._replace(first=rows[pairs.first], second=rows[pairs.second])
-
-
-def _joined(cluster, groups):
-    """Number the groups that duplicates and the given groups form together."""
-    links = [_links(cluster)]
-    if groups is not None:
-        links.append(_links(groups))
-    return fingerprints.join(len(cluster), *links)
-
-
-def _links(values):
-    """Link every row to the first that has its value."""
-    _, first, number = np.unique(values, return_index=True, return_inverse=True)
-    return first[number], np.arange(len(values))
-
-
-def _cross_validated(trial, train, subject, source, estimator, tell):
-    """The checks that fit models."""
-    if trial.n_folds < 2:
-        why = "A class is too small to cross-validate."
-        advice = "Add images of the smallest class, or leave the class out."
-        return [
-            Check("labels", "skipped", why, [], trials.LABELS_RULE, advice),
-            Check("shortcuts", "skipped", why, [], "", advice),
-        ]
-    splits = trial.splits()
-    looks = [subject.looks[row] for row in trial.rows]
-    scores = []
-    for name, features, sees_lung in trials.candidates(
-        looks, None if source is None else source[trial.rows]
-    ):
-        tell(f"looking for a shortcut: {name}")
-        score = features  # why there are none
-        if not isinstance(features, str):
-            model = shortcuts.model(trial.seed)
-            numbers = np.arange(len(trial.classes))
-            found = shortcuts.predict(model, features, trial.y, numbers, trial.groups, splits)
-            score = found.score
-        scores.append((name, score, sees_lung))
-    if estimator is None:
-        estimator, X = _default(looks, trial.seed)
-    else:
-        estimator = _seeded(estimator, trial.seed)
-        X = [train[row] for row in trial.rows] if isinstance(train, list) else train[trial.rows]
-    predictions = []
-    permuted = np.random.default_rng(trial.seed).permutation(trial.y)
-    for what, y in (("labels as they are", trial.y), ("permuted labels", permuted)):
-        count = tell.counter(f"fitting the estimator, {what}, fold", trial.n_folds, 1)
-        # Permuted labels have folds of their own: each is to hold all classes.
-        splits = trial._replace(y=y).splits()
-        predictions.append(
-            shortcuts.predict(estimator, X, y, trial.classes, trial.groups, splits, count)
-        )
-    real, chance = predictions
-    return [
-        trials.doubtful_labels(trial, real, subject),
-        trials.compare(trial, scores, real.score, chance.score),
-    ]
-
-
-def _default(looks, seed):
-    """A quick CNN, and the thumbnails that it sees: files need not be read again."""
-    thumbnails = np.stack([look.thumbnail for look in looks]).astype(np.float32)
-    epochs = int(np.clip(_IMAGES_SEEN // len(looks), *_EPOCHS))
-    estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=seed)
-    return estimator, np.rint(255 * thumbnails).astype(np.uint8)
-
-
-def _seeded(estimator, seed):
-    """A clone whose every ``random_state`` that is None has a seed."""
-    estimator = clone(estimator)
-    unset = {
-        name: seed
-        for name, value in estimator.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    return estimator.set_params(**unset)
-
-
-def _conclusion(found):
-    """Whether an accuracy on these images can be trusted, and why not, in words."""
+def _conclude(found, not_run):
+    """Say whether an accuracy on these images can be trusted, why not, and what was not checked."""
     faults, warnings = (
         "; ".join(
             check.consequence
             for check in found
-            if check.verdict == verdict and check.consequence != trials.FEW
+            if check.verdict == verdict and check.consequence != shortcuts.FEW
         )
         for verdict in ("fault", "warning")
     )
-    shortcut = next(check for check in found if check.name == "shortcuts")
+    of_shortcuts = next((check for check in found if check.name == "shortcuts"), None)
     if faults:
         words = [f"A model's accuracy on these images cannot be trusted: {faults}."]
-    elif shortcut.verdict == "skipped":
+    elif of_shortcuts is not None and of_shortcuts.verdict == "skipped":
         words = ["Whether a model's accuracy can be trusted was not tested: there is too little."]
-    elif shortcut.consequence == trials.FEW:
-        words = [f"Nothing was found, but that says little: {trials.FEW}."]
+    elif of_shortcuts is not None and of_shortcuts.consequence == shortcuts.FEW:
+        words = [f"Nothing was found, but that says little: {shortcuts.FEW}."]
+    elif not_run:
+        words = ["No fault was found by the checks that were run."]
     else:
         words = ["Nothing was found that would make a model's accuracy on these images worthless."]
     if warnings:
         words.append(f"Mind that {warnings}.")
+    if not_run:
+        words.append(f"Nothing is known of what was not checked: {', '.join(not_run)}.")
     return " ".join(words)

@@ -1,11 +1,13 @@
-"""Images that are one picture: identical, rescaled, compressed, mirrored, changed in contrast.
+"""Find images that show one picture: copies, rescaled, compressed, mirrored, changed in contrast.
 
-All chests look alike, so similarity is asked for twice. The coarse part of a fingerprint proposes
-pairs: low frequencies of the ranks of the grey values, which no change of contrast that keeps
-their order can alter. The fine part decides: ribs and vessels, each place measured by its own
-contrast. Frequencies of a mirrored picture differ in sign only.
+All chests look alike, so two images are compared twice. The coarse part of their fingerprints
+proposes pairs: low frequencies of the ranks of the grey values, which a change of contrast does not
+alter, as it keeps the order of the values. The fine part decides: ribs and vessels, where the
+detail at each place is divided by the contrast around it. The frequencies of a mirrored picture
+differ in sign only.
 """
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -37,14 +39,14 @@ _BATCH = 512
 
 
 class Fingerprints(NamedTuple):
-    """What pictures are compared by; every row has length 1."""
+    """The coarse and the fine part that thumbnails are compared by; every row has length 1."""
 
     coarse: np.ndarray  # (n, _FREQUENCIES**2 - 1), float32
     fine: np.ndarray  # (n, side, side), float16
 
 
 class Pairs(NamedTuple):
-    """Images that show the same: ``first[i] < second[i]``."""
+    """Pairs of images that show one picture: ``first[i] < second[i]``."""
 
     first: np.ndarray  # (n_pairs,), int
     second: np.ndarray  # (n_pairs,), int
@@ -52,23 +54,26 @@ class Pairs(NamedTuple):
     similarity: np.ndarray  # (n_pairs,), float: correlation of the fine parts
 
 
-def fingerprints(thumbnails):
+def fingerprint_thumbnails(thumbnails):
     """Return the fingerprints of square thumbnails, an array of shape (n, side, side)."""
     coarse, fine = [], []
     for batch in gen_batches(len(thumbnails), _BATCH):
         pixels = thumbnails[batch].astype(np.float32)
-        coarse.append(_coarse(pixels))
-        fine.append(_fine(pixels))
+        coarse.append(_coarse_part(pixels))
+        fine.append(_fine_part(pixels))
     return Fingerprints(np.concatenate(coarse), np.concatenate(fine))
 
 
-def _coarse(pixels):
+def _coarse_part(pixels):
+    """Return the low frequencies of the ranks of the pixels, without the mean."""
     ranks = stats.rankdata(pixels.reshape(len(pixels), -1), axis=1).reshape(pixels.shape)
     spectrum = fft.dctn(ranks, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
-    return _unit(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
+    return _of_length_1(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
 
 
-def _fine(pixels):
+def _fine_part(pixels):
+    """Return ribs and vessels: detail divided by the contrast around it."""
+
     def blur(field, sigma):
         return ndimage.gaussian_filter(field, (0, sigma, sigma), mode="nearest")
 
@@ -77,18 +82,19 @@ def _fine(pixels):
     # Where there is nothing to see, noise is not blown up to the contrast of the rest.
     detail /= contrast + 0.3 * contrast.mean(axis=(1, 2), keepdims=True) + 1e-9
     detail -= detail.mean(axis=(1, 2), keepdims=True)
-    unit = _unit(detail.reshape(len(pixels), -1))
+    unit = _of_length_1(detail.reshape(len(pixels), -1))
     return unit.reshape(pixels.shape).astype(np.float16)
 
 
-def _unit(rows):
+def _of_length_1(rows):
+    """Divide each row by its length."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def find(prints, digests, sides):
-    """Find the pairs of images that show the same.
+def find_pairs(prints, digests, sides):
+    """Find the pairs of images that show one picture.
 
-    Of images whose digests are equal only the first is compared with the others.
+    Of images whose digests are equal, only the first is compared with the others.
 
     Parameters
     ----------
@@ -116,9 +122,9 @@ def find(prints, digests, sides):
 
 
 def _search(prints, rows, least):
-    """Yield the near and mirrored pairs among some rows, a batch of queries at a time.
+    """Yield the near and the mirrored pairs among some rows, a batch of queries at a time.
 
-    ``least`` is what the fine part of each image must have in common with another's.
+    ``least`` is the least correlation of the fine parts of two images, for each image.
     """
     coarse = prints.coarse[rows]
     # The n-th frequency is even in n: a mirrored picture has the odd columns' signs turned.
@@ -146,7 +152,7 @@ def _search(prints, rows, least):
 
 
 def _similarity(fine, first, second, mirrored):
-    """Correlation of the fine parts of pairs, some at a time: there may be very many."""
+    """Correlate the fine parts of pairs, some at a time: there may be very many pairs."""
     step = -1 if mirrored else 1
     similarity = np.empty(len(first))
     for start in range(0, len(first), _BATCH):
@@ -157,7 +163,42 @@ def _similarity(fine, first, second, mirrored):
     return np.minimum(similarity, 1)
 
 
-def join(n, *links):
+def number_pictures(n, pairs):
+    """Number the pictures that n images show; images that pairs connect show one picture.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
+    return _number_components(n, (pairs.first, pairs.second))
+
+
+def join_groups(pictures, groups):
+    """Number the groups that the images of one picture and the given groups form together.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n,), int
+        Number of the picture that each image shows.
+    groups : ndarray of shape (n,), or None
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
+    links = [_links_to_first(pictures)]
+    if groups is not None:
+        links.append(_links_to_first(groups))
+    return _number_components(len(pictures), *links)
+
+
+def _links_to_first(values):
+    """Link every row to the first row that has its value."""
+    _, first, number = np.unique(values, return_index=True, return_inverse=True)
+    return first[number], np.arange(len(values))
+
+
+def _number_components(n, *links):
     """Number the connected components of n nodes in the order of their first nodes.
 
     Parameters
@@ -175,3 +216,33 @@ def join(n, *links):
     component = sparse.csgraph.connected_components(graph, directed=False)[1]
     _, start, number = np.unique(component, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(start))[number]
+
+
+def copies_of_each_picture(pictures):
+    """List the rows of each picture that two images or more show: list of ndarray of int."""
+    rows = defaultdict(list)
+    for row, number in enumerate(pictures.tolist()):
+        rows[number].append(row)
+    return [np.array(several) for several in rows.values() if len(several) > 1]
+
+
+def images_to_learn_from(pictures, labels, is_visible):
+    """Choose one image of each picture, and none of a picture whose copies differ in label.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n,), int
+        Number of the picture that each image shows.
+    labels : list of n labels
+    is_visible : ndarray of shape (n,), bool
+        Which images can be read and show anything.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
+    keep = is_visible.copy()
+    for copies in copies_of_each_picture(pictures):
+        keep[copies[1:]] = False
+        keep[copies[0]] &= len({labels[row] for row in copies}) == 1
+    return keep

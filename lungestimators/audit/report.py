@@ -1,10 +1,10 @@
-"""AuditReport: what an audit found, as text, as HTML and as plain data."""
+"""AuditReport: the checks of an audit, as text, as HTML and as plain data."""
 
 import textwrap
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..text_tables import counted, printable
+from ..text_tables import counted, html_table, printable, text_table
 
 VERDICTS = ("ok", "skipped", "warning", "fault")  # from good to bad
 
@@ -21,7 +21,7 @@ _CELL = 40  # characters; of a longer path the end says more than the beginning
 
 
 class Check(NamedTuple):
-    """One check.
+    """The result of one check.
 
     Parameters
     ----------
@@ -49,15 +49,17 @@ class Check(NamedTuple):
 
 
 class AuditReport:
-    """What :func:`lungestimators.audit_images` found.
+    """The checks of :func:`lungestimators.audit_images`, and what they found.
 
     Parameters
     ----------
     checks : list of Check
+    not_run : list of str
     conclusion : str
-        Whether a model's accuracy on these images can be trusted, and why not.
-    groups : ndarray of shape (n_images,), int
-    keep : ndarray of shape (n_images,), bool
+    n_images : int
+    n_test_images : int or None
+    groups : ndarray of shape (n_images,), int, or None
+    keep : ndarray of shape (n_images,), bool, or None
     leaked : ndarray of shape (n_test_images,), bool, or None
 
     Attributes
@@ -68,12 +70,15 @@ class AuditReport:
         verdicts: "ok" is looked for, and not found; "skipped" could not be looked for; "warning"
         asks to look at it, as an accuracy may still be right; "fault" is to be mended before an
         accuracy is believed.
+    not_run : list of str
+        Names of the checks that ``checks`` left out. The report says nothing of what they look for.
     verdict : str
         The worst of all verdicts.
     conclusion : str
         Whether a model's accuracy on these images can be trusted, and why not.
     groups_ : ndarray of shape (n_images,), int
-        Group of each image of X: duplicates share one, and so do the given groups.
+        Group of each image of X: duplicates share one, and so do the given groups. None, as are the
+        next two, where no check that was run compares images.
     keep_ : ndarray of shape (n_images,), bool
         Images of X to learn from: all but the unreadable, the empty, all but the first of
         duplicates, and duplicates whose labels differ.
@@ -81,33 +86,42 @@ class AuditReport:
         Which images of X_test have a duplicate in X; None without X_test.
     """
 
-    def __init__(self, checks, conclusion, groups, keep, leaked):
+    def __init__(self, checks, not_run, conclusion, n_images, n_test_images, groups, keep, leaked):
         self.checks = {check.name: check for check in checks}
+        self.not_run = not_run
         self.conclusion = conclusion
+        self._n_images = n_images
+        self._n_test_images = n_test_images
         self.groups_ = groups
         self.keep_ = keep
         self.leaked_ = leaked
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
+        """The worst of all verdicts."""
         return max((check.verdict for check in self.checks.values()), key=VERDICTS.index)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the report as plain Python that ``json.dumps`` takes.
 
         Returns
         -------
         dict
-            ``verdict``, ``conclusion``, ``checks`` (list of dict), ``groups``, ``keep`` and
-            ``leaked`` (lists, or None).
+            ``verdict``, ``conclusion``, ``checks`` (list of dict), ``not_run`` (list of str),
+            ``groups``, ``keep`` and ``leaked`` (lists, or None).
         """
+        groups, keep, leaked = (
+            None if array is None else array.tolist()
+            for array in (self.groups_, self.keep_, self.leaked_)
+        )
         return {
             "verdict": self.verdict,
             "conclusion": self.conclusion,
             "checks": [check._asdict() for check in self.checks.values()],
-            "groups": self.groups_.tolist(),
-            "keep": self.keep_.tolist(),
-            "leaked": None if self.leaked_ is None else self.leaked_.tolist(),
+            "not_run": self.not_run,
+            "groups": groups,
+            "keep": keep,
+            "leaked": leaked,
         }
 
     def __repr__(self):
@@ -115,7 +129,8 @@ class AuditReport:
             f"{sum(check.verdict == verdict for check in self.checks.values())} {verdict}"
             for verdict in VERDICTS
         )
-        return f"<AuditReport of {len(self.keep_)} images: {counts}>"
+        counts += f", {len(self.not_run)} not run" if self.not_run else ""
+        return f"<AuditReport of {self._n_images} images: {counts}>"
 
     def __str__(self):
         meanings = "; ".join(f"{verdict}: {text}" for verdict, text in MEANINGS.items())
@@ -126,10 +141,14 @@ class AuditReport:
                 lines += _wrapped(f"Next: {check.advice}", "    ")
             if check.rule:
                 lines += _wrapped(f"Rule: {check.rule}", "    ")
-            lines += [f"    {line}" for line in _text_table(check.rows[:_SHOWN])]
+            if check.rows:
+                cells = _cells(check.rows[:_SHOWN], longest=_CELL)
+                lines += [f"    {line}".rstrip() for line in text_table(cells)]
             if len(check.rows) > _SHOWN:
                 hidden = len(check.rows) - _SHOWN
                 lines.append(f"    and {hidden} more: report.checks[{check.name!r}].rows")
+        if self.not_run:
+            lines += ["", *_wrapped(f"[not run] {', '.join(self.not_run)}", "")]
         lines += ["", "=" * _WIDTH]
         for name, meaning in self._arrays().items():
             lines += _wrapped(f"report.{name}: {meaning}", "")
@@ -137,35 +156,29 @@ class AuditReport:
         return "\n".join(lines)
 
     def _repr_html_(self):
-        rows = []
+        lines = [["verdict", "check", _set_to_the_left("found")]]
         for check in self.checks.values():
-            found = escape(printable(check.sentence))
-            found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
-            found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
-            if check.rows:
-                table = _html_table(check.rows)
-                n_rows = counted(len(check.rows), "row")
-                found += f"<details><summary>{n_rows}</summary>{table}</details>"
-            rows.append(
-                f"<tr><td>{escape(check.verdict)}</td><td>{escape(check.name)}</td>"
-                f'<td style="text-align: left">{found}</td></tr>'
-            )
-        conclusion = escape(printable(self.conclusion))
+            lines.append([escape(check.verdict), escape(check.name), _check_as_html(check)])
+        if self.not_run:
+            lines.append(["not run", escape(", ".join(self.not_run)), ""])
+        arrays = {f"report.{name}": meaning for name, meaning in self._arrays().items()}
         return (
-            f"<h3>Audit of {escape(self._size())}</h3><p><b>{conclusion}</b></p>"
-            f"<table><tr><th>verdict</th><th>check</th><th>found</th></tr>{''.join(rows)}</table>"
-            f"<p>{_definitions(MEANINGS)}</p>"
-            f"<p>{_definitions({f'report.{k}': v for k, v in self._arrays().items()})}</p>"
+            f"<h3>Audit of {escape(self._size())}</h3>"
+            f"<p><b>{escape(printable(self.conclusion))}</b></p>"
+            f"{html_table(lines, is_html=True)}"
+            f"<p>{_definitions(MEANINGS)}</p><p>{_definitions(arrays)}</p>"
         )
 
     def _size(self):
-        images = counted(len(self.keep_), "image")
-        if self.leaked_ is None:
+        images = counted(self._n_images, "image")
+        if self._n_test_images is None:
             return images
-        return f"{images} and {counted(len(self.leaked_), 'test image')}"
+        return f"{images} and {counted(self._n_test_images, 'test image')}"
 
     def _arrays(self):
-        """What the arrays are for, which go with the data into the user's code."""
+        """Say what the arrays of the report are for, by name."""
+        if self.keep_ is None:
+            return {}
         found = {
             "keep_": f"the {self.keep_.sum():,} of {counted(len(self.keep_), 'image')} to learn "
             "from, one of each picture",
@@ -177,39 +190,48 @@ class AuditReport:
         return found
 
 
+def _check_as_html(check):
+    """Return the sentence of a check, its advice, its rule and its table as HTML."""
+    found = escape(printable(check.sentence))
+    found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
+    found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
+    if check.rows:
+        table = html_table(_cells(check.rows))
+        n_rows = counted(len(check.rows), "row")
+        found += f"<details><summary>{n_rows}</summary>{table}</details>"
+    return _set_to_the_left(found)
+
+
+def _set_to_the_left(text):
+    """Keep notebooks from setting a cell of a table to the right."""
+    return f'<div style="text-align: left">{text}</div>'
+
+
 def _wrapped(text, indent):
+    """Break a text into lines that begin with an indent."""
     return textwrap.wrap(printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _cell(value):
+def _cells(rows, longest=None):
+    """Return the header and the lines of a table of dicts, as text that can be printed.
+
+    Of a text above ``longest`` characters only the end is shown.
+    """
+    lines = [list(rows[0])]
+    for row in rows:
+        texts = [_text_of(value) for value in row.values()]
+        if longest is not None:
+            texts = [t if len(t) <= longest else f"...{t[3 - longest :]}" for t in texts]
+        lines.append(texts)
+    return lines
+
+
+def _text_of(value):
     if isinstance(value, float):
         return f"{value:.3f}"
     return "" if value is None else printable(str(value))
 
 
-def _short(text):
-    return text if len(text) <= _CELL else f"...{text[3 - _CELL :]}"
-
-
-def _text_table(rows):
-    if not rows:
-        return []
-    table = [list(rows[0]), *([_short(_cell(value)) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in table
-    ]
-
-
 def _definitions(meanings):
+    """Return words and their meanings as HTML, one a line."""
     return "<br>".join(f"<b>{escape(word)}</b>: {escape(text)}" for word, text in meanings.items())
-
-
-def _html_table(rows):
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values()) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"

@@ -1,184 +1,211 @@
-"""What can be told of the class without looking at the lung, in honest cross-validation."""
-
-from typing import NamedTuple
+"""A check for shortcuts: whether a model can tell the class without looking at the lung."""
 
 import numpy as np
-from scipy import stats
-from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.preprocessing import OneHotEncoder
 
-_BORDER = 1 / 8  # of the side, on each of the four sides
-_BLOCK = 4  # pixels of a thumbnail: as large as a small mark on it
+from ..text_tables import counted
+from .cross_validation import ENLARGE, ERROR, MATERIAL, TOO_SMALL, Score, cross_validate
+from .report import Check
+from .views import views_of_images
+
 _TREES = 100
 
-
-class Score(NamedTuple):
-    """Balanced accuracy, pooled over the folds of a cross-validation."""
-
-    recalls: np.ndarray  # (n_classes,): share of a class's images that are recognised
-    n_groups: np.ndarray  # (n_classes,): the images of one patient count as one observation
-
-    @property
-    def mean(self):
-        """Balanced accuracy: the mean recall."""
-        return float(self.recalls.mean())
-
-    def interval(self, error=0.05):
-        """Return the limits outside which the true value is with the probability ``error``.
-
-        Wilson's interval of each recall, joined as Zou and Donner do (Statistics in Medicine 27,
-        2008): it has a width also where every image is recognised.
-        """
-        z = stats.norm.isf(error / 2)
-        n, p = self.n_groups, self.recalls
-        centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-        below = np.sqrt(np.sum((p - centre + half) ** 2)) / len(p)
-        above = np.sqrt(np.sum((centre + half - p) ** 2)) / len(p)
-        return float(max(self.mean - below, 0)), float(min(self.mean + above, 1))
+# A coarse view of the lung matters when it wins so much of what the estimator wins over chance, and
+# the estimator so much of all that there is.
+_NEARLY_ALL, _HIGH = 0.8, 0.6
+# Images are few where a shortcut is found only if it has more than this of all there is above
+# chance: as of three classes of 4 images.
+_WEAK = 1 / 3
+FEW = "there are too few images to find any but a strong shortcut"
 
 
-class Predictions(NamedTuple):
-    """What a model says of images that it was not fitted on."""
+def check_shortcuts(evidence):
+    """Check that no view without the lung tells the class, and no coarse view nearly as well."""
+    folds = evidence.folds
+    if folds.n_folds < 2:
+        return Check("shortcuts", "skipped", TOO_SMALL, [], "", ENLARGE)
+    real = evidence.cross_validated.score
+    permuted = evidence.cross_validated_on_permuted_labels.score
+    views = views_of_images(evidence.summaries_to_learn_from, evidence.source_to_learn_from)
+    scores = [_score_of_view(view, evidence) for view in views]
+    n_tried = sum(score is not None for score in scores) + 1
+    limit, limit_of_lung = _limits(folds.chance, real)
+    rows = [_row("estimator", real, True), _row("estimator, permuted labels", permuted, True)]
+    is_fault = permuted.is_clearly_above(folds.chance, n_tried)
+    rows[1] |= {"limit": limit, "verdict": "fault" if is_fault else "ok"}
+    for view, score in zip(views, scores, strict=True):
+        of_view = limit_of_lung if view.shows_lung else limit
+        rows.append(_judge_view(view, score, of_view, folds.chance, n_tried))
+    return _sum_up(folds, views, rows, real, n_tried)
 
-    labels: np.ndarray  # (n,), int
-    probabilities: np.ndarray | None  # (n, n_classes); None of a model that has none
-    score: Score
 
-
-def folds(y, groups, n_folds, seed):
-    """Split by group, with classes as even as can be: a list of (training, test) rows."""
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    return list(splitter.split(y, y, groups))
-
-
-def predict(model, X, y, names, groups, splits, progress=lambda fold: None):
-    """Cross-validate clones of ``model``.
-
-    Parameters
-    ----------
-    model : classifier
-    X : list or ndarray of n images or rows of features
-    y : ndarray of shape (n,), int in 0..n_classes - 1
-    names : ndarray of shape (n_classes,)
-        The labels that the model is fitted on, sorted.
-    groups : ndarray of shape (n,), int
-    splits : list of (training, test) rows
-        Every row is in one test part.
-    progress : callable
-        Called with the number of folds done.
+def _score_of_view(view, evidence):
+    """Cross-validate trees, which find a small bright mark among many features, on one view.
 
     Returns
     -------
-    Predictions
+    Score, or None where the view has no features
     """
-    classes = np.arange(len(names))
-    labels = np.empty(len(y), int)
-    probabilities, complete = np.zeros((len(y), len(classes))), True
-    for fold, (train, test) in enumerate(splits, 1):
-        fitted = clone(model).fit(_rows(X, train), names[y[train]])
-        if not hasattr(fitted, "predict_proba"):  # some have it only after fit
-            complete = False
-            labels[test] = np.searchsorted(names, fitted.predict(_rows(X, test)))
-        else:
-            found = fitted.predict_proba(_rows(X, test))
-            known = np.searchsorted(names, fitted.classes_)
-            probabilities[test[:, None], known] = found
-            labels[test] = known[found.argmax(axis=1)]
-        progress(fold)
-    recalls = np.array([np.mean(labels[y == c] == c) for c in classes])
-    n_groups = np.array([len(np.unique(groups[y == c])) for c in classes])
-    return Predictions(labels, probabilities if complete else None, Score(recalls, n_groups))
+    if view.features is None:
+        return None
+    evidence.say(f"looking for a shortcut: {view.name}")
+    folds = evidence.folds
+    trees = ExtraTreesClassifier(
+        _TREES, min_samples_leaf=2, class_weight="balanced", random_state=folds.seed
+    )
+    numbers = np.arange(len(folds.classes))
+    return cross_validate(trees, view.features, folds, evidence.splits, numbers).score
 
 
-def _rows(X, rows):
-    return [X[row] for row in rows] if isinstance(X, list) else X[rows]
+def _limits(chance, real):
+    """Return the limit of views without the lung, and of views that show the lung, too.
+
+    The latter is None where the estimator is not good enough to compare with.
+    """
+    possible, won = 1 - chance, real.mean - chance
+    limit_of_lung = chance + _NEARLY_ALL * won if won >= _HIGH * possible else None
+    return chance + MATERIAL * possible, limit_of_lung
 
 
-def model(seed):
-    """Return the classifier that looks for shortcuts: it finds a small bright mark among many."""
-    return ExtraTreesClassifier(
-        _TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed
+def _judge_view(view, score, limit, chance, n_tried):
+    """Return the row of a view with its limit and its verdict."""
+    row = _row(view.name, score, view.shows_lung)
+    if score is None or limit is None:
+        return row | {"verdict": "skipped"}
+    is_found = score.is_clearly_above(chance, n_tried)
+    if view.shows_lung:
+        is_found = is_found and score.mean >= limit
+    found = "warning" if view.shows_lung else "fault"
+    return row | {"limit": limit, "verdict": found if is_found else "ok"}
+
+
+def _sum_up(folds, views, rows, real, n_tried):
+    """Return the Check that the rows of all views come to.
+
+    Parameters
+    ----------
+    folds : Folds
+    views : list of View
+    rows : list of dict
+        The estimator, the estimator with permuted labels, and each view.
+    real : Score
+        Of the estimator with the labels as they are.
+    n_tried : int
+    """
+    possible = 1 - folds.chance
+    limit, limit_of_lung = _limits(folds.chance, real)
+    words = [
+        f"{view.name.capitalize()} were not tried: {view.why_none}."
+        for view in views
+        if view.features is None
+    ]
+    advice, whys, verdict = [], [], "ok"
+    permuted, of_views = rows[1], rows[2:]
+    told = [row for row in of_views if row["verdict"] == "fault"]
+    coarse = [row for row in of_views if row["verdict"] == "warning"]
+    lucky = [row for row in of_views if row["verdict"] == "ok" and row["score"] >= row["limit"]]
+    if coarse:
+        verdict = "warning"
+        words.insert(
+            0,
+            f"The estimator ({real.mean:.3f}) is hardly better than {_names_and_scores(coarse)}: "
+            "it may see no more than the exposure, the position or the size of the patient.",
+        )
+        advice.append("Look at what a model sees, and test it on images of another source.")
+        whys.append("the estimator may see no more than a coarse view shows")
+    if told:
+        verdict = "fault"
+        words.insert(0, f"The class can be told without the lung: {_names_and_scores(told)}.")
+        advice.insert(
+            0,
+            "Find out in what the classes differ beside the lung (source, device, format, marks), "
+            "and crop it, convert it, or take classes of one source.",
+        )
+        whys.insert(0, "the class can be told from something else than the lung")
+    if permuted["verdict"] == "fault":
+        verdict = "fault"
+        words.append(
+            f"With permuted labels the estimator scores {permuted['score']:.3f}, above chance: "
+            "something leaks through the procedure itself."
+        )
+        advice.append("Look for what the estimator keeps from one fit to the next.")
+        whys.append("the estimator recognises labels that it cannot know")
+    if verdict == "ok":
+        words.insert(0, "No view without the lung tells the class.")
+    if lucky:
+        words.append(f"Above the limit, but perhaps by luck: {_names_and_scores(lucky)}.")
+    if limit_of_lung is None:
+        least = folds.chance + _HIGH * possible
+        is_above = real.is_clearly_above(folds.chance, n_tried)
+        chance = "" if is_above else "not clearly above chance, and "
+        words.append(
+            f"Views that show the lung, too, were not judged: the estimator ({real.mean:.3f}) is "
+            f"{chance}below {least:.3f}."
+        )
+    weakest = _weakest_found(folds.chance, real.n_groups, n_tried)
+    few = weakest is None or weakest > folds.chance + _WEAK * possible
+    if weakest is None:
+        words.append("The images are few: not even a view that tells every image would be found.")
+    elif few:
+        words.append(
+            f"The images are few: only a view that scores about {weakest:.3f} or more is found, "
+            "and a weaker shortcut may be there."
+        )
+    if few and verdict == "ok":
+        verdict = "skipped" if weakest is None else "warning"
+        advice.append("Add images: so few cannot show what a weaker shortcut does.")
+        whys.append(FEW)
+    words.append(
+        f"Balanced accuracy in {folds.n_folds} folds by group, "
+        f"{counted(len(folds.rows), 'image')}; chance is {folds.chance:.3f}; low and high are a "
+        "95 % interval."
+    )
+    rule = _shortcuts_rule(limit, weakest)
+    return Check(
+        "shortcuts", verdict, " ".join(words), rows, rule, " ".join(advice), "; ".join(whys)
     )
 
 
-def border(thumbnails):
-    """Return mean, brightest pixel and spread of the small blocks that make up the border."""
-    side = thumbnails.shape[1]
-    blocks = _blocks(thumbnails, _BLOCK)
-    n_blocks, width = side // _BLOCK, round(_BORDER * side / _BLOCK)
-    outside = np.ones((n_blocks, n_blocks), bool)
-    outside[width:-width, width:-width] = False
-    blocks = blocks[:, outside]
-    return np.hstack([blocks.mean(axis=2), blocks.max(axis=2), blocks.std(axis=2)])
+def _shortcuts_rule(limit, weakest):
+    """Say from which score on a view is a fault or a warning."""
+    surely = "" if weakest is None else f", which takes about {weakest:.3f} with these images"
+    return (
+        f"A view in which no lung is seen is a fault from its limit on: {limit:.3f}, "
+        f"{100 * MATERIAL:g} % of the way from chance to 1. So is the estimator with permuted "
+        "labels. A view in which the lung is seen, too, is a warning from another limit on: "
+        f"{100 * _NEARLY_ALL:g} % of what the estimator wins over chance. It is skipped where the "
+        f"estimator is not good enough to compare with, below {100 * _HIGH:g} % of the way. "
+        f"What is found must be above chance by more than luck ({100 * ERROR:g} % over all views)"
+        f"{surely}."
+    )
 
 
-def coarse(thumbnails):
-    """Return the pixels of thumbnails of 16x16."""
-    return _blocks(thumbnails, thumbnails.shape[1] // 16).mean(axis=3).reshape(len(thumbnails), -1)
+def _weakest_found(chance, n_groups, n_tried):
+    """Return the lowest score that is clearly above chance, with the same recall in each class.
 
-
-def _blocks(thumbnails, size):
-    """Return the pixels of square blocks: (n, side / size, side / size, size**2), float32."""
-    n, side, _ = thumbnails.shape
-    blocks = thumbnails.astype(np.float32).reshape(n, side // size, size, side // size, size)
-    return blocks.transpose(0, 1, 3, 2, 4).reshape(n, side // size, side // size, -1)
-
-
-def file_properties(properties):
-    """Return what files say about themselves as columns; None where all say the same.
-
-    Parameters
-    ----------
-    properties : list of dict
-        The same keys in each; empty for arrays.
+    None where not even a score of 1 is.
     """
-    columns = []
-    for name in properties[0]:
-        values = [row[name] for row in properties]
-        if len(set(values)) == 1:
-            continue
-        numbers = all(not isinstance(value, str) for value in values)
-        columns.append(np.array(values, float)[:, None] if numbers else one_hot(values))
-    return np.hstack(columns) if columns else None
+    for recall in np.linspace(chance, 1, 1001):
+        score = Score(np.full(len(n_groups), recall), n_groups)
+        if score.is_clearly_above(chance, n_tried):
+            return float(recall)
+    return None
 
 
-def one_hot(values):
-    """Return one column for each value that there is."""
-    values = np.array(values, dtype=str)[:, None]
-    return OneHotEncoder(sparse_output=False).fit_transform(values)
+def _row(name, score, shows_lung):
+    """Return a row of the table of scores, without its limit and its verdict."""
+    low, high = (None, None) if score is None else score.interval()
+    return {
+        "seen": name,
+        "lung": "seen" if shows_lung else "not seen",
+        "score": None if score is None else score.mean,
+        "low": low,
+        "high": high,
+        "limit": None,
+        "verdict": "",
+    }
 
 
-def label_suspects(y, probabilities):
-    """Find labels that a model, confident by its own standard, doubts.
-
-    Confident learning: a class's threshold is the mean probability of that class among the images
-    that bear its label; an image is suspect when its most probable class among those that reach
-    their thresholds is not its label (Northcutt et al., JAIR 70, 2021: the counts off the diagonal
-    of the confident joint).
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,), int in 0..n_classes - 1
-    probabilities : ndarray of shape (n, n_classes)
-        Of images that the model was not fitted on.
-
-    Returns
-    -------
-    rows : ndarray of int
-        The least probable label first.
-    suggested : ndarray of int
-        The class that each is counted under.
-    """
-    thresholds = [
-        probabilities[y == c, c].mean() if (y == c).any() else np.inf
-        for c in range(probabilities.shape[1])
-    ]
-    confident = probabilities >= np.array(thresholds)
-    guess = np.where(confident, probabilities, -1).argmax(axis=1)
-    suspects = np.flatnonzero(confident.any(axis=1) & (guess != y))
-    own = probabilities[suspects, y[suspects]]
-    suspects = suspects[np.argsort(own, kind="stable")]
-    return suspects, guess[suspects]
+def _names_and_scores(rows):
+    """Name views with their scores, for a sentence."""
+    return ", ".join(f"{row['seen']} ({row['score']:.3f})" for row in rows)

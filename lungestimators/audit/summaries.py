@@ -1,4 +1,4 @@
-"""One look at every image, and all that the audit keeps of it."""
+"""Summarise every image of an audit: thumbnail, digest, brightness, properties of its file."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ from ..images.threads import map_in_threads
 
 SIDE = 64  # of a thumbnail, in pixels
 
-# Grey values that nearly all pixels of an image share, in 0..1, when there is nothing on it.
+# An image shows nothing where nearly all its pixels lie in so small a part of the range 0..1.
 _CONSTANT = 0.02
 
 EMPTY_RULE = (
@@ -25,8 +25,8 @@ EMPTY_RULE = (
 )
 
 
-class Look(NamedTuple):
-    """What is kept of one image."""
+class ImageSummary(NamedTuple):
+    """What the audit keeps of one image, which is read only once."""
 
     thumbnail: np.ndarray  # (SIDE, SIDE), float16, in 0..1
     digest: bytes  # of the decoded pixels
@@ -35,58 +35,62 @@ class Look(NamedTuple):
     properties: dict  # of the file; empty for an array
 
     @property
-    def is_constant(self):
-        """Whether nothing can be seen: a few bright pixels do not make an image."""
+    def is_empty(self):
+        """Whether the image shows nothing: a few bright pixels do not make an image."""
         low, high = np.quantile(self.thumbnail.astype(np.float32), (0.02, 0.98))
         return bool(high - low < _CONSTANT)
 
 
-def look_at(X, progress):
-    """Read every image once.
+def summarise_images(X, after_image):
+    """Read every image once, and return its summary.
 
     Parameters
     ----------
     X : list of str or ndarray of shape (n, height, width, channels)
-    progress : callable
+        Paths of files, or pixels.
+    after_image : callable
         Called with the number of images read so far.
 
     Returns
     -------
-    list of (Look or str)
-        A sentence in the place of an image that cannot be read.
+    list of (ImageSummary or str)
+        For an image that cannot be read a sentence that says why.
     """
     if isinstance(X, list):
-        look_at_one = _look_at_file
+        summarise_one = _summarise_file
     else:
         low, high = pixel_ranges.pixel_range(X)
-        look_at_one = functools.partial(_look_at_pixels, low=low, high=high)
-    looks = []
-    for look in map_in_threads(look_at_one, X):
-        looks.append(look)
-        progress(len(looks))
-    return looks
+        summarise_one = functools.partial(_summarise_pixels, low=low, high=high)
+    summaries = []
+    for summary in map_in_threads(summarise_one, X):
+        summaries.append(summary)
+        after_image(len(summaries))
+    return summaries
 
 
-def _look_at_file(path):
+def _summarise_file(path):
+    """Summarise the image of a file, or say why it cannot be read."""
     try:
         pixels = read_image(path, 1)
-        return _look(pixels, _properties(path, pixels.shape))
+        return _summarise(pixels, _properties_of_file(path, pixels.shape))
     except ImageReadError as error:
         return error.reasons[path]
 
 
-def _look_at_pixels(image, low, high):
+def _summarise_pixels(image, low, high):
+    """Summarise an image of an array; ``low`` is black and ``high`` is white."""
     if pixel_ranges.needs_float64(image.dtype, low, high):
-        return _look(pixel_ranges.to_unit(image, low, high), {})
+        return _summarise(pixel_ranges.to_unit(image, low, high), {})
     image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return _look(image, {})
+    return _summarise(image, {})
 
 
-def _look(pixels, properties):
+def _summarise(pixels, properties):
+    """Summarise pixels in 0..1, of shape (height, width, channels)."""
     pixels = pixels.mean(axis=2, dtype=np.float32)
     thumbnail = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     shape = str(pixels.shape).encode()
-    return Look(
+    return ImageSummary(
         np.asarray(thumbnail).astype(np.float16),
         xxhash.xxh3_128_digest(shape + np.ascontiguousarray(pixels).tobytes()),
         min(pixels.shape),
@@ -95,8 +99,8 @@ def _look(pixels, properties):
     )
 
 
-def _properties(path, shape):
-    """What a file says about itself before anyone looks at the picture."""
+def _properties_of_file(path, shape):
+    """Return what a file tells of itself before its picture is looked at."""
     height, width, _ = shape
     kind, mode = format_and_mode(path)
     return {

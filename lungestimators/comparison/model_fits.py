@@ -1,37 +1,18 @@
-"""One model on one split: whether it can take part, its fit, and what it predicts there."""
+"""Fit a model on one split and predict its test images; check that a model can take part."""
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import get_routing_for_object
-from sklearn.utils.validation import column_or_1d
 
 from .. import _compat
-from .scores import Fold
+from .predictions import check_predictions
 
 
-class Predictions(NamedTuple):
-    """What a model says of the test images of one split.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_test,)
-        Predicted labels.
-    probabilities : ndarray of shape (n_test, n_classes), default=None
-        Columns in the order of the sorted labels of all images; None where the model has none.
-    fit_seconds : float, default=None
-        How long the model was trained.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray | None = None
-    fit_seconds: float | None = None
-
-
-def named(estimators):
+def name_estimators(estimators):
+    """Return estimators as a dict, or raise where one of them cannot be compared."""
     # A pipeline is a sequence, of its steps.
     if hasattr(estimators, "fit") or not isinstance(estimators, Iterable):
         raise TypeError(
@@ -59,10 +40,10 @@ def named(estimators):
 
 
 def may_have(estimator, method):
-    """Whether an estimator has a method, or may have it after ``fit``.
+    """Tell whether an estimator has a method, or may have it after ``fit``.
 
-    ``available_if`` hides a method of the class from the instance until it can be told whether the
-    fitted parts have it.
+    ``available_if`` hides a method of the class from the instance until the fitted parts show
+    whether they have the method.
     """
     return (
         hasattr(estimator, method)
@@ -71,88 +52,107 @@ def may_have(estimator, method):
     )
 
 
-def shows_all(estimator):
-    """Whether an estimator has all methods before ``fit`` that it may have after."""
+def shows_all_methods(estimator):
+    """Tell whether an estimator has all methods before ``fit`` that it may have after."""
     return all(
         hasattr(estimator, method) or not may_have(estimator, method)
         for method in ("predict", "predict_proba")
     )
 
 
-def fit_and_predict(name, number, estimator, X, y, classes, split, groups, scoring):
-    """Train a clone on one split, and return its predictions."""
-    train, test = split
+def fit_clone(estimator, X, y, train, groups=None):
+    """Fit a clone of an estimator on the training rows of a split.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : array-like or list of n images
+    y : ndarray of shape (n,)
+    train : ndarray of int
+    groups : ndarray of shape (n,), or None
+        Passed to an estimator whose ``fit`` requests groups by metadata routing.
+    """
     estimator = clone(estimator)
     given = {}
     if groups is not None and get_routing_for_object(estimator).consumes("fit", ["groups"]):
         given["groups"] = groups[train]
-    start = time.perf_counter()
-    try:
-        estimator.fit(_compat.take_rows(X, train), y[train], **given)
-    except Exception as error:
-        error.add_note(f"compare_models was training {name!r}")
-        raise
-    seconds = time.perf_counter() - start
-    if not hasattr(estimator, "predict"):
-        raise ValueError(
-            f"{name!r} has no predict after fit: a search needs refit=True, and a meta-estimator a "
-            "final estimator that can predict"
-        )
-    tested = _compat.take_rows(X, test)
-    labels, probabilities = estimator.predict(tested), None
-    if hasattr(estimator, "predict_proba"):
-        # A class that the training images lack has no column, and the probability 0.
-        columns = _columns(name, estimator, classes)
-        found = np.asarray(estimator.predict_proba(tested))
-        if found.shape != (len(test), len(columns)):
-            raise ValueError(
-                f"predict_proba of {name!r} returns the shape {found.shape} where "
-                f"{(len(test), len(columns))} is right: a row an image, a column for each of its "
-                "classes_"
-            )
-        probabilities = np.zeros((len(test), len(classes)))
-        probabilities[:, columns] = found
-    elif scoring == "roc_auc" and number == 0:
-        raise ValueError(
-            f"scoring='roc_auc' needs predict_proba: {name!r} has none after fit. "
-            "CalibratedClassifierCV gives probabilities to a model that has decision_function; "
-            "scoring='accuracy' needs none"
-        )
-    predictions = Predictions(labels, probabilities, seconds)
-    check_split(name, number, predictions, test, classes)  # before other models are trained
-    return predictions
+    estimator.fit(_compat.take_rows(X, train), y[train], **given)
+    return estimator
 
 
-def _columns(name, estimator, classes):
-    """Where the columns of ``predict_proba`` stand among all classes."""
-    if not hasattr(estimator, "classes_"):
+def probabilities_of_all_classes(fitted, X, classes, name=None):
+    """Return the probabilities of a fitted model for all classes, also those it was not fitted on.
+
+    Parameters
+    ----------
+    fitted : classifier
+    X : array-like or list of n images
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    name : str, optional
+        Of the model, for messages; its class by default.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), or None where the model has no predict_proba
+        A class that the training images lack has the probability 0.
+    """
+    if not hasattr(fitted, "predict_proba"):
+        return None
+    name = type(fitted).__name__ if name is None else name
+    columns = _columns_of_classes(name, fitted, classes)
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    found = np.asarray(fitted.predict_proba(X))
+    if found.shape != (n, len(columns)):
+        raise ValueError(
+            f"predict_proba of {name!r} returns the shape {found.shape} where "
+            f"{(n, len(columns))} is right: a row an image, a column for each of its classes_"
+        )
+    probabilities = np.zeros((n, len(classes)))
+    probabilities[:, columns] = found
+    return probabilities
+
+
+def _columns_of_classes(name, fitted, classes):
+    """Return which of all classes each column of ``predict_proba`` is of."""
+    if not hasattr(fitted, "classes_"):
         raise ValueError(f"{name!r} has predict_proba but no classes_ that name its columns")
-    own = np.asarray(estimator.classes_)
+    own = np.asarray(fitted.classes_)
     if own.ndim != 1 or not np.isin(own, classes).all():
         raise ValueError(f"classes_ of {name!r} are {own}, but the classes are {classes}")
     return np.searchsorted(classes, own)
 
 
-def check_split(name, number, given, rows, classes):
-    """Return what one model said of one split, with numbers for labels."""
-    which = f"{name!r} in split {number}"
-    labels, probabilities = column_or_1d(given.labels), given.probabilities
-    if len(labels) != len(rows):
-        raise ValueError(f"{which} predicts {len(labels)} labels for {len(rows)} images")
-    unknown = np.setdiff1d(labels, classes)
-    if len(unknown):
-        raise ValueError(f"{which} predicts {unknown[:5]}, but the classes are {classes}")
-    if probabilities is not None:
-        probabilities = np.asarray(probabilities, float)
-        if probabilities.shape != (len(rows), len(classes)):
-            raise ValueError(
-                f"probabilities of {which} have the shape {probabilities.shape} where "
-                f"{(len(rows), len(classes))} is right"
-            )
-        if np.isnan(probabilities).any():
-            raise ValueError(f"probabilities of {which} are NaN: has its training diverged?")
-        total = probabilities.sum(axis=1, keepdims=True)
-        if not (np.abs(total - 1) < 1e-3).all() or (probabilities < 0).any():
-            raise ValueError(f"probabilities of {which} do not sum to 1, or are not in 0 to 1")
-        probabilities = probabilities / total
-    return Fold(rows, np.searchsorted(classes, labels), probabilities, given.fit_seconds)
+def fit_and_predict(name, number, estimator, X, y, classes, split, groups, scoring):
+    """Train a clone of a named model on one split, and predict the test images of the split.
+
+    Returns
+    -------
+    tuple of (labels, probabilities, fit_seconds)
+        Checked here already, so that a model that diverged is named before others are trained.
+    """
+    train, test = split
+    start = time.perf_counter()
+    try:
+        fitted = fit_clone(estimator, X, y, train, groups)
+    except Exception as error:
+        error.add_note(f"compare_models was training {name!r}")
+        raise
+    seconds = time.perf_counter() - start
+    if not hasattr(fitted, "predict"):
+        raise ValueError(
+            f"{name!r} has no predict after fit: a search needs refit=True, and a meta-estimator a "
+            "final estimator that can predict"
+        )
+    images = _compat.take_rows(X, test)
+    labels = fitted.predict(images)
+    probabilities = probabilities_of_all_classes(fitted, images, classes, name)
+    if probabilities is None and scoring == "roc_auc" and number == 0:
+        raise ValueError(
+            f"scoring='roc_auc' needs predict_proba: {name!r} has none after fit. "
+            "CalibratedClassifierCV gives probabilities to a model that has decision_function; "
+            "scoring='accuracy' needs none"
+        )
+    found = labels, probabilities, seconds
+    check_predictions(name, number, found, test, classes)
+    return found

@@ -1,10 +1,12 @@
-"""ModelComparison: what comparing models found, as text, as HTML and as plain data."""
+"""ModelComparison: scores and differences of models, as text, as HTML and as plain data."""
 
 import textwrap
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..text_tables import html_table, text_table
 
 NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
 LEVEL = 0.05  # p below it: the difference counts as shown
@@ -17,7 +19,7 @@ class _TruthAndProbabilities(NamedTuple):
 
 
 class OutOfFold(_TruthAndProbabilities):
-    """What a model said of images that it was not trained on: ``y_true, y_proba``, and where.
+    """Predictions of a model for images that it was not trained on: ``y_true, y_proba``.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class OutOfFold(_TruthAndProbabilities):
 
 
 class ModelComparison:
-    """What :func:`lungestimators.compare_models` found.
+    """Scores and differences of the models that :func:`lungestimators.compare_models` compared.
 
     Parameters
     ----------
@@ -77,9 +79,9 @@ class ModelComparison:
         ``roc_auc_difference``, ``roc_auc_low``, ``roc_auc_high`` (by the bootstrap; its p is not
         computed), and a ``sentence``.
     conclusion : str
-        Which model scored highest, and than which it was shown to be better.
+        Which model scored highest, and which others it was shown to be better than.
     notes : list of str
-        How the figures were made, and what is peculiar in them.
+        How the figures were made, and what to know before they are believed.
     scoring : str
         The compared score.
     """
@@ -95,17 +97,17 @@ class ModelComparison:
         self._out_of_fold = out_of_fold
 
     @property
-    def sentences(self):
-        """What each pair comes to, in words."""
+    def sentences(self) -> list[str]:
+        """For each pair a sentence that says whether its difference was shown."""
         return [pair["sentence"] for pair in self.pairs]
 
-    def out_of_fold(self, model):
-        """Return what a model said of images that it was not trained on.
+    def out_of_fold(self, model: str) -> OutOfFold:
+        """Return the predictions of a model for images that it was not trained on.
 
         Parameters
         ----------
         model : str
-            Its name.
+            Name of the model.
 
         Returns
         -------
@@ -113,7 +115,7 @@ class ModelComparison:
             Two arrays, ``y_true, y_proba``, whose further attributes say where each prediction
             comes from: ``row`` of X, ``repeat``, ``fold``, and the predicted label ``y_pred``.
             ``CalibrationDisplay.from_predictions(y_true == ill, y_proba[:, 1])`` draws how
-            well they are calibrated.
+            well the probabilities are calibrated.
 
         Raises
         ------
@@ -133,14 +135,14 @@ class ModelComparison:
             raise KeyError(f"there is no model {model!r}: there are {list(self._out_of_fold)}")
         return self._out_of_fold[model]
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain Python that ``json.dumps`` takes.
 
         Returns
         -------
         dict
-            ``scoring``, ``models``, ``pairs``, ``conclusion`` and ``notes``. Both lists of dict
-            are tables that ``pandas.DataFrame`` takes.
+            ``scoring``, ``models``, ``pairs``, ``conclusion`` and ``notes``.
+            ``pandas.DataFrame`` makes tables of ``models`` and of ``pairs``.
         """
         return dict(
             scoring=self.scoring,
@@ -154,9 +156,9 @@ class ModelComparison:
         return f"<ModelComparison of {len(self.models)} models by {NAMES[self.scoring]}>"
 
     def __str__(self):
-        lines = _text_table(self._model_cells())
+        lines = text_table(self._model_cells(), align="right")
         if self.pairs:
-            lines += ["", *_text_table(self._pair_cells())]
+            lines += ["", *text_table(self._pair_cells(), align="right")]
         lines += ["", *textwrap.wrap(self.conclusion, _WIDTH), ""]
         for text in (*self.sentences, *self.notes):
             lines += _wrapped(text)
@@ -165,13 +167,13 @@ class ModelComparison:
     def _repr_html_(self):
         pairs = f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in self.sentences)}</ul>"
         return (
-            f"{_html_table(self._model_cells())}<p><b>{escape(self.conclusion)}</b></p>"
-            f"{_html_table(self._pair_cells()) + pairs if self.pairs else ''}"
+            f"{html_table(self._model_cells())}<p><b>{escape(self.conclusion)}</b></p>"
+            f"{html_table(self._pair_cells()) + pairs if self.pairs else ''}"
             f"<p><small>{'<br>'.join(map(escape, self.notes))}</small></p>"
         )
 
     def _model_cells(self):
-        """Header and lines of the table of models, as text."""
+        """Return the header and the lines of the table of models, as text."""
         score = NAMES[self.scoring]
         others = [name for name in ("accuracy", "roc_auc") if name != self.scoring]
         # Of one test set there is one interval: folds that it could be made from are missing.
@@ -195,7 +197,7 @@ class ModelComparison:
         return lines
 
     def _pair_cells(self):
-        """Header and lines of the table of differences, as text."""
+        """Return the header and the lines of the table of differences, as text."""
         by_folds = any(pair["test"] == "corrected_t" for pair in self.pairs)
         by_unit = "95 % interval" if self._one_test_set else f"95 % by {self._unit}s"
         several = len(self.pairs) > 1
@@ -220,7 +222,7 @@ class ModelComparison:
 
 
 def p_text(pvalue):
-    """Return p as it is written in a sentence, on the side of 0.05 that it is on."""
+    """Write p for a sentence, with so many digits that p stays on its side of 0.05."""
     if pvalue < 0.001:
         return "p < 0.001"
     digits = 3
@@ -238,7 +240,7 @@ def _signed(value):
 
 
 def _wrapped(text):
-    """Lines of a text: what belongs to a number stays beside the number."""
+    """Break a text into lines, never between a number and its ``%`` or ``p =``."""
     for glued in ("95 %", "p = ", "p < "):
         text = text.replace(glued, glued.replace(" ", "\0"))
     lines = textwrap.wrap(text, _WIDTH, initial_indent="- ", subsequent_indent="  ")
@@ -248,21 +250,3 @@ def _wrapped(text):
 def _interval(row, prefix):
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     return "-" if low is None else f"{low:z.3f} to {high:z.3f}"
-
-
-def _text_table(lines):
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-
-    def padded(line):
-        first = line[0].ljust(widths[0])
-        return "  ".join([first, *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-
-    return [padded(line) for line in lines]
-
-
-def _html_table(lines):
-    def row(line, tag):
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in line) + "</tr>"
-
-    body = "".join(row(line, "td") for line in lines[1:])
-    return f"<table><thead>{row(lines[0], 'th')}</thead><tbody>{body}</tbody></table>"

@@ -1,6 +1,4 @@
-"""How good predictions are: of one fold, over all folds, and when groups are drawn again."""
-
-from typing import NamedTuple
+"""Score predictions: of one fold, over all folds, and when groups are drawn again."""
 
 import numpy as np
 from sklearn.metrics import (
@@ -16,26 +14,8 @@ from . import statistics
 _BINS = 10
 
 
-class Fold(NamedTuple):
-    """What a model said of the test images of one split.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_test,), int
-    predicted : ndarray of shape (n_test,), int
-        Numbers of classes.
-    probabilities : ndarray of shape (n_test, n_classes), or None
-    fit_seconds : float or None
-    """
-
-    rows: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray | None
-    fit_seconds: float | None
-
-
-def fold_scores(truth, predicted, probabilities, n_classes):
-    """Scores of one fold.
+def score_fold(truth, predicted, probabilities, n_classes):
+    """Score the predictions of one fold by accuracy, AUC, log loss and Brier score.
 
     Parameters
     ----------
@@ -74,9 +54,9 @@ def fold_scores(truth, predicted, probabilities, n_classes):
 
 
 def calibration_error(truth, probabilities):
-    """Mean distance between the probability of the predicted class and how often it is right.
+    """Return the mean distance between the probability of the predicted class and its accuracy.
 
-    Over ten bins of equal width, weighted by their images (Guo et al., 2017).
+    The mean is over ten bins of equal width, weighted by their images (Guo et al., 2017).
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
@@ -85,17 +65,17 @@ def calibration_error(truth, probabilities):
     return float(np.abs(gaps).sum() / len(truth))
 
 
-def resampled(metric, y, folds, n_classes):
-    """Return the function that scores a model with images weighted, for many weightings at once.
+def score_with_weights(metric, y, folds, n_classes):
+    """Return a function that scores a model for many weightings of the images at once.
 
     Parameters
     ----------
     metric : {"accuracy", "balanced_accuracy", "roc_auc"}
-        Of images of equal weight it is the mean over the folds, whatever their sizes. The AUC is of
-        each fold that has all classes, as probabilities of different folds do not compare.
+        With equal weights the score is the mean over the folds. The AUC is the mean over the folds
+        that have all classes, as probabilities of different folds do not compare.
     y : ndarray of shape (n_images,), int
         Numbers of classes.
-    folds : list of Fold
+    folds : list of FoldPredictions
     n_classes : int
 
     Returns
@@ -111,8 +91,8 @@ def resampled(metric, y, folds, n_classes):
                 for fold in folds
             ]
         )
-    # Sums over all folds, in which a prediction counts as in the mean over folds: shares of single
-    # folds would not do, as folds of one image are drawn right, wrong or not at all.
+    # Sums over all folds, in which a prediction counts as in the mean over folds. Scores of single
+    # folds would not do: a fold of one image is drawn right, wrong or not at all.
     said, right = np.zeros(len(y)), np.zeros(len(y))
     for fold in folds:
         parts = _parts(metric, y[fold.rows])
@@ -135,12 +115,12 @@ def resampled(metric, y, folds, n_classes):
 
 
 def _parts(metric, y):
-    """What is averaged over: the classes, or nothing."""
+    """Return the part that each image is averaged in: its class, or one part for all."""
     return y if metric == "balanced_accuracy" else np.zeros_like(y)
 
 
-def times_right(y, folds):
-    """How often each image was classified rightly."""
+def count_right(y, folds):
+    """Count how often each image was classified rightly."""
     right = np.zeros(len(y))
     for fold in folds:
         right[fold.rows] += fold.predicted == y[fold.rows]
@@ -148,7 +128,7 @@ def times_right(y, folds):
 
 
 def _auc(truth, probabilities, weights, n_classes):
-    """Of one fold: of the second of two classes, else the mean of each against the rest."""
+    """Return the AUC of one fold: of the second of two classes, or the mean over all classes."""
     classes = [1] if n_classes == 2 else range(n_classes)
     return np.mean(
         [statistics.weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
@@ -157,7 +137,7 @@ def _auc(truth, probabilities, weights, n_classes):
 
 
 def _mean_of_defined(values):
-    """Mean over the first axis of what is not NaN; NaN where everything is."""
+    """Return the mean over the first axis of the values that are not NaN; NaN where all are."""
     values = np.array(values)
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):

@@ -7,7 +7,7 @@ Holm's correction, and resampling whole patients.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 N_RESAMPLES = 9999
 _BATCH = 2**21  # weights at once: 16 MiB
@@ -15,7 +15,7 @@ _ROUNDING = 1e-12  # differences of scores below it are none
 
 
 class TTest(NamedTuple):
-    """What :func:`corrected_t_test` found."""
+    """Result of :func:`corrected_t_test`: a mean, its 95 % interval, t and p."""
 
     mean: float
     low: float
@@ -64,11 +64,12 @@ def corrected_t_test(differences, ratio):
 
 
 def wilcoxon_test(differences):
-    """Return the p of Wilcoxon's signed-rank test of what the mean says; 1 if all are 0.
+    """Return the p of Wilcoxon's signed-rank test of differences between folds.
 
-    It takes folds for independent, which they are not: p is too small. Ranks may favour one model
-    and the mean, by which models are ordered, the other: then p is 1. Folds without a difference
-    are left out, so that p is not below ``2**(1 - n)`` where n folds differ.
+    The test takes folds for independent, which they are not: p is too small. p is 1 where all
+    differences are 0, and where ranks favour one model and the mean, by which models are ordered,
+    favours the other. Folds without a difference are left out, so that p is not below
+    ``2**(1 - n)`` where n folds differ.
     """
     # Differences that are equal but for rounding must have equal ranks.
     differences = np.round(differences, 12)
@@ -147,21 +148,40 @@ def holm(pvalues):
     return np.minimum(corrected, 1)
 
 
-def wilson_interval(right, n):
-    """Return Wilson's 95 % interval of a share, ``right`` of ``n``."""
-    found = stats.binomtest(round(right), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+def wilson_interval(share, n, error=0.05):
+    """Return Wilson's interval of a share of n observations.
+
+    SciPy's function takes whole numbers of successes only. The audit has a share of images, and
+    counts the groups of the images as observations.
+
+    Parameters
+    ----------
+    share : float or ndarray
+    n : int or ndarray
+        Number of observations.
+    error : float
+        Probability that the true share is outside the interval.
+
+    Returns
+    -------
+    low, high : float or ndarray
+    """
+    z = special.ndtri(1 - error / 2)
+    twice = 2 * (n + z**2)
+    centre = (2 * n * share + z**2) / twice
+    half = z / twice * np.sqrt(4 * n * share * (1 - share) + z**2)
+    return np.where(share == 0, 0, centre - half)[()], np.where(share == 1, 1, centre + half)[()]
 
 
 def bootstrap(statistics, groups, random_state):
-    """Values of statistics on images whose patients were drawn with replacement.
+    """Draw patients with replacement many times, and return statistics of the drawn images.
 
     Parameters
     ----------
     statistics : collection of callable
-        Each takes weights of shape (n_resamples, n_images), how often each image was drawn, and
-        returns an array of shape (n_resamples,). All see the same resamples, so that their
-        differences are paired.
+        Functions from weights of shape (n_resamples, n_images), how often each image was drawn, to
+        an array of shape (n_resamples,). All get the same resamples, so that their differences are
+        paired.
     groups : ndarray of shape (n_images,), int
         Patient of each image, 0 to n_patients - 1.
     random_state : int or numpy Generator
@@ -186,11 +206,11 @@ def bootstrap(statistics, groups, random_state):
 
 
 def percentile_interval(values):
-    """Return the 95 % interval of resampled values, and the two-sided p of their being 0.
+    """Return the 95 % interval of resampled values, and the two-sided p of the value 0.
 
-    Undefined values are left out. Where p is below 0.05, the interval leaves 0 out. Where fewer
-    than half of the values are defined, there is no interval (NaN), and p is 1: the few would
-    stand for samples that are unlike most.
+    Undefined values are left out. Where p is below 0.05, the interval does not contain 0. Where
+    fewer than half of the values are defined, there is no interval (NaN), and p is 1: the defined
+    values come from samples that are unlike most.
     """
     defined = ~np.isnan(values)
     if defined.sum() < len(values) / 2 or not defined.any():
@@ -202,7 +222,7 @@ def percentile_interval(values):
 
 
 def weighted_auc(positive, score, weights):
-    """Area under the ROC curve for many weightings of the same images at once.
+    """Return the area under the ROC curve for many weightings of the same images at once.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
-"""What a comparison of models comes to, in words."""
+"""Put a comparison of models into words: sentences on differences, and notes on the figures."""
 
 import numpy as np
 
 from ..text_tables import counted
 from . import statistics
 from .report import LEVEL, NAMES, p_text
-from .splits import one_test_set, repeats, splits_that_share_groups, tested
+from .splits import earlier_tests, have_one_test_set, splits_that_share_groups, tested_rows
 
-# What p is, for each test that a pair may have had: also the one that stands in for McNemar's.
+# What p is, by test; "permutation" stands in for McNemar's test.
 _MADE = {
     "corrected_t": "Student's t-test on the folds, with Nadeau and Bengio's correction for "
     "training images that folds share",
@@ -24,8 +24,8 @@ _FEW_UNITS = 20
 _ROUNDING = 1e-12  # differences of scores below it are none
 
 
-def sentence(scoring, pair, n_pairs):
-    """Whether a difference was shown, in words."""
+def sentence_on_pair(scoring, pair, n_pairs):
+    """Say whether the difference of two models was shown."""
     first, second, name = pair["first"], pair["second"], NAMES[scoring]
     correction = f" after Holm's correction for {n_pairs} comparisons" if n_pairs > 1 else ""
     interval = "no interval"
@@ -42,8 +42,8 @@ def sentence(scoring, pair, n_pairs):
     return f"{between}{higher}, which may be chance."
 
 
-def conclusion(scoring, models, pairs):
-    """Which model is best, and than which it was shown to be better."""
+def sentence_on_best_models(scoring, models, pairs):
+    """Say which models score highest, and which others they were shown to be better than."""
     name = NAMES[scoring]
     highest = max(row[scoring] for row in models)
     score = f"{highest:.3f}"
@@ -58,48 +58,48 @@ def conclusion(scoring, models, pairs):
     beaten = [other for other in others if all((one, other) in shown for one in best)]
     not_shown = [other for other in others if other not in beaten]
     several = len(best) > 1
-    parts = [f"{_listed(best)} {'have' if several else 'has'} the highest {name}, {score}."]
+    parts = [f"{_enumerate(best)} {'have' if several else 'has'} the highest {name}, {score}."]
     if beaten:
         each = "Each of them" if several else "It"
-        parts.append(f"{each} was shown to be better than {_listed(beaten)}.")
+        parts.append(f"{each} was shown to be better than {_enumerate(beaten)}.")
     if not_shown:
         each = "each of them" if several else "it"
-        parts.append(f"It was not shown that {each} is better than {_listed(not_shown, 'or')}.")
+        parts.append(f"It was not shown that {each} is better than {_enumerate(not_shown, 'or')}.")
     return " ".join(parts)
 
 
-def notes(study, models, pairs):
-    """How the figures were made, and what is peculiar in them."""
-    unit = "image" if study.groups is None else "group"
-    rows = tested(study.splits)
-    n_units = len(rows if study.groups is None else np.unique(study.groups[rows]))
+def notes_on_comparison(predictions, models, pairs):
+    """Say how the figures were made, and what to know before they are believed."""
+    unit = "image" if predictions.groups is None else "group"
+    rows = tested_rows(predictions.splits)
+    n_units = len(rows if predictions.groups is None else np.unique(predictions.groups[rows]))
     return [
-        *_scores_text(study, rows),
-        *_intervals_text(study, unit, n_units, len(rows)),
-        *_tests_text(study, pairs, unit),
-        *_peculiar(study, models, pairs, unit, n_units),
+        *_notes_on_scores(predictions, rows),
+        *_notes_on_intervals(predictions, unit, n_units, len(rows)),
+        *_notes_on_tests(predictions, pairs, unit),
+        *_warnings(predictions, models, pairs, unit, n_units),
     ]
 
 
-def _scores_text(study, rows):
-    """What the columns of scores are."""
-    n_splits, images = len(study.splits), counted(len(rows), "tested image")
+def _notes_on_scores(predictions, rows):
+    """Say what the columns of scores are."""
+    n_splits, images = len(predictions.splits), counted(len(rows), "tested image")
     if n_splits == 1:
         found = [f"Scores are of one set of {images}."]
-    elif one_test_set(study.splits):
+    elif have_one_test_set(predictions.splits):
         found = [
             f"Scores are means over {n_splits} predictions of one set of {images}, by models that "
             "were trained anew."
         ]
     else:
-        times = 1 + np.concatenate(repeats(study.splits)).max()
-        same = times * len(rows) == sum(len(test) for _, test in study.splits)
+        times = 1 + np.concatenate(earlier_tests(predictions.splits)).max()
+        same = times * len(rows) == sum(len(test) for _, test in predictions.splits)
         often = f", each tested {'' if same else 'up to '}{times} times" if times > 1 else ""
         found = [f"Scores are means over {n_splits} folds of {images}{often}."]
     columns = ""
-    if len(study.classes) > 2:
+    if len(predictions.classes) > 2:
         columns = "AUC: the mean of each class against the rest. "
-    largest = 1 if len(study.classes) == 2 else 2
+    largest = 1 if len(predictions.classes) == 2 else 2
     found.append(
         f"{columns}Log loss, Brier score (0 to {largest}) and calibration error: the lower, the "
         "better. Calibration error: the distance between the probability of the predicted class "
@@ -108,9 +108,9 @@ def _scores_text(study, rows):
     return found
 
 
-def _intervals_text(study, unit, n_units, n_images):
-    """What the columns of intervals are."""
-    one = one_test_set(study.splits)
+def _notes_on_intervals(predictions, unit, n_units, n_images):
+    """Say what the columns of intervals are."""
+    one = have_one_test_set(predictions.splits)
     found = []
     wilson = f"Wilson's interval of a share of {counted(n_images, 'image')}"
     if not one:
@@ -118,7 +118,7 @@ def _intervals_text(study, unit, n_units, n_images):
         found.append(
             "95 % by folds: how far the score may move with other training and test images, as "
             "many as here. It is the corrected t-test's, from the spread between folds"
-            f"{least if study.scoring == 'accuracy' else ''}."
+            f"{least if predictions.scoring == 'accuracy' else ''}."
         )
     if n_units == 1:
         found.append(f"There is one {unit} only: no interval by {unit}s, and nothing is shown.")
@@ -132,7 +132,7 @@ def _intervals_text(study, unit, n_units, n_images):
             f"95 % by {unit}s: how far the score may move with other test {unit}s. It is "
             f"{bootstrap}."
         )
-    elif study.scoring != "accuracy":
+    elif predictions.scoring != "accuracy":
         found.append(f"95 % interval: {bootstrap}.")
     elif unit == "image":
         found.append(f"95 % interval of an accuracy: {wilson}. All others: {bootstrap}.")
@@ -141,12 +141,12 @@ def _intervals_text(study, unit, n_units, n_images):
     return found
 
 
-def _tests_text(study, pairs, unit):
-    """What p is, and when a difference is called shown."""
+def _notes_on_tests(predictions, pairs, unit):
+    """Say what p is, and when a difference counts as shown."""
     if not pairs:
         return []
     found = []
-    name = NAMES[study.scoring]
+    name = NAMES[predictions.scoring]
     made = list(dict.fromkeys(pair["test"] for pair in pairs))
     for test in made:
         which = f" of the {name}" if len(made) == 1 else f" of {_pairs_text(pairs, test)}"
@@ -164,39 +164,39 @@ def _tests_text(study, pairs, unit):
             f" An interval {' and '.join(reasons)}: it may leave out 0 where no difference was "
             "shown."
         )
-    if study.test == "mcnemar" and study.groups is not None:
+    if predictions.test == "mcnemar" and predictions.groups is not None:
         found.append("Whole groups are exchanged between the models, in place of images.")
     return found
 
 
-def _peculiar(study, models, pairs, unit, n_units):
-    """What must be known before the figures are believed."""
+def _warnings(predictions, models, pairs, unit, n_units):
+    """Say what to know before the figures are believed, such as few folds or a lacking class."""
     found = []
-    n_splits = len(study.splits)
+    n_splits = len(predictions.splits)
     made = {pair["test"] for pair in pairs}
     if 1 < n_units < _FEW_UNITS:
         found.append(f"{n_units} {unit}s are few: intervals by {unit}s are too narrow.")
-    shared = splits_that_share_groups(study.splits, study.groups)
+    shared = splits_that_share_groups(predictions.splits, predictions.groups)
     if shared:
         found.append(
             f"In {len(shared)} of {counted(n_splits, 'split')} a group is on both sides: all "
             "scores may be too high."
         )
-    if pairs and study.test in ("corrected_t", "wilcoxon") and n_splits < _FEW_FOLDS:
+    if pairs and predictions.test in ("corrected_t", "wilcoxon") and n_splits < _FEW_FOLDS:
         found.append(
             f"{n_splits} folds are few: only a large and steady difference can be shown, and one "
             "that was not shown may well be there."
         )
-    if study.test == "wilcoxon":
-        found += _wilcoxon_limits(models, pairs)
-    if study.test == "corrected_t" and "bootstrap" in made:
+    if predictions.test == "wilcoxon":
+        found += _warnings_on_wilcoxon(models, pairs)
+    if predictions.test == "corrected_t" and "bootstrap" in made:
         found.append(
             f"{_pairs_text(pairs, 'bootstrap')}: the difference is the same in each fold, which "
             "leaves the t-test no variance: p is the bootstrap's."
         )
     for side, part in ((0, "training"), (1, "test")):
-        n_classes = [len(np.unique(study.y[split[side]])) for split in study.splits]
-        n_lacking = sum(n < len(study.classes) for n in n_classes)
+        n_classes = [len(np.unique(predictions.y[split[side]])) for split in predictions.splits]
+        n_lacking = sum(n < len(predictions.classes) for n in n_classes)
         if n_lacking:
             meaning = "it is never predicted there"
             if part == "test":
@@ -209,12 +209,12 @@ def _peculiar(study, models, pairs, unit, n_units):
     silent = [row["model"] for row in models if row["log_loss"] is None]
     if silent:
         found.append(f"No probabilities, hence no AUC and no log loss: {', '.join(silent)}.")
-    if n_units > 1 and any(_lacks_interval(study, row) for row in models):
+    if n_units > 1 and any(_lacks_interval(row) for row in models):
         found.append(
             f"More than half of the drawings of {unit}s lack a class: the score has no interval by "
             f"{unit}s. A class is in too few {unit}s."
         )
-    if any(_has_no_width(study, row) for row in models):
+    if any(_has_no_width(predictions, row) for row in models):
         found.append(
             "An interval without width is no certainty: the score is the same in every fold or "
             "drawing, as that of a model that says the same of every image, or is always right."
@@ -222,8 +222,8 @@ def _peculiar(study, models, pairs, unit, n_units):
     return found
 
 
-def _wilcoxon_limits(models, pairs):
-    """Pairs that Wilcoxon's test cannot tell apart, however large their difference is."""
+def _warnings_on_wilcoxon(models, pairs):
+    """Name the pairs that Wilcoxon's test cannot tell apart, however large their difference is."""
     scores = {row["model"]: np.array(row["fold_scores"]) for row in models}
     holm = f" after Holm's correction for {len(pairs)} comparisons" if len(pairs) > 1 else ""
     pvalues = [pair["pvalue"] for pair in pairs]
@@ -237,33 +237,40 @@ def _wilcoxon_limits(models, pairs):
         if n and adjusted >= LEVEL:
             limited.setdefault((n, f"{adjusted:.3f}"), []).append(pair)
     return [
-        f"{_listed([_minus(pair) for pair in found])}: the scores differ in {counted(n, 'fold')}, "
-        f"with which Wilcoxon's p cannot be below {adjusted}{holm}: no difference can be shown."
+        f"{_enumerate([_minus(pair) for pair in found])}: the scores differ in "
+        f"{counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}: no "
+        "difference can be shown."
         for (n, adjusted), found in limited.items()
     ]
 
 
-def _lacks_interval(study, row):
+def _lacks_interval(row):
+    """Tell whether the bootstrap gave no interval for a model."""
     return row["bootstrap_low"] is None or (
         row["roc_auc"] is not None and row["roc_auc_low"] is None
     )
 
 
-def _has_no_width(study, row):
-    """Whether an interval that is printed has none; of one test set the bootstrap's is not."""
-    kinds = ("", "roc_auc_") if one_test_set(study.splits) else ("", "bootstrap_", "roc_auc_")
+def _has_no_width(predictions, row):
+    """Tell whether a printed interval has no width; of one test set the bootstrap's is not
+    printed."""
+    kinds = ["", "roc_auc_"]
+    if not have_one_test_set(predictions.splits):
+        kinds.append("bootstrap_")
     ends = [(row[f"{kind}low"], row[f"{kind}high"]) for kind in kinds]
     return any(low is not None and high - low < _ROUNDING for low, high in ends)
 
 
 def _pairs_text(pairs, test):
-    """The pairs whose p is of one test."""
-    return _listed([_minus(pair) for pair in pairs if pair["test"] == test])
+    """Name the pairs whose p comes from a test."""
+    return _enumerate([_minus(pair) for pair in pairs if pair["test"] == test])
 
 
 def _minus(pair):
+    """Name a difference of two models."""
     return f"{pair['first']} minus {pair['second']}"
 
 
-def _listed(names, word="and"):
+def _enumerate(names, word="and"):
+    """List names in a sentence: a, b and c."""
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -16,6 +16,7 @@ from .. import __version__
 from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
 from ..backends.startup import keras
 from ..images.prepared import digest, update_hash
+from ..images.progress import ProgressBar
 from ..images.reading import read_ahead
 from ..networks import augmentation
 from .cache import open_store
@@ -80,7 +81,6 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
     vectors : ndarray of shape (len(rows), network.n_outputs), float32
         The features of these images.
     """
-    progress = _Progress(len(images)) if verbose else None
     kept = None if cache is None else _NetworkStore(open_store(cache), network, view)
     rows = np.arange(len(images))
     quick = [None] * len(rows)
@@ -91,8 +91,6 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
             known = kept.look_up(quick[start : start + _LOOK_UP])
             if known:
                 found = some[list(known)]
-                if progress is not None:
-                    progress.known(len(found))
                 yield found, np.stack(list(known.values()))
                 rows[found] = -1
         rows = rows[rows >= 0]
@@ -110,6 +108,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
         same = [a if a == b else None for a, b in zip(before, after, strict=True)]
         return rows, prepared, same
 
+    bar, n_done = ProgressBar(len(rows), _title(len(images), len(rows)), verbose > 0), 0
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
     advice = "" if kept is None else _GO_ON
     for some, prepared, keys in read_ahead(read, batches, images.paths(), advice):
@@ -118,19 +117,24 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
             images = prepared[needed]
             if augment is not None:
                 images = augmentation.augment_images(images, augment, view)
-            if progress is not None:
-                progress.begin()
+            bar.start()
             return network.run(images)
 
         if kept is None:
             vectors = compute(slice(None))
         else:
             vectors = kept.fill([digest(image) for image in prepared], keys, compute)
-        if progress is not None:
-            progress.done(len(some))
+        n_done += len(some)
+        bar.show(n_done)
         yield some, vectors
-    if progress is not None:
-        progress.close()
+    bar.close()
+
+
+def _title(n_images, n_left):
+    """Say how many images there are, and how many of them the store knows."""
+    n_known = n_images - n_left
+    known = f", of which {n_known} {'is' if n_known == 1 else 'are'} known" * (n_known > 0)
+    return f"Features of {n_images} images{known}"
 
 
 def extract_features(network, images, cache, *, verbose=0):
@@ -220,35 +224,3 @@ class _NetworkStore:
             for key, value in found.items()
             if len(value) == self._n_bytes
         }
-
-
-class _Progress:
-    """A bar that appears when there is something to compute, and counts what was not known."""
-
-    def __init__(self, n_images):
-        self._n_images = self._n_left = n_images
-        self._n_done = 0
-        self._bar = None
-
-    def known(self, n_images):
-        """Images need not be computed; all of them are found before the first is computed."""
-        self._n_left -= n_images
-
-    def begin(self):
-        """Something is about to be computed: show what is done, and not the last line yet."""
-        if self._bar is None:
-            n_known = self._n_images - self._n_left
-            known = f", of which {n_known} {'is' if n_known == 1 else 'are'} known" * (n_known > 0)
-            print(f"Features of {self._n_images} images{known}")
-            self._bar = keras.utils.Progbar(self._n_left)
-        elif self._n_done:
-            self._bar.update(self._n_done, finalize=False)
-
-    def done(self, n_images):
-        """Images are computed, or turned out to be known."""
-        self._n_done += n_images
-
-    def close(self):
-        """Write the last line."""
-        if self._bar is not None:
-            self._bar.update(self._n_done, finalize=True)

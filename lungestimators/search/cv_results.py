@@ -1,12 +1,10 @@
 """The attribute ``cv_results_`` of a search, from the trials of its study."""
 
-import lazy_loader as lazy
 import numpy as np
 from scipy.stats import rankdata
 
+from .._compat import optuna
 from .learning_curve import FOLDS
-
-optuna = lazy.load("optuna")
 
 
 def make_cv_results(trials, space, n_splits):

@@ -1,12 +1,10 @@
 """The default sampler and the default pruner of a search."""
 
-import lazy_loader as lazy
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._compat import optuna
 from .learning_curve import STEPS_PER_FOLD
-
-optuna = lazy.load("optuna")
 
 
 class NumberedSampler(optuna.samplers.BaseSampler):

@@ -7,13 +7,11 @@ import numbers
 import os
 
 import joblib
-import lazy_loader as lazy
 import numpy as np
 
+from .._compat import optuna
 from ..studies import DIGEST
 from .content import array_digest, shortened_content_text
-
-optuna = lazy.load("optuna")
 
 # Parameters that change no result.
 _WITHOUT_EFFECT = ("feature_cache", "memory", "n_jobs", "verbose")

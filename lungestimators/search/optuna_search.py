@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import lazy_loader as lazy
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import check_cv
@@ -15,6 +14,7 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from .. import search, studies
+from .._compat import optuna
 from ..validation import ArrayLike, ImagesLike, PathLike, check_whole_number
 from . import progress, workers
 from .best_estimator import BestEstimatorMixin
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
 
-optuna = lazy.load("optuna")
 
 __all__ = ["OptunaSearch"]
 

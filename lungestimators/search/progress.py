@@ -3,12 +3,10 @@
 import time
 import warnings
 
-import lazy_loader as lazy
 import numpy as np
 
 from .. import studies
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 
 class TrialProgress:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader as lazy
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from .. import _compat
+from .._compat import optuna
 from ..classifiers.base import LungClassifier
 from .content import content_text, shortened_content_text
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-optuna = lazy.load("optuna")
 
 _PRIMITIVE = (type(None), bool, int, float, str)
 

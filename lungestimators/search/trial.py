@@ -3,16 +3,14 @@
 import time
 from typing import NamedTuple
 
-import lazy_loader as lazy
 from sklearn.base import BaseEstimator, clone
 
 from .. import _compat
+from .._compat import optuna
 from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch, fit_with_callback
 from .learning_curve import FOLDS, STEPS_PER_FOLD, LearningCurve
 from .scoring import FoldScorer
 from .space import Space
-
-optuna = lazy.load("optuna")
 
 
 class Objective(NamedTuple):

@@ -2,11 +2,8 @@
 
 import copy
 
-import lazy_loader as lazy
-
 from .. import _compat
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 
 class StoredChoiceSampler(optuna.samplers.BaseSampler):

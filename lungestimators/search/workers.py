@@ -4,18 +4,16 @@ import tempfile
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import lazy_loader as lazy
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed  # these hand on scikit-learn's configuration
 
 from .. import studies
+from .._compat import optuna
 from ..features import cache
 from .progress import TrialProgress
 from .trial import Objective
-
-optuna = lazy.load("optuna")
 
 
 class WorkerJob(NamedTuple):

@@ -8,11 +8,8 @@ the lower number counts. All other trials are surplus.
 
 import contextlib
 
-import lazy_loader as lazy
-
 from .. import _compat
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 # User attributes of trials.
 ERROR = "error"  # why the objective failed

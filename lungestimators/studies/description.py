@@ -2,9 +2,7 @@
 
 import time
 
-import lazy_loader as lazy
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 DESCRIPTION = "description"  # user attribute of a study
 DIGEST = "digest "  # begins a text that is compared and never shown

@@ -6,9 +6,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import lazy_loader as lazy
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 HEARTBEAT = "heartbeat"  # user attribute: machine, process number, start of the process, count
 INTERVAL = 15  # seconds between two heartbeats

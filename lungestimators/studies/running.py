@@ -8,9 +8,8 @@ gives the trial up before it starts.
 import math
 import time
 
-import lazy_loader as lazy
-
 from .. import _compat
+from .._compat import optuna
 from .attempts import (
     ATTEMPT,
     ERROR,
@@ -26,8 +25,6 @@ from .attempts import (
     is_settled,
 )
 from .heartbeats import HEARTBEAT, HeartbeatWatch, first_heartbeat, send_heartbeats
-
-optuna = lazy.load("optuna")
 
 SECONDS_BETWEEN_READS = (0.05, 2.0)  # of the trials of other processes: first pause, longest
 

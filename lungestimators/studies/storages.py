@@ -4,9 +4,7 @@ import os
 import re
 import time
 
-import lazy_loader as lazy
-
-optuna = lazy.load("optuna")
+from .._compat import optuna
 
 JOURNAL_BEGINS = b'{"op_code"'
 SECONDS_TO_CONNECT = 10

@@ -3,13 +3,10 @@
 import json
 from contextlib import contextmanager
 
-import lazy_loader as lazy
-
 from .. import _compat
+from .._compat import optuna
 from .description import DESCRIPTION, name_differences, wait_for_description
 from .storages import open_storage
-
-optuna = lazy.load("optuna")
 
 
 def open_study(storage, study_name, *, direction, sampler, pruner, description):

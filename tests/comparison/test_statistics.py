@@ -142,8 +142,17 @@ def test_holms_corrected_p_rejects_what_his_procedure_rejects(seed):
 
 def test_wilsons_interval_is_the_published_one():
     # Altman et al., Statistics with Confidence, 2000: 81 of 263, 0.255 to 0.366.
-    low, high = statistics.wilson_interval(81, 263)
+    low, high = statistics.wilson_interval(81 / 263, 263)
     assert (round(low, 3), round(high, 3)) == (0.255, 0.366)
+
+
+def test_wilsons_interval_of_whole_numbers_is_that_of_scipy():
+    for n, right in ((1, 0), (1, 1), (10, 0), (10, 10), (40, 13), (263, 81), (1000, 999)):
+        for error in (0.05, 0.01):
+            expected = stats.binomtest(right, n).proportion_ci(1 - error, method="wilson")
+            found = statistics.wilson_interval(right / n, n, error)
+            assert found == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert statistics.wilson_interval(np.array([0.0, 1.0]), np.array([7, 9]))[1][1] == 1
 
 
 @pytest.mark.parametrize("ties", [False, True])

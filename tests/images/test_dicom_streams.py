@@ -109,8 +109,8 @@ def test_dicom_that_begins_as_another_format_is_dicom(tmp_path, name):
     with open(path, "r+b") as file:
         file.write(PREAMBLES[name])
     np.testing.assert_allclose(read(path), FULL, atol=1e-6)
-    (look,) = summaries.look_at([path], lambda n_read: None)
-    assert look.properties["format"] == "DICOM"
+    (summary,) = summaries.summarise_images([path], lambda n_done: None)
+    assert summary.properties["format"] == "DICOM"
 
 
 def test_made_files_are_read_as_they_were_made_or_refused_by_name(real_data):
