@@ -1,7 +1,8 @@
 """Optuna, imported at first use; private names of other libraries, each behind a function.
 
-No public name does what these private names do. Nothing else in the package uses one of scikit-learn, Keras, Optuna, TensorFlow or JAX.
-``tests/test_compat.py`` has a test for each, which fails alone when a release moves the name.
+No public name does what a private name here does. Nothing else in the package uses a private name
+of scikit-learn, Keras, Optuna, TensorFlow or JAX. ``tests/test_compat.py`` has a test for each,
+which fails alone when a release moves the name.
 """
 
 import contextlib
