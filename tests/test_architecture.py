@@ -142,6 +142,7 @@ def test_importing_loads_no_framework():
     assert not FRAMEWORKS & loaded
 
 
+@pytest.mark.slow
 def test_importing_takes_less_than_300_ms_more_than_scikit_learn():
     def seconds(name):
         program = (

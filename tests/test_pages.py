@@ -60,7 +60,11 @@ def linked_from(page):
     return [(page.parent / link).resolve() for link in links if link and ":" not in link]
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[] if p.name == "README.md" else pytest.mark.slow) for p in WITH_CODE],
+    ids=name,
+)
 def test_the_code_of_a_page_runs(page, folder_of_images):
     code = code_of(page)
     assert code.strip()

@@ -47,6 +47,7 @@ def test_an_altered_copy_is_found(chests, alteration):
     np.testing.assert_array_equal(report.keep_, True)
 
 
+@pytest.mark.slow
 def test_different_images_are_no_duplicates():
     X, y = make_chest_xrays(500, random_state=1)
     report = audit(X[:400], y[:400], None, X[400:], y[400:])

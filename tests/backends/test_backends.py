@@ -228,6 +228,7 @@ def other(request, expected):
         return dict(file), said
 
 
+@pytest.mark.slow
 @reference
 def test_the_same_weights_give_the_same_probabilities(other, expected, fitted):
     for clf in fitted:

@@ -32,6 +32,8 @@ from lungestimators import (
 from lungestimators.backends import devices
 from lungestimators.networks import blueprints, pool
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster():

@@ -15,6 +15,8 @@ import pytest
 
 from lungestimators.backends import distribution
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("jax")
 
 SQUARES = """

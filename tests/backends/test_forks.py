@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="there are no forks on this operating system"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="there are no forks on this operating system"
+    ),
+]
 
 BEGIN = """
 import os, sys, time, warnings

@@ -126,6 +126,7 @@ def fitted(images, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -160,6 +161,7 @@ def test_networks_that_were_built_under_other_settings_are_not_mixed_up(images, 
     assert under_others.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_policy_that_was_never_asked_for_is_still_that_of_floatx(images):
     """Keras makes the policy from floatx when it is first asked for."""
     program = """

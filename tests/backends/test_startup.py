@@ -8,6 +8,8 @@ import pytest
 
 from lungestimators.backends import startup
 
+pytestmark = pytest.mark.slow
+
 FIT = """
 import numpy as np, os
 from lungestimators import BackboneFeatures, CNNClassifier

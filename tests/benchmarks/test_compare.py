@@ -142,6 +142,7 @@ def test_it_prints_a_table_and_writes_results_figures_and_a_page(compare, folder
     assert "href=" not in page
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
     compare, folder, capsys, tmp_path, monkeypatch
 ):
@@ -168,6 +169,7 @@ def test_an_interrupted_run_goes_on_with_the_models_that_were_finished(
     assert "Majority: fit" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsys, tmp_path):
     rng = np.random.default_rng(0)
     for part, n_images in (("train", 8), ("test", 4)):
@@ -198,6 +200,7 @@ def test_test_images_that_repeat_training_images_are_scored_apart(compare, capsy
     assert "1 of 8 images of X_test is also in X" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_folds_keep_a_patient_together_where_names_say_who_it_is(compare, capsys, tmp_path):
     rng = np.random.default_rng(0)
     for number, name in enumerate(("a", "b")):
@@ -219,6 +222,7 @@ def test_folds_keep_a_patient_together_where_names_say_who_it_is(compare, capsys
     assert not first & second
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_on_other_images_is_not_taken_up(compare, folder, capsys, tmp_path):
     argv = ["--data", folder, "--models", "Majority", "--folds", "2", "--out", tmp_path / "out"]
     argv = [str(argument) for argument in argv]
@@ -231,6 +235,7 @@ def test_an_interrupted_run_on_other_images_is_not_taken_up(compare, folder, cap
     assert "had finished" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_check_fails_below_the_committed_interval_only(compare, folder, capsys, monkeypatch):
     monkeypatch.setattr(compare, "RESULTS", folder.parent / "results")
     argv = ["--data", str(folder), "--models", "Thumbnails", "--folds", "2"]
@@ -247,6 +252,7 @@ def test_check_fails_below_the_committed_interval_only(compare, folder, capsys, 
     assert "were made by" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path, capsys):
     rng = np.random.default_rng(0)
     y = np.arange(40)[:, None] % 2
@@ -261,6 +267,7 @@ def test_a_medmnist_file_is_trained_on_train_and_scored_on_val(compare, tmp_path
     assert (tmp_path / "out" / "figures" / "calibration.png").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_score_as_one(compare, folder, tmp_path):
     get_reusable_executor().shutdown(wait=True)  # other tests' workers do not find benchmarks/
     argv = ["--data", str(folder), "--models", "CNN", "--folds", "2", *SMALL]
@@ -319,6 +326,7 @@ def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
     assert low < found["chance"] < high
 
 
+@pytest.mark.slow
 def test_the_published_procedure_runs_on_a_given_split(compare, tmp_path, capsys):
     make_folder(tmp_path / "lungs" / "train")
     make_folder(tmp_path / "lungs" / "test", n=5)

@@ -8,6 +8,8 @@ import pytest
 
 from lungestimators import make_chest_xrays
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def faults(monkeypatch):

@@ -9,6 +9,8 @@ import pytest
 
 from lungestimators.studies import open_study, settled_trials
 
+pytestmark = pytest.mark.slow
+
 WORKER = """
 import os, sys, time
 import optuna

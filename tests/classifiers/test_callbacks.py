@@ -616,6 +616,7 @@ def test_a_learning_rate_scheduler_replaces_the_cosine(cnn, squares):
         assert_same_model(observer.fitted[epochs - 1], short, X)
 
 
+@pytest.mark.slow
 def test_grid_search_takes_keras_callbacks_as_a_parameter(cnn, squares):
     X, y = squares
     seen = []

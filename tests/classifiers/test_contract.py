@@ -1,10 +1,12 @@
 """scikit-learn's own checks on the four real classes, and the manners users expect beyond them."""
 
+import getpass
 import os
 import random
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import joblib
 import keras
@@ -44,9 +46,15 @@ def _save_mobilenet():
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
             fan_in = 9 if depthwise else np.prod(kernel.shape[:3])
             layer.set_weights([rng.normal(0, np.sqrt(2 / fan_in), kernel.shape)])
-    path = os.path.join(tempfile.mkdtemp(), "mobilenet.weights.h5")
-    network.save_weights(path)
-    return path
+    # The path is part of the names of the checks, which all processes of one run must share; it is
+    # replaced as a whole, since each of them writes it.
+    folder = Path(tempfile.gettempdir(), f"lungestimators-tests-{getpass.getuser()}")
+    folder.mkdir(exist_ok=True)
+    path = folder / "mobilenet.weights.h5"
+    own = folder / f"{os.getpid()}.weights.h5"
+    network.save_weights(own)
+    own.replace(path)
+    return str(path)
 
 
 SMALL = dict(image_shape=(1, -1, 1), image_size=32, weights=None, epochs=12, dense_units=32)
@@ -260,6 +268,7 @@ def test_the_same_seed_gives_bitwise_the_same_model(estimator, squares):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_the_same_seed_gives_the_same_model_in_a_new_process_and_in_workers(cnn, squares, tmp_path):
     X, y = squares

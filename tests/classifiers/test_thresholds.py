@@ -49,6 +49,7 @@ def few(squares):
     return X[rows], y[rows]
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("kind", ["arrays", "paths"])
 def test_a_threshold_can_be_tuned_for_every_binary_classifier(clf, kind, few, tmp_path):
@@ -114,6 +115,7 @@ def test_sample_weights_reach_the_classifier_under_a_threshold(cnn, few):
             np.testing.assert_array_equal(clf.predict_proba(X), alone)
 
 
+@pytest.mark.slow
 @EACH
 def test_probabilities_can_be_calibrated(clf, squares, tmp_path):
     X, y = squares

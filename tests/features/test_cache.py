@@ -259,6 +259,7 @@ def test_a_lower_limit_gives_the_space_back(tmp_path):
     assert file_of(tmp_path).stat().st_size < 300_000
 
 
+@pytest.mark.slow
 def test_eight_processes_write_and_some_are_killed_at_any_moment(tmp_path):
     cache = tmp_path / "cache"
     rng = random.Random(0)

@@ -118,6 +118,7 @@ def test_classifiers_transformers_files_and_arrays_share_what_is_known(squares, 
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.slow
 def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, passed, tmp_path):
     """In another process, and by the name of another estimator."""
     X, y = squares
@@ -188,6 +189,7 @@ def test_features_do_not_depend_on_the_company_an_image_keeps(frozen, squares):
         np.testing.assert_array_equal(alone[0], together[row])
 
 
+@pytest.mark.slow
 def test_densenet121_at_224_pixels_does_not_mind_company_either():
     rng = np.random.default_rng(0)
     X = rng.random((20, 224, 224, 3), np.float32)
@@ -363,6 +365,7 @@ def test_threads_wait_for_each_other_and_agree(frozen, squares, passed):
         np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 def test_processes_share_a_directory_and_agree(frozen, squares, tmp_path):
     X, y = squares
     expected = cross_val_score(frozen, X, y, cv=4, scoring="neg_log_loss")

@@ -108,6 +108,7 @@ def test_classifiers_take_a_column_of_paths(cnn, squares, paths, column):
     np.testing.assert_array_equal(stepwise.predict_proba(X), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["(n, 1) objects", "pandas DataFrame"])
 def test_every_part_takes_a_column_of_paths(features, squares, paths, column):
     _, y = squares

@@ -5,6 +5,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
@@ -349,6 +350,7 @@ def transformations(draw, dice, values, low, high, signed, of_file):
     return place
 
 
+@pytest.mark.slow
 def test_random_files_are_read_as_the_standard_says_or_refused(tmp_path):
     path = str(tmp_path / "a.dcm")
     outcomes = Counter()

@@ -15,6 +15,8 @@ from PIL import Image
 from lungestimators import ImageReadError
 from lungestimators.images import decoding, file_checks, reading
 
+pytestmark = pytest.mark.slow
+
 # Files of one process, and how long it may take: a hang is a failure.
 N_FILES = 2_500
 SECONDS = 300

@@ -236,6 +236,7 @@ def test_what_the_writer_of_these_tests_writes_is_what_tifffile_reads(bits, orde
     np.testing.assert_array_equal(found.transpose(1, 2, 0) if planar == 2 else found, samples)
 
 
+@pytest.mark.slow
 def test_a_tiff_of_any_layout_is_read_as_it_was_written_or_named(tmp_path):
     outcomes = Counter()
 

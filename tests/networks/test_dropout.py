@@ -46,6 +46,7 @@ def assert_same_model(first, second):
             np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trainable", "rate"), [("head", 0), ("head", 0.3), ("last_stage", 0.3), ("all", 0.3)]
 )

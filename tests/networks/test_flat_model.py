@@ -148,6 +148,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_saved_and_exported_it_predicts_where_the_package_is_not_installed(
     fitted, pixels, tmp_path
@@ -249,6 +250,7 @@ KNOWN_OPERATIONS = {
 }
 
 
+@pytest.mark.slow
 @tensorflow_only
 @pytest.mark.parametrize("name", LAYERS)
 def test_it_is_made_of_operations_that_other_runtimes_know(fitted, name):

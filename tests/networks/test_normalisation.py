@@ -92,6 +92,7 @@ def test_images_without_contrast_say_nothing(cnn, squares):
     np.testing.assert_allclose(probabilities, probabilities[:1].repeat(len(X), 0), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["MobileNetV2", "MobileNetV3Small"])
 def test_the_last_bit_of_a_pixel_does_not_change_an_answer(squares, backbone):
     """Images fade to nothing in a random network that is not trained, up to its last stage."""

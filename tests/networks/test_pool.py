@@ -97,6 +97,7 @@ def test_joblib_threads_give_the_scores_of_a_single_one(cnn, squares):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_few_networks_are_kept(cnn, squares, fresh):
     X, y = squares
     for units in range(3, 15):
@@ -126,6 +127,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
 def test_a_hundred_fits_do_not_grow_memory():
     done = subprocess.run(

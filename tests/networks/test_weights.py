@@ -208,6 +208,7 @@ def keras_home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_missing_imagenet_weights_name_file_url_folder_and_way_out(squares, tmp_path):
     program = (
         "import numpy as np\n"
@@ -246,6 +247,7 @@ def test_imagenet_weights_are_found_in_keras_home(squares, keras_home, real_weig
     np.testing.assert_array_equal(given.predict_proba(X), found)
 
 
+@pytest.mark.slow
 def test_densenet121_weights_are_found_in_keras_home(squares, keras_home):
     network = keras.applications.DenseNet121(
         include_top=False, weights=None, input_shape=(224, 224, 3)

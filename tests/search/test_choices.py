@@ -158,6 +158,7 @@ def test_objects_are_searched_as_a_grid_search_does(choices, tmp_path):
         np.testing.assert_array_equal(found.cv_results_["mean_test_score"], expected[tried])
 
 
+@pytest.mark.slow
 def test_workers_and_a_resumption_know_objects_by_their_content(tmp_path):
     def run(**options):
         choices = [Silent(exponent) for exponent in EXPONENTS] + [power(1), power(3)]
@@ -175,6 +176,7 @@ def test_workers_and_a_resumption_know_objects_by_their_content(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_in_another_process(tmp_path):
     options = dict(storage=str(tmp_path / "study.log"), study_name="a")
     space = {FUNCTION: CategoricalDistribution([Power(2), power(0), partial(np.power, 2.0)])}

@@ -236,6 +236,7 @@ def test_digests_of_arrays_follow_from_the_values(tmp_path):
         assert array_digest(other) != array_digest(values)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_texts():
     program = (
         "from tests.search.test_content import MAKERS; "

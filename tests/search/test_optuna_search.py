@@ -236,6 +236,7 @@ def test_without_a_name_every_fit_is_a_study_of_its_own(iris, tmp_path):
     assert len(one.study_.trials) == 3
 
 
+@pytest.mark.slow
 def test_two_worker_processes_find_what_one_finds(cnn, squares):
     X, y = squares
     options = dict(estimator=cnn, space=None, cv=2, n_trials=4)

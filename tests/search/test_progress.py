@@ -7,6 +7,7 @@ import time
 import warnings
 
 import optuna
+import pytest
 
 from lungestimators.search import progress
 from tests.search.gaussian_searches import grid, search
@@ -59,6 +60,7 @@ def test_progress_counts_what_is_pruned_failed_and_resumed(iris, tmp_path, capsy
     assert {"PRUNED", "FAIL", "COMPLETE"} == {trial.state.name for trial in trials}
 
 
+@pytest.mark.slow
 def test_workers_together_count_every_trial_once():
     program = (
         "from sklearn.datasets import load_iris; "

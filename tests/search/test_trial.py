@@ -119,6 +119,7 @@ def test_a_trial_is_pruned_in_the_middle_of_a_fold(cnn, squares, step, n_epochs)
     assert np.isfinite(found["split0_test_score"][1]) == (n_epochs >= 4)
 
 
+@pytest.mark.slow
 def test_pruning_halves_the_epochs_and_finds_as_good_a_trial(cnn, squares):
     space = {"learning_rate": FloatDistribution(1e-6, 1e-1, log=True)}
     sampler = optuna.samplers.RandomSampler(seed=0)

@@ -11,6 +11,7 @@ from lungestimators.studies import SearchError, open_study, run_trials, settled_
 from tests.studies.workers import WORK, opened, start, suggest
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_run_exactly_the_trials_asked_for(storage):
     workers = [start(WORK, storage, 12) for _ in range(3)]
     assert [worker.wait(120) for worker in workers] == [0, 0, 0]

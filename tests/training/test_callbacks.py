@@ -140,6 +140,7 @@ def test_workers_give_fitted_classifiers_back(small, squares, callbacks):
     assert search.fit(X, y).best_estimator_.n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_the_progress_bar_of_tqdm_is_made_by_a_function(small, squares, tmp_path, capsys):
     X, y = squares
     with pytest.raises(TypeError, match=r"cannot be copied.*lambda: \[TqdmCallback\(\)\]"):
@@ -153,6 +154,7 @@ def test_the_progress_bar_of_tqdm_is_made_by_a_function(small, squares, tmp_path
     assert search.fit(X, y).best_estimator_.n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_tensorboard_writes_and_the_classifier_is_saved(small, squares, tmp_path):
     pytest.importorskip("tensorboard", reason="keras.callbacks.TensorBoard needs tensorboard")
     X, y = squares

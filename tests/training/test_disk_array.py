@@ -43,6 +43,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_training_from_disk_gives_the_same_model_to_the_last_bit(
