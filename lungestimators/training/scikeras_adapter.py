@@ -1,4 +1,4 @@
-"""SciKeras: the only module that knows it.
+"""An adapter through which SciKeras runs a training; nothing else in the package uses SciKeras.
 
 SciKeras runs a compiled Keras network on checked arrays. It is never inherited from, never given a
 ``random_state`` (which would switch TensorFlow's determinism on for the whole process) and never
