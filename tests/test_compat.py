@@ -199,6 +199,7 @@ def printed(program):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_tensorflow_has_run_when_it_has_computed_something():
     program = """

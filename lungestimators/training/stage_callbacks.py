@@ -31,8 +31,9 @@ class StageProgress(keras.callbacks.Callback):
         """Print which layers are trained, and start the bar."""
         epochs, self._steps = self._stage.epochs, self.params["steps"]
         self._n_steps, self._done = epochs * self._steps, 0
+        layers = self._stage.trainable.replace("_", " ")
         print(
-            f"Training {self._stage.trainable}: {epochs} epoch{'s' * (epochs > 1)} of "
+            f"Training {layers}: {epochs} epoch{'s' * (epochs > 1)} of "
             f"{self._steps} step{'s' * (self._steps > 1)}"
         )
         self._bar = keras.utils.Progbar(

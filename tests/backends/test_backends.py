@@ -240,6 +240,7 @@ def test_the_same_weights_give_the_same_probabilities(other, expected, fitted):
         assert np.ptp(ours[:, 0]) > 100 * PROBABILITY, "all images alike: nothing was compared"
 
 
+@pytest.mark.slow
 @reference
 def test_frozen_features_agree(other, expected):
     ours, theirs = expected[2]["features"], other[0]["features"]

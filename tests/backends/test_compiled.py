@@ -68,6 +68,7 @@ def test_prediction_takes_the_same_memory_for_any_number_of_images(cnn, squares)
     assert peak(4096) - few < 4 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_only_the_module_of_the_running_backend_is_imported():
     program = """

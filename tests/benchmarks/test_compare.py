@@ -89,6 +89,7 @@ def bad_arguments(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_bad_arguments_are_one_line_and_status_2(compare, tmp_path, capsys):
     for name, (arguments, message) in bad_arguments(tmp_path).items():
         if "--out" not in arguments and "--check" not in arguments:

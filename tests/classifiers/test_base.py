@@ -222,7 +222,7 @@ def test_an_interrupted_fit_leaves_the_classifier_as_it_was(cnn, squares, monkey
     def interrupt(self, epoch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages.Stage, "cosine", interrupt)
+    monkeypatch.setattr(stages.Stage, "cosine_learning_rate", interrupt)
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(X[:, :8], y)
     assert cnn.__dict__ == before

@@ -196,6 +196,7 @@ def test_a_folder_without_permission_is_an_error_that_names_it(closed):
         load_images(closed / "a" / "closed")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has permissions of another kind")
 def test_the_systems_own_refusal_is_the_same_error():
     """Root reads everything: a process that gives its rights up has to ask."""

@@ -135,6 +135,7 @@ def test_a_failed_fit_leaves_the_transformer_as_it_was(squares, features):
     np.testing.assert_array_equal(features.transform(X), expected)
 
 
+@pytest.mark.slow
 def test_a_replaced_file_of_weights_is_noticed(squares, features, tmp_path, monkeypatch):
     import keras
 

@@ -6,6 +6,7 @@ import pytest
 from lungestimators.networks import blueprints, cutting
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "size"),
     [("MobileNet", 32), ("MobileNetV2", 64), ("ResNet50V2", 64), ("EfficientNetV2B0", 64)],

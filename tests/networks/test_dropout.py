@@ -88,6 +88,7 @@ def test_epochs_one_by_one_keep_the_rate(cnn, squares, fresh):
     assert_same_model(train(0.3, between=lambda: train(0.7, between=lambda: None)), expected)
 
 
+@pytest.mark.slow
 @only_tensorflow
 @pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
 def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(

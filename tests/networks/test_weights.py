@@ -54,6 +54,7 @@ def test_the_width_of_a_mobilenet_is_read_from_its_file(folder, alpha, kind):
     assert weights.parameters_of_file(path, "MobileNetV2") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file.weights.h5", "file.h5"])
 @pytest.mark.parametrize("alpha", [0.35, 0.5, 1.0, 1.4])
 def test_the_width_of_a_mobilenet_v2_is_read_from_its_file(folder, alpha, kind):

@@ -129,6 +129,7 @@ def test_a_callback_that_can_no_longer_be_pickled_is_left_out(small, squares, tm
         np.testing.assert_array_equal(same.fit(X, y).predict_proba(X), clf.predict_proba(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callbacks", [locked_and_counted, [LockedLater(), Counted()]])
 def test_workers_give_fitted_classifiers_back(small, squares, callbacks):
     X, y = squares

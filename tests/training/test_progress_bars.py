@@ -59,7 +59,7 @@ def test_every_stage_has_its_bar(squares, capsys):
     assert lines(printed)[0] == "Features of 48 images"
     assert [line for line in lines(printed) if "Training" in line] == [
         "Training head: 2 epochs of 3 steps",
-        "Training top: 1 epoch of 3 steps",
+        "Training last stage: 1 epoch of 3 steps",
     ]
     assert bars(printed) == [(48, 48), (6, 6), (3, 3)]
 
