@@ -73,9 +73,14 @@ def _flush():
 
 @functools.cache
 def _load_keras():
-    """Import Keras, once."""
+    """Import Keras, once, and TensorFlow.
+
+    Under every backend Keras imports TensorFlow when it first writes a network as JSON.
+    """
     with quiet():
-        return importlib.import_module("keras")
+        keras = importlib.import_module("keras")
+        importlib.import_module("tensorflow")
+    return keras
 
 
 class _LazyKeras(types.ModuleType):
