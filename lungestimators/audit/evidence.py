@@ -87,7 +87,7 @@ class Evidence:
 
     def _summarise(self, name, X):
         """Summarise the images of X or of X_test; raise where none can be read."""
-        pixels = X if isinstance(X, list) else checking.as_images(X, None)
+        pixels = X if isinstance(X, list) else checking.check_image_shape(X, None)
         bar = ProgressBar(len(X), f"audit_images: reading images of {name}", self._verbose)
         bar.start()
         summaries = summarise_images(pixels, bar.show)

@@ -68,7 +68,7 @@ def _coarse_part(pixels):
     """Return the low frequencies of the ranks of the pixels, without the mean."""
     ranks = stats.rankdata(pixels.reshape(len(pixels), -1), axis=1).reshape(pixels.shape)
     spectrum = fft.dctn(ranks, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
-    return _of_length_1(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
+    return _normalise_fingerprints(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
 
 
 def _fine_part(pixels):
@@ -82,11 +82,11 @@ def _fine_part(pixels):
     # Where there is nothing to see, noise is not blown up to the contrast of the rest.
     detail /= contrast + 0.3 * contrast.mean(axis=(1, 2), keepdims=True) + 1e-9
     detail -= detail.mean(axis=(1, 2), keepdims=True)
-    unit = _of_length_1(detail.reshape(len(pixels), -1))
+    unit = _normalise_fingerprints(detail.reshape(len(pixels), -1))
     return unit.reshape(pixels.shape).astype(np.float16)
 
 
-def _of_length_1(rows):
+def _normalise_fingerprints(rows):
     """Divide each row by its length."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 

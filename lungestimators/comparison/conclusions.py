@@ -89,7 +89,7 @@ def _bootstrap_scores(predictions, models, rng):
         ]
         for metric in {predictions.scoring, "roc_auc"}:
             if row[metric] is not None:
-                functions[row["model"], metric] = scores.score_with_weights(
+                functions[row["model"], metric] = scores.score_model_with_weights(
                     metric, predictions.y[rows], folds, len(predictions.classes)
                 )
     values = statistics.bootstrap(functions.values(), groups, rng)
@@ -120,10 +120,10 @@ def _add_intervals(predictions, row, drawn):
     """Add the intervals of the compared score and of the AUC to the row of a model."""
     row |= _ends_of_interval("bootstrap_", drawn.get(predictions.scoring))
     row |= _ends_of_interval("roc_auc_", drawn.get("roc_auc"))
-    row["low"], row["high"] = _interval_of_score(predictions, row)
+    row["low"], row["high"] = _conclude_interval_of_score(predictions, row)
 
 
-def _interval_of_score(predictions, row):
+def _conclude_interval_of_score(predictions, row):
     """Return the 95 % interval of the compared score of a model.
 
     With folds the interval is the corrected t-test's. On one set of test images it is the

@@ -161,7 +161,7 @@ class ModelComparison:
             lines += ["", *text_table(self._pair_cells(), align="right")]
         lines += ["", *textwrap.wrap(self.conclusion, _WIDTH), ""]
         for text in (*self.sentences, *self.notes):
-            lines += _wrapped(text)
+            lines += _wrap_comparison_note(text)
         return "\n".join(lines)
 
     def _repr_html_(self):
@@ -186,12 +186,17 @@ class ModelComparison:
         header += ["log loss", "Brier", "calibration error", "fit s"]
         lines = [header]
         for row in self.models:
-            line = [row["model"], _number(row[self.scoring])]
-            line += [_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]]
+            line = [row["model"], _reported_score(row[self.scoring])]
+            line += [
+                _reported_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]
+            ]
             for name in others:
-                line += [_number(row[name])]
-                line += [_interval(row, "roc_auc_")] * (name == "roc_auc")
-            line += [_number(row[key]) for key in ("log_loss", "brier_score", "calibration_error")]
+                line += [_reported_score(row[name])]
+                line += [_reported_interval(row, "roc_auc_")] * (name == "roc_auc")
+            line += [
+                _reported_score(row[key])
+                for key in ("log_loss", "brier_score", "calibration_error")
+            ]
             seconds = row["fit_seconds"]
             lines.append([*line, "-" if seconds is None else f"{seconds:.1f}"])
         return lines
@@ -208,15 +213,21 @@ class ModelComparison:
         header += ["p", *["p (Holm)"] * several, "shown", *["AUC", by_unit] * with_auc]
         lines = [header]
         for pair in self.pairs:
-            line = [f"{pair['first']} minus {pair['second']}", _signed(pair["difference"])]
+            line = [
+                f"{pair['first']} minus {pair['second']}",
+                _reported_difference(pair["difference"]),
+            ]
             if by_folds:
-                line.append(_interval(pair, "") if pair["test"] == "corrected_t" else "-")
-            line.append(_interval(pair, "bootstrap_"))
+                line.append(_reported_interval(pair, "") if pair["test"] == "corrected_t" else "-")
+            line.append(_reported_interval(pair, "bootstrap_"))
             for pvalue in (pair["pvalue"], pair["adjusted_pvalue"])[: 1 + several]:
                 line.append(p_text(pvalue).removeprefix("p ").removeprefix("= "))
             line.append("yes" if pair["shown"] else "no")
             if with_auc:
-                line += [_signed(pair["roc_auc_difference"]), _interval(pair, "roc_auc_")]
+                line += [
+                    _reported_difference(pair["roc_auc_difference"]),
+                    _reported_interval(pair, "roc_auc_"),
+                ]
             lines.append(line)
         return lines
 
@@ -231,15 +242,15 @@ def p_text(pvalue):
     return f"p = {pvalue:.{digits}f}"
 
 
-def _number(value):
+def _reported_score(value):
     return "-" if value is None else f"{value:.3f}"
 
 
-def _signed(value):
+def _reported_difference(value):
     return "-" if value is None else f"{value:+z.3f}"
 
 
-def _wrapped(text):
+def _wrap_comparison_note(text):
     """Break a text into lines, never between a number and its ``%`` or ``p =``."""
     for glued in ("95 %", "p = ", "p < "):
         text = text.replace(glued, glued.replace(" ", "\0"))
@@ -247,6 +258,6 @@ def _wrapped(text):
     return [line.replace("\0", " ") for line in lines]
 
 
-def _interval(row, prefix):
+def _reported_interval(row, prefix):
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     return "-" if low is None else f"{low:z.3f} to {high:z.3f}"

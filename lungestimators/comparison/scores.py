@@ -65,7 +65,7 @@ def calibration_error(truth, probabilities):
     return float(np.abs(gaps).sum() / len(truth))
 
 
-def score_with_weights(metric, y, folds, n_classes):
+def score_model_with_weights(metric, y, folds, n_classes):
     """Return a function that scores a model for many weightings of the images at once.
 
     Parameters
@@ -95,12 +95,12 @@ def score_with_weights(metric, y, folds, n_classes):
     # folds would not do: a fold of one image is drawn right, wrong or not at all.
     said, right = np.zeros(len(y)), np.zeros(len(y))
     for fold in folds:
-        parts = _parts(metric, y[fold.rows])
+        parts = _parts_of_score(metric, y[fold.rows])
         _, part, sizes = np.unique(parts, return_inverse=True, return_counts=True)
         share = 1 / (len(folds) * len(sizes) * sizes[part])
         said[fold.rows] += share
         right[fold.rows] += share * (fold.predicted == y[fold.rows])
-    parts = _parts(metric, y)
+    parts = _parts_of_score(metric, y)
     masks = [parts == part for part in np.unique(parts)]
 
     def mean_share(weights):
@@ -114,7 +114,7 @@ def score_with_weights(metric, y, folds, n_classes):
     return mean_share
 
 
-def _parts(metric, y):
+def _parts_of_score(metric, y):
     """Return the part that each image is averaged in: its class, or one part for all."""
     return y if metric == "balanced_accuracy" else np.zeros_like(y)
 

@@ -37,13 +37,13 @@ def decode(path, channels):
     ImageReadError, ImportError
     """
     try:
-        check_is_file(path)
+        check_file_to_decode(path)
         # Pillow is given the open file: by name it would map an uncompressed TIFF into memory, and
         # Pillow 13.0 gets the rows of such a one wrong where it is to be turned.
         with open(path, "rb") as file:
             pixels, limits = _decode_by_format(path, file, channels)
         if limits is None:
-            pixels = pixel_ranges.without_64_bits(pixels)
+            pixels = pixel_ranges.in_range_of_float64(pixels)
             limits = pixel_ranges.range_of_file(pixels)
         if pixels.ndim == 3 and channels == 1:
             if pixel_ranges.needs_float64(pixels.dtype, *limits):
@@ -72,14 +72,14 @@ def _decode_by_format(path, file, channels):
         return dicom.decode_dicom(path, Image.MAX_IMAGE_PIXELS)
     if fits.is_fits(start):
         header = fits.read_fits_header(file)
-        pillow.check_size(*fits.size_in_header(header))
+        pillow.check_pillow_limit(*fits.size_in_header(header))
         return fits.decode_fits(file, header), None
     if not tiff.is_tiff(start):
         image = Image.open(file)
         pillow.check_opened(image)
         return pillow.decode_with_pillow(image, channels)
     layout = tiff.read_tiff_layout(file)
-    pillow.check_size(layout.width, layout.height)
+    pillow.check_pillow_limit(layout.width, layout.height)
     if layout.is_plain:
         file.seek(0)
         try:
@@ -127,7 +127,7 @@ def _check_decoded(pixels, limits, channels):
         )
 
 
-def check_is_file(path):
+def check_file_to_decode(path):
     """Raise unless the path is that of a regular file with content, and return its ``os.stat``."""
     state = os.stat(path)
     if stat.S_ISDIR(state.st_mode):
@@ -146,7 +146,7 @@ def first_bytes(file):
     return start
 
 
-def holds_image(path):
+def is_decodable(path):
     """Whether the content of a file, not its name, is that of an image in a known format."""
     try:
         with open(path, "rb") as file:
@@ -160,7 +160,7 @@ def holds_image(path):
         return False
 
 
-def format_and_mode(path):
+def decoded_format_and_mode(path):
     """Return the format of a file that can be read, and Pillow's mode of its pixels.
 
     Returns

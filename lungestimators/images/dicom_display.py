@@ -47,7 +47,7 @@ def spread_limits(pixels, limits, seen=None):
     some = pixels if seen is None or not seen.any() else pixels[seen]
     if _fills_limits(pixels, limits, seen) or some.min() == some.max():
         return pixels, limits
-    _warn(
+    _warn_of_display(
         "the pixels fill little of what their bits can hold", "their extremes are black and white"
     )
     return pixels, (float(some.min()), float(some.max()))
@@ -105,13 +105,15 @@ def _apply_values_of_interest(stored, pixels, limits, dataset, seen):
             if shown is not None:
                 if _fills_limits(*shown, seen) or is_constant:
                     return shown
-                _warn("the table of values of interest shows next to nothing", "it is passed over")
+                _warn_of_display(
+                    "the table of values of interest shows next to nothing", "it is passed over"
+                )
         for window in _windows(holder):
             shown = _apply_window(pixels, *window)
             if _fills_limits(*shown, seen) or is_constant:
                 _check_window_fits_stream(stored, limits, window)
                 return shown
-            _warn("the window shows next to nothing", "it is passed over")
+            _warn_of_display("the window shows next to nothing", "it is passed over")
     return None, None
 
 
@@ -183,7 +185,7 @@ def _apply_window(pixels, center, width, function):
     return np.clip(pixels, low, high), (low, high)
 
 
-def _warn(found, done):
+def _warn_of_display(found, done):
     """Warn of what was found in DICOM files, and say what was done about it."""
     # The same words for every file, so that Python shows them once.
     warnings.warn(f"DICOM files in which {found}: {done}.", UserWarning, stacklevel=5)

@@ -23,9 +23,9 @@ def element_numbers(dataset, name):
     if not (element.is_raw and element.VR in _TEXT):
         value = dataset[name].value
         values = [] if value is None else np.atleast_1d(value).tolist()
-        return [_number_of_text(str(value), name) for value in values]
+        return [_number_of_element_text(str(value), name) for value in values]
     text = (element.value or b"").decode("latin-1").strip(" \0")
-    return [_number_of_text(value, name) for value in text.split("\\")] if text else []
+    return [_number_of_element_text(value, name) for value in text.split("\\")] if text else []
 
 
 def element_number(dataset, name):
@@ -33,7 +33,7 @@ def element_number(dataset, name):
     return next(iter(element_numbers(dataset, name)), None)
 
 
-def _number_of_text(text, name):
+def _number_of_element_text(text, name):
     """Return the number that a text says, and None for an empty text; raise for other texts."""
     text = text.strip(" \0")
     if not text:

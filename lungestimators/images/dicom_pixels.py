@@ -262,18 +262,20 @@ def _values_at_depth(words, header, dataset, signed):
     depth, stored = header.bits, dataset.BitsStored
     doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
     if signed and _is_cosine_transformed(dataset):
-        _check_sign(words, header, signed, "its stream is one of a discrete cosine transform")
+        _check_sign_of_pixels(
+            words, header, signed, "its stream is one of a discrete cosine transform"
+        )
     if depth == stored:
-        return _twos_complement(words, depth) if signed else words, depth, None
+        return _signed_pixels(words, depth) if signed else words, depth, None
     if high_bit(dataset) != stored - 1:
         raise ValueError(f"{doubt} and HighBit {high_bit(dataset)}: its values cannot be told")
     if depth < stored:
-        _check_sign(words, header, signed, doubt)
-        return _twos_complement(words, depth) if signed and header.signed else words, depth, doubt
-    whole = _twos_complement(words, depth) if signed else words
+        _check_sign_of_pixels(words, header, signed, doubt)
+        return _signed_pixels(words, depth) if signed and header.signed else words, depth, doubt
+    whole = _signed_pixels(words, depth) if signed else words
     if _embeds_overlays(dataset):
         few = words & words.dtype.type((1 << stored) - 1)
-        return _twos_complement(few, stored) if signed else few, stored, None
+        return _signed_pixels(few, stored) if signed else few, stored, None
     low = -(2 ** (stored - 1)) if signed else 0
     high = low + 2**stored - 1
     slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
@@ -285,13 +287,13 @@ def _values_at_depth(words, header, dataset, signed):
         some = whole[pixels] if pixels.any() else whole
     if low - slack <= some.min() and some.max() <= high + slack:
         return np.clip(whole, low, high), stored, None
-    _check_sign(words, header, signed, doubt)
+    _check_sign_of_pixels(words, header, signed, doubt)
     if signed and not header.signed and words.max() < 2**stored:
         raise ValueError(f"{doubt}: which of them is the sign cannot be told")
     return whole, depth, doubt
 
 
-def _check_sign(words, header, signed, doubt):
+def _check_sign_of_pixels(words, header, signed, doubt):
     """Raise where sign and depth of a stream are both in doubt."""
     if header.signed != signed and (words >> (header.bits - 1)).any():
         raise ValueError(
@@ -315,7 +317,7 @@ def _is_lossy(dataset):
     return _is_cosine_transformed(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
 
 
-def _twos_complement(words, bits):
+def _signed_pixels(words, bits):
     """Read the lowest bits of words as signed numbers, in two's complement."""
     unused = 8 * words.itemsize - bits
     return words.view(f"i{words.itemsize}") << unused >> unused

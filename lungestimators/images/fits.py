@@ -77,7 +77,7 @@ def decode_fits(file, header):
         bits = pixels.view(f"u{dtype.itemsize}")
         bits = bits ^ bits.dtype.type(abs(zero))
         return bits if zero > 0 else bits.view(f"i{dtype.itemsize}")
-    return zero + scale * pixel_ranges.without_64_bits(pixels).astype(np.float64)
+    return zero + scale * pixel_ranges.in_range_of_float64(pixels).astype(np.float64)
 
 
 def _card_value(text):

@@ -52,7 +52,7 @@ _NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
 _READ = 2**16  # bytes that are read
 
 
-def describe_unreadable(path):
+def describe_signature(path):
     """Say what a file is that Pillow did not open.
 
     Parameters
@@ -64,22 +64,22 @@ def describe_unreadable(path):
     str or None
         A sentence; None where the first bytes say nothing.
     """
-    start = _first_bytes(path)
+    start = _bytes_with_signature(path)
     if start.startswith(_JPEG):
-        return describe_undecoded_jpeg(path) or _damaged("JPEG")
+        return describe_jpeg_signature(path) or _signature_of_damaged("JPEG")
     for signature, name in _KNOWN.items():
         if start.startswith(signature):
-            return _damaged(name)
+            return _signature_of_damaged(name)
     if start[344:348] in _NIFTI:
-        return _undecoded("NIfTI")
+        return _signature_of_undecoded("NIfTI")
     if start[4:8] == b"ftyp":
-        return _undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
+        return _signature_of_undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
     found = (name for signature, name in _UNKNOWN.items() if start.startswith(signature))
     name = next(found, None)
-    return name and _undecoded(name)
+    return name and _signature_of_undecoded(name)
 
 
-def describe_undecoded_jpeg(path):
+def describe_jpeg_signature(path):
     """Say which kind of JPEG a file is, where Pillow does not decode that kind.
 
     Returns
@@ -87,32 +87,32 @@ def describe_undecoded_jpeg(path):
     str or None
         A sentence; None for other files, and for the kinds of JPEG that Pillow decodes.
     """
-    start = _first_bytes(path)
-    marker, bits = _first_jpeg_frame(start) if start.startswith(_JPEG) else (None, None)
+    start = _bytes_with_signature(path)
+    marker, bits = _frame_in_jpeg_signature(start) if start.startswith(_JPEG) else (None, None)
     if marker is None or (marker in _DECODED and bits == 8):
         return None
     if marker == _JPEG_LS:
-        return _undecoded(f"JPEG-LS of {bits} bits")
-    return _undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
+        return _signature_of_undecoded(f"JPEG-LS of {bits} bits")
+    return _signature_of_undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
 
 
-def _first_bytes(path):
+def _bytes_with_signature(path):
     """Return the first 64 KiB of a file."""
     with open(path, "rb") as file:
         return file.read(_READ)
 
 
-def _undecoded(name):
+def _signature_of_undecoded(name):
     """Say that a file is of a format that Pillow does not decode."""
     return f"it is {name}, which Pillow does not decode"
 
 
-def _damaged(name):
+def _signature_of_damaged(name):
     """Say that a file is of a format that Pillow decodes, and damaged."""
     return f"it begins as {name}, and is damaged"
 
 
-def _first_jpeg_frame(start):
+def _frame_in_jpeg_signature(start):
     """Return the marker of a JPEG's first frame and its bits a sample, or (None, None)."""
     position = 2
     while position + 5 <= len(start) and start[position] == 0xFF:

@@ -64,7 +64,7 @@ def test_weighted_scores_are_those_of_images_repeated(metric):
     y, probabilities = np.arange(45) % 3, rng.dirichlet([1, 1, 1], 45)
     fold = FoldPredictions(np.arange(45), probabilities.argmax(axis=1), probabilities, None)
     weights = rng.integers(1, 4, (3, 45))
-    found = scores.score_with_weights(metric, y, [fold], 3)(weights.astype(float))
+    found = scores.score_model_with_weights(metric, y, [fold], 3)(weights.astype(float))
     for row, score in zip(weights, found, strict=True):
         again = np.repeat(np.arange(45), row)
         expected = scores.score_fold(y[again], fold.predicted[again], probabilities[again], 3)
