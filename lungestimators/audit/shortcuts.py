@@ -109,7 +109,8 @@ def _sum_up(folds, views, rows, real, n_tried):
         words.insert(
             0,
             f"The estimator ({real.mean:.3f}) is hardly better than "
-            f"{_shortcuts_with_scores(coarse)}: it may see no more than the exposure, the position or the size of the patient.",
+            f"{_shortcuts_with_scores(coarse)}: it may see no more than the exposure, "
+            "the position or the size of the patient.",
         )
         advice.append("Look at what a model sees, and test it on images of another source.")
         whys.append("the estimator may see no more than a coarse view shows")

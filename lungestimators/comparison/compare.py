@@ -13,9 +13,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from ..validation import ImagesLike, check_groups, check_y_and_classes
 from . import model_fits
 from .conclusions import TESTS, conclude
-from .predictions import Predictions, check_all_predictions
-from .report import NAMES, ModelComparison
+from .predictions import Predictions, check_all_predictions, predictions_lack_probabilities
+from .report import ModelComparison
 from .splits import check_splits, have_one_test_set, make_splits, splits_that_share_groups
+from .wording import NAMES
 
 
 def compare_models(
@@ -174,7 +175,7 @@ def compare_models(
                 f"{np.mean(labels == y[splits[number][1]]):.3f}, {fit_seconds:.1f} s",
                 flush=True,
             )
-    without = [name for name, found in predictions.items() if _lacks_probabilities(found)]
+    without = [name for name, found in predictions.items() if predictions_lack_probabilities(found)]
     note = None
     if scoring == "roc_auc" and without:
         note = (
@@ -261,11 +262,6 @@ def compare_predictions(
     numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
     compared = Predictions(truth, classes, splits, folds, numbers, scoring, test)
     return conclude(compared, np.random.default_rng(seed))
-
-
-def _lacks_probabilities(found):
-    """Tell whether a model has no probabilities in some split."""
-    return any(probabilities is None for _, probabilities, _ in found)
 
 
 def _check_scoring(scoring, test, splits, y):

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..text_tables import html_table, text_table
+from .wording import NAMES, p_value_for_sentence
 
-NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
-LEVEL = 0.05  # p below it: the difference counts as shown
 _WIDTH = 100
 
 
@@ -221,7 +220,7 @@ class ModelComparison:
                 line.append(_reported_interval(pair, "") if pair["test"] == "corrected_t" else "-")
             line.append(_reported_interval(pair, "bootstrap_"))
             for pvalue in (pair["pvalue"], pair["adjusted_pvalue"])[: 1 + several]:
-                line.append(p_text(pvalue).removeprefix("p ").removeprefix("= "))
+                line.append(p_value_for_sentence(pvalue).removeprefix("p ").removeprefix("= "))
             line.append("yes" if pair["shown"] else "no")
             if with_auc:
                 line += [
@@ -230,16 +229,6 @@ class ModelComparison:
                 ]
             lines.append(line)
         return lines
-
-
-def p_text(pvalue):
-    """Write p for a sentence, with so many digits that p stays on its side of 0.05."""
-    if pvalue < 0.001:
-        return "p < 0.001"
-    digits = 3
-    while (round(pvalue, digits) < LEVEL) != (pvalue < LEVEL):
-        digits += 1
-    return f"p = {pvalue:.{digits}f}"
 
 
 def _reported_score(value):

@@ -9,8 +9,6 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from . import statistics
-
 _BINS = 10
 
 
@@ -119,19 +117,11 @@ def _parts_of_score(metric, y):
     return y if metric == "balanced_accuracy" else np.zeros_like(y)
 
 
-def count_right(y, folds):
-    """Count how often each image was classified rightly."""
-    right = np.zeros(len(y))
-    for fold in folds:
-        right[fold.rows] += fold.predicted == y[fold.rows]
-    return right
-
-
 def _auc(truth, probabilities, weights, n_classes):
     """Return the AUC of one fold: of the second of two classes, or the mean over all classes."""
     classes = [1] if n_classes == 2 else range(n_classes)
     return np.mean(
-        [statistics.weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
+        [score_weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
         axis=0,
     )
 
@@ -142,3 +132,29 @@ def _mean_of_defined(values):
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
+
+
+def score_weighted_auc(positive, score, weights):
+    """Return the area under the ROC curve for many weightings of the same images at once.
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n_images,), bool
+    score : ndarray of shape (n_images,)
+    weights : ndarray of shape (n_weightings, n_images)
+
+    Returns
+    -------
+    ndarray of shape (n_weightings,)
+        NaN where all weight is on one class.
+    """
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(score[negative])]
+    passed = np.zeros((len(weights), len(negative) + 1))  # weight of the lowest negatives
+    np.cumsum(weights[:, negative], axis=1, out=passed[:, 1:])
+    below = np.searchsorted(score[negative], score[positive], "left")
+    not_above = np.searchsorted(score[negative], score[positive], "right")
+    won = (passed[:, below] + passed[:, not_above]) / 2  # equal scores win half
+    weights = weights[:, positive]
+    with np.errstate(invalid="ignore"):
+        return (weights * won).sum(axis=1) / (weights.sum(axis=1) * passed[:, -1])

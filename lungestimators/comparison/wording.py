@@ -4,8 +4,10 @@ import numpy as np
 
 from ..text_tables import counted
 from . import statistics
-from .report import LEVEL, NAMES, p_text
 from .splits import earlier_tests, have_one_test_set, splits_that_share_groups, tested_rows
+
+NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
+LEVEL = 0.05  # p below it: the difference counts as shown
 
 # What p is, by test; "permutation" stands in for McNemar's test.
 _MADE = {
@@ -31,7 +33,7 @@ def sentence_on_pair(scoring, pair, n_pairs):
     interval = "no interval"
     if pair["low"] is not None:
         interval = f"95 % interval {pair['low']:z.3f} to {pair['high']:z.3f}"
-    found = f"{interval}; {p_text(pair['adjusted_pvalue'])}{correction}"
+    found = f"{interval}; {p_value_for_sentence(pair['adjusted_pvalue'])}{correction}"
     amount = "less than 0.001" if pair["difference"] < 0.0005 else f"{pair['difference']:.3f}"
     higher = f"the {name} of {first} is higher by {amount} ({found})"
     if pair["shown"]:
@@ -276,3 +278,13 @@ def _minus(pair):
 def _names_in_words(names, word="and"):
     """List names in a sentence: a, b and c."""
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def p_value_for_sentence(pvalue):
+    """Write p for a sentence, with so many digits that p stays on its side of 0.05."""
+    if pvalue < 0.001:
+        return "p < 0.001"
+    digits = 3
+    while (round(pvalue, digits) < LEVEL) != (pvalue < LEVEL):
+        digits += 1
+    return f"p = {pvalue:.{digits}f}"

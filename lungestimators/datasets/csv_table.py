@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..text_tables import counted, printable
+from ..text_tables import counted, name_first, printable
 from ..validation import PathLike
 from .csv_reader import read_csv
-from .description import describe_data_set, name_first
+from .description import describe_data_set
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # Cells that mean "no value", in lower case. "None" is not one of them: it may be a class.

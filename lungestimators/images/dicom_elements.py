@@ -33,6 +33,28 @@ def element_number(dataset, name):
     return next(iter(element_numbers(dataset, name)), None)
 
 
+def element_number_of_frames(dataset):
+    """Return the number of frames, 1 where the data set does not say it."""
+    return max(1, int(element_number(dataset, "NumberOfFrames") or 1))
+
+
+def high_bit(dataset):
+    """Return HighBit; where it is absent or empty, BitsStored - 1."""
+    value = dataset.get("HighBit")
+    return dataset.BitsStored - 1 if value in (None, "") else value
+
+
+def datasets_that_may_hold_element(dataset, name):
+    """Yield the data sets that may hold an element: the first frame's, all frames', the file's.
+
+    Where several of them have the element, the first one counts.
+    """
+    for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for groups in (dataset.get(frames) or ())[:1]:
+            yield from (groups.get(name) or ())[:1]
+    yield dataset
+
+
 def _number_of_element_text(text, name):
     """Return the number that a text says, and None for an empty text; raise for other texts."""
     text = text.strip(" \0")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from . import dicom, fits, pillow, tiff
-from .decoding import check_file_to_decode, decode, first_bytes
+from . import dicom, pillow, signatures, tiff
+from .decoding import check_file_to_decode, decode
 from .errors import LEAVE_OUT, ImageReadError, read_error, reason_of
 from .threads import map_in_threads
 
@@ -124,12 +124,12 @@ def _check_content(path, whole, stamp, switches):
     be read are not remembered.
     """
     with open(path, "rb") as file:
-        start = first_bytes(file)
-        if dicom.is_dicom(start):
+        start = signatures.first_bytes(file)
+        if signatures.is_dicom(start):
             several, seems_whole = dicom.check_dicom(path, Image.MAX_IMAGE_PIXELS) > 1, True
-        elif fits.is_fits(start):  # decoding FITS is hardly more than reading the file
+        elif signatures.is_fits(start):  # decoding FITS is hardly more than reading the file
             several, seems_whole = False, False
-        elif tiff.is_tiff(start):
+        elif signatures.is_tiff(start):
             several, seems_whole = _check_file_as_tiff(file, stamp[0])
         else:
             image = Image.open(file)

@@ -13,11 +13,6 @@ _MOST_CARDS = 36 * 1000
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
-def is_fits(start):
-    """Whether the first bytes of a file are those of FITS."""
-    return start.startswith(b"SIMPLE  =")
-
-
 def read_fits_header(file):
     """Read the first header of an open FITS file, up to where the pixels begin.
 

@@ -1,4 +1,6 @@
-"""Say what an unreadable file is (JPEG XL, NIfTI, 12-bit JPEG, ...), by its first bytes."""
+"""Tell the format of a file by its first bytes: DICOM, FITS, TIFF, or one that is not read."""
+
+from PIL import TiffImagePlugin
 
 _JPEG = b"\xff\xd8\xff"
 
@@ -49,7 +51,46 @@ _UNKNOWN = {
 }
 _NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
 
-_READ = 2**16  # bytes that are read
+_READ = 2**16  # bytes of an unreadable file that are looked at
+
+# First bytes of a file that tell its format; DICOM needs the most.
+_START = 132
+
+# The first element of a DICOM file has no more bytes than this.
+_LONG_ELEMENT = 4096
+
+
+def first_bytes(file):
+    """Return the first bytes of an open file, which tell its format, and go back to its start."""
+    start = file.read(_START)
+    file.seek(0)
+    return start
+
+
+def is_dicom(start):
+    """Whether the first 132 bytes of a file are those of a DICOM file.
+
+    Files older than the preamble of DICOM begin with an element of group 2 or 8.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    order = {b"\x02\x00": "little", b"\x08\x00": "little", b"\x00\x08": "big"}.get(start[:2])
+    if order is None or len(start) < 132:
+        return False
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return explicit or (
+        start[0] == 8 and start[3] == 0 and int.from_bytes(start[4:8], order) <= _LONG_ELEMENT
+    )
+
+
+def is_fits(start):
+    """Whether the first bytes of a file are those of FITS."""
+    return start.startswith(b"SIMPLE  =")
+
+
+def is_tiff(start):
+    """Whether the first bytes of a file are those of a TIFF."""
+    return start[:4] in TiffImagePlugin.PREFIXES
 
 
 def describe_signature(path):

@@ -80,11 +80,6 @@ class TiffLayout(NamedTuple):
         return self.n_samples if self.planar == 2 else 1
 
 
-def is_tiff(start):
-    """Whether the first bytes of a file are those of a TIFF."""
-    return start[:4] in TiffImagePlugin.PREFIXES
-
-
 def read_tiff_layout(file):
     """Return the tags of the first page of an open TIFF as a TiffLayout.
 
