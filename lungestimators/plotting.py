@@ -99,7 +99,7 @@ class SampleImagesDisplay:
         """
         check_consistent_length(X, y)
         random_state = check_random_state(random_state)
-        images_of_rows = _images_of_rows(X)
+        images_of_rows = _images_to_plot(X)
         labels = np.unique(y)
         samples = []
         for label in labels:
@@ -128,7 +128,7 @@ class SampleImagesDisplay:
         for row, row_images in enumerate(self.samples):
             for column, image in enumerate(row_images):
                 top, left = row * (side + gap), column * (side + gap)
-                sheet[top : top + side, left : left + side] = _square(image, side)
+                sheet[top : top + side, left : left + side] = _square_to_plot(image, side)
         ax = _axes(ax, (1.35 * n_columns + 1.2, 1.4 * len(self.samples)))
         ax.imshow(sheet, interpolation="antialiased")
         ax.set_xticks([])
@@ -326,19 +326,19 @@ def _axes(ax, size):
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def _images_of_rows(X):
+def _images_to_plot(X):
     """Return a function from rows of X to the list of their images, floats in 0..1."""
-    if columns.holds_paths(X):
-        paths = columns.as_paths(X)
+    if columns.is_column_of_paths(X):
+        paths = columns.paths_in_column(X)
         return lambda rows: list(reading.read_images([paths[row] for row in rows], 3))
-    X = np.asarray(checking.stack_images(X))
+    X = np.asarray(checking.check_and_stack_images(X))
     low, high = pixel_ranges.pixel_range(X)
     return lambda rows: [
         np.clip((np.asarray(X[row], float) - low) / (high - low), 0, 1) for row in rows
     ]
 
 
-def _square(image, side):
+def _square_to_plot(image, side):
     """Return an image as an RGB square of some pixels of it: good enough to look at."""
     rows = np.arange(side) * image.shape[0] // side
     columns = np.arange(side) * image.shape[1] // side

@@ -119,8 +119,9 @@ class ImageReader(_ImageTransformer):
             if pixels is None:
                 pixels = np.empty((len(paths), *image.shape), np.float32)
             elif image.shape != pixels.shape[1:]:
+                first, other = ("{}x{}".format(*each.shape) for each in (pixels[0], image))
                 raise ValueError(
-                    f"{paths[0]!r} has {_size(pixels[0])} and {paths[row]!r} has {_size(image)} "
+                    f"{paths[0]!r} has {first} and {paths[row]!r} has {other} "
                     "pixels (height x width): say by image_size to what they shall be resized"
                 )
             pixels[row] = image
@@ -133,7 +134,7 @@ class ImageReader(_ImageTransformer):
             raise ValueError(f"channels={self.channels!r} must be 1 (grey) or 3 (RGB)")
 
     def _check_X(self, X):
-        if not columns.holds_paths(X):
+        if not columns.is_column_of_paths(X):
             found = f"an array of shape {X.shape}" if hasattr(X, "shape") else repr(X)[:100]
             raise TypeError(f"ImageReader takes a list or column of paths, not {found}")
 
@@ -217,7 +218,7 @@ class CLAHE(_ImageTransformer):
         check_real_number("clip_limit", self.clip_limit, lambda x: 0 <= x <= 1, "be in 0..1")
 
     def _check_X(self, X):
-        return _check_images(X)
+        return _check_images_to_preprocess(X)
 
 
 class BorderCrop(_ImageTransformer):
@@ -275,7 +276,7 @@ class BorderCrop(_ImageTransformer):
         )
 
     def _check_X(self, X):
-        return _check_images(X)
+        return _check_images_to_preprocess(X)
 
 
 def _import_equalize_adapthist():
@@ -303,23 +304,18 @@ def _as_skimage_image(image):
     return (image.astype(np.float64) - low) / ((high - low) or 1)
 
 
-def _check_images(X):
+def _check_images_to_preprocess(X):
     """Return X as an array of three or four dimensions; raise where it is not pixels."""
-    if columns.holds_paths(X):
+    if columns.is_column_of_paths(X):
         raise TypeError(
             "X holds paths, and pixels are needed: put ImageReader() in front, as in "
             "make_pipeline(ImageReader(), ...)"
         )
-    X = checking.check_pixels(checking.stack_images(X))
+    X = checking.check_pixels(checking.check_and_stack_images(X))
     if X.ndim == 2:
         raise ValueError(
             f"X has the shape {X.shape}: these are flat rows. Images are (n, height, width) or "
             "(n, height, width, channels): reshape X"
         )
-    checking.as_images(X, None)
+    checking.check_image_shape(X, None)
     return X
-
-
-def _size(image):
-    """Return height x width of an image as a text."""
-    return "{}x{}".format(*image.shape)

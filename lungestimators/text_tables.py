@@ -1,6 +1,8 @@
-"""Tables as text and as HTML, numbers of things in words, and text that can be printed."""
+"""Tables as text and as HTML, numbers and names in words, and text that can be printed."""
 
 from html import escape
+
+_N_NAMED = 3  # items
 
 
 def text_table(lines, align="left"):
@@ -55,3 +57,10 @@ def counted(n, noun):
 def printable(text):
     """Escape what cannot be printed, such as bytes of a file name that are not UTF-8."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def name_first(items):
+    """Return a text that names the first three items, and counts the others."""
+    n_others = len(items) - _N_NAMED
+    named = ", ".join(repr(item) for item in items[:_N_NAMED])
+    return named + f" and {n_others} others" * (n_others > 0)

@@ -53,7 +53,7 @@ def check_y(X, y):
     return y
 
 
-def check_classes(y):
+def check_y_and_classes(y):
     """Return y as an array of class labels, and its classes, or raise where it has fewer than two.
 
     Parameters
@@ -103,7 +103,7 @@ def check_groups(y, groups):
         return None
     groups = column_or_1d(groups)
     check_consistent_length(y, groups)
-    n_missing = sum(map(_is_missing, groups.tolist()))
+    n_missing = sum(map(_is_missing_group, groups.tolist()))
     if n_missing:
         raise ValueError(
             f"groups has no value for {n_missing} of {len(groups)} images: None or NaN would be "
@@ -117,7 +117,7 @@ def check_groups(y, groups):
     return groups
 
 
-def _is_missing(group):
+def _is_missing_group(group):
     try:
         return group is None or bool(group != group)
     except TypeError:  # pandas.NA is neither true nor false

@@ -30,7 +30,7 @@ def test_what_is_no_label_an_image_is_an_error(y, message):
 
 
 def test_classes_are_the_sorted_labels():
-    y, classes = validation.check_classes(LABELS)
+    y, classes = validation.check_y_and_classes(LABELS)
     assert y.tolist() == LABELS
     assert classes.tolist() == ["healthy", "ill"]
 
@@ -38,7 +38,7 @@ def test_classes_are_the_sorted_labels():
 @pytest.mark.parametrize("y", [["ill"] * 3, [0.1, 0.2, 0.3]])
 def test_fewer_than_two_classes_are_an_error(y):
     with pytest.raises(ValueError, match="y must hold labels of two classes or more, got"):
-        validation.check_classes(y)
+        validation.check_y_and_classes(y)
 
 
 def test_groups_are_one_patient_an_image_or_none():

@@ -170,7 +170,7 @@ def audit_images(
     return AuditReport(
         found,
         not_run,
-        _conclude(found, not_run),
+        _conclude_audit(found, not_run),
         evidence.n_train,
         None if test is None else evidence.n_test,
         evidence.joined_groups if compared else None,
@@ -181,18 +181,18 @@ def audit_images(
 
 def _check_images(name, X):
     """Return X as a list of paths, or as an array of pixels; no file is read yet."""
-    if columns.holds_paths(X):
-        return columns.as_paths(X)
+    if columns.is_column_of_paths(X):
+        return columns.paths_in_column(X)
     if np.size(X) == 0:
         raise ValueError(f"{name} holds no image")
-    X = checking.stack_images(X)
+    X = checking.check_and_stack_images(X)
     if np.ndim(X) not in (3, 4):
         raise ValueError(
             f"{name} has {np.ndim(X)} dimensions: images are paths, or an array of shape (n, "
             "height, width) or (n, height, width, channels)"
         )
     X = checking.check_pixels(X)
-    checking.as_images(X, None)
+    checking.check_image_shape(X, None)
     return X
 
 
@@ -233,7 +233,7 @@ def _check_names_of_checks(checks, possible):
     return checks
 
 
-def _conclude(found, not_run):
+def _conclude_audit(found, not_run):
     """Say whether an accuracy on these images can be trusted, why not, and what was not checked."""
     faults, warnings = (
         "; ".join(

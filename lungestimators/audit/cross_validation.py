@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
 from .. import _compat
@@ -146,3 +147,14 @@ def cross_validate(
     recalls = np.array([np.mean(predicted[y == c] == c) for c in range(len(labels))])
     n_groups = np.array([len(np.unique(folds.groups[y == c])) for c in range(len(labels))])
     return CrossValidated(probabilities if complete else None, Score(recalls, n_groups))
+
+
+def clone_with_seed(estimator, seed):
+    """Return a clone in which every ``random_state`` that is None is the seed."""
+    estimator = clone(estimator)
+    unset = {
+        name: seed
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return estimator.set_params(**unset)

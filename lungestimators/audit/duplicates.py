@@ -4,6 +4,7 @@ import numpy as np
 
 from ..text_tables import counted
 from . import fingerprints
+from .pictures import copies_of_each_picture
 from .report import Check
 
 
@@ -132,7 +133,7 @@ def _copies_that_differ(evidence, pictures, values, column):
     n_pictures : int
     """
     rows, n_pictures = [], 0
-    for copies in fingerprints.copies_of_each_picture(pictures):
+    for copies in copies_of_each_picture(pictures):
         known = [row for row in copies.tolist() if values[row] is not None]
         if len({values[row] for row in known}) > 1:
             n_pictures += 1

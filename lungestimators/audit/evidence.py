@@ -3,13 +3,12 @@
 import functools
 
 import numpy as np
-from sklearn.base import clone
 
 from ..classifiers import CNNClassifier
 from ..images import checking
 from ..images.errors import read_error
 from ..images.progress import ProgressBar
-from . import cross_validation, fingerprints
+from . import cross_validation, fingerprints, pictures
 from .summaries import ImageSummary, summarise_images
 
 # What bounds the time of the default estimator: images times epochs of a fit, and how many epochs
@@ -87,7 +86,7 @@ class Evidence:
 
     def _summarise(self, name, X):
         """Summarise the images of X or of X_test; raise where none can be read."""
-        pixels = X if isinstance(X, list) else checking.as_images(X, None)
+        pixels = X if isinstance(X, list) else checking.check_image_shape(X, None)
         bar = ProgressBar(len(X), f"audit_images: reading images of {name}", self._verbose)
         bar.start()
         summaries = summarise_images(pixels, bar.show)
@@ -122,18 +121,18 @@ class Evidence:
     @functools.cached_property
     def pictures(self):
         """Number of the picture that each image shows: ndarray of shape (n,), int."""
-        return fingerprints.number_pictures(len(self.summaries), self.pairs)
+        return pictures.number_pictures(len(self.summaries), self.pairs)
 
     @functools.cached_property
     def joined_groups(self):
         """Group of each image of X, joined where groups share a picture: ndarray of int."""
-        return fingerprints.join_groups(self.pictures[: self.n_train], self.groups)
+        return pictures.join_groups(self.pictures[: self.n_train], self.groups)
 
     @functools.cached_property
     def keep(self):
         """Which images of X to learn from: ndarray of shape (n_train,), bool."""
         n = self.n_train
-        return fingerprints.images_to_learn_from(
+        return pictures.images_to_learn_from(
             self.pictures[:n], self.labels[:n], self.is_visible[:n]
         )
 
@@ -195,20 +194,9 @@ class Evidence:
         rows = self.folds.rows
         if self._estimator is not None:
             X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X[rows]
-            return _with_seed(self._estimator, self.seed), X
+            return cross_validation.clone_with_seed(self._estimator, self.seed), X
         # Thumbnails: files need not be read again.
         thumbnails = np.stack([each.thumbnail for each in self.summaries_to_learn_from])
         epochs = int(np.clip(_IMAGES_SEEN // len(rows), *_EPOCHS))
         estimator = CNNClassifier(image_size=48, epochs=epochs, random_state=self.seed)
         return estimator, np.rint(255 * thumbnails.astype(np.float32)).astype(np.uint8)
-
-
-def _with_seed(estimator, seed):
-    """Return a clone in which every ``random_state`` that is None is the seed."""
-    estimator = clone(estimator)
-    unset = {
-        name: seed
-        for name, value in estimator.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    return estimator.set_params(**unset)

@@ -7,11 +7,10 @@ detail at each place is divided by the contrast around it. The frequencies of a 
 differ in sign only.
 """
 
-from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft, ndimage, sparse, stats
+from scipy import fft, ndimage, stats
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
@@ -68,7 +67,7 @@ def _coarse_part(pixels):
     """Return the low frequencies of the ranks of the pixels, without the mean."""
     ranks = stats.rankdata(pixels.reshape(len(pixels), -1), axis=1).reshape(pixels.shape)
     spectrum = fft.dctn(ranks, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
-    return _of_length_1(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
+    return _normalise_fingerprints(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
 
 
 def _fine_part(pixels):
@@ -82,11 +81,11 @@ def _fine_part(pixels):
     # Where there is nothing to see, noise is not blown up to the contrast of the rest.
     detail /= contrast + 0.3 * contrast.mean(axis=(1, 2), keepdims=True) + 1e-9
     detail -= detail.mean(axis=(1, 2), keepdims=True)
-    unit = _of_length_1(detail.reshape(len(pixels), -1))
+    unit = _normalise_fingerprints(detail.reshape(len(pixels), -1))
     return unit.reshape(pixels.shape).astype(np.float16)
 
 
-def _of_length_1(rows):
+def _normalise_fingerprints(rows):
     """Divide each row by its length."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
@@ -161,88 +160,3 @@ def _similarity(fine, first, second, mirrored):
         b = fine[second[batch]][:, :, ::step].astype(np.float32)
         similarity[batch] = np.einsum("nij,nij->n", a, b)
     return np.minimum(similarity, 1)
-
-
-def number_pictures(n, pairs):
-    """Number the pictures that n images show; images that pairs connect show one picture.
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-    """
-    return _number_components(n, (pairs.first, pairs.second))
-
-
-def join_groups(pictures, groups):
-    """Number the groups that the images of one picture and the given groups form together.
-
-    Parameters
-    ----------
-    pictures : ndarray of shape (n,), int
-        Number of the picture that each image shows.
-    groups : ndarray of shape (n,), or None
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-    """
-    links = [_links_to_first(pictures)]
-    if groups is not None:
-        links.append(_links_to_first(groups))
-    return _number_components(len(pictures), *links)
-
-
-def _links_to_first(values):
-    """Link every row to the first row that has its value."""
-    _, first, number = np.unique(values, return_index=True, return_inverse=True)
-    return first[number], np.arange(len(values))
-
-
-def _number_components(n, *links):
-    """Number the connected components of n nodes in the order of their first nodes.
-
-    Parameters
-    ----------
-    n : int
-    *links : tuple of (ndarray, ndarray)
-        Nodes that belong together, pair by pair.
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-    """
-    first, second = (np.concatenate(ends) for ends in zip(*links, strict=True))
-    graph = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
-    component = sparse.csgraph.connected_components(graph, directed=False)[1]
-    _, start, number = np.unique(component, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(start))[number]
-
-
-def copies_of_each_picture(pictures):
-    """List the rows of each picture that two images or more show: list of ndarray of int."""
-    rows = defaultdict(list)
-    for row, number in enumerate(pictures.tolist()):
-        rows[number].append(row)
-    return [np.array(several) for several in rows.values() if len(several) > 1]
-
-
-def images_to_learn_from(pictures, labels, is_visible):
-    """Choose one image of each picture, and none of a picture whose copies differ in label.
-
-    Parameters
-    ----------
-    pictures : ndarray of shape (n,), int
-        Number of the picture that each image shows.
-    labels : list of n labels
-    is_visible : ndarray of shape (n,), bool
-        Which images can be read and show anything.
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
-    """
-    keep = is_visible.copy()
-    for copies in copies_of_each_picture(pictures):
-        keep[copies[1:]] = False
-        keep[copies[0]] &= len({labels[row] for row in copies}) == 1
-    return keep

@@ -108,14 +108,15 @@ def _sum_up(folds, views, rows, real, n_tried):
         verdict = "warning"
         words.insert(
             0,
-            f"The estimator ({real.mean:.3f}) is hardly better than {_names_and_scores(coarse)}: "
-            "it may see no more than the exposure, the position or the size of the patient.",
+            f"The estimator ({real.mean:.3f}) is hardly better than "
+            f"{_shortcuts_with_scores(coarse)}: it may see no more than the exposure, "
+            "the position or the size of the patient.",
         )
         advice.append("Look at what a model sees, and test it on images of another source.")
         whys.append("the estimator may see no more than a coarse view shows")
     if told:
         verdict = "fault"
-        words.insert(0, f"The class can be told without the lung: {_names_and_scores(told)}.")
+        words.insert(0, f"The class can be told without the lung: {_shortcuts_with_scores(told)}.")
         advice.insert(
             0,
             "Find out in what the classes differ beside the lung (source, device, format, marks), "
@@ -133,7 +134,7 @@ def _sum_up(folds, views, rows, real, n_tried):
     if verdict == "ok":
         words.insert(0, "No view without the lung tells the class.")
     if lucky:
-        words.append(f"Above the limit, but perhaps by luck: {_names_and_scores(lucky)}.")
+        words.append(f"Above the limit, but perhaps by luck: {_shortcuts_with_scores(lucky)}.")
     if limit_of_lung is None:
         least = folds.chance + _HIGH * possible
         is_above = real.is_clearly_above(folds.chance, n_tried)
@@ -206,6 +207,6 @@ def _row(name, score, shows_lung):
     }
 
 
-def _names_and_scores(rows):
+def _shortcuts_with_scores(rows):
     """Name views with their scores, for a sentence."""
     return ", ".join(f"{row['seen']} ({row['score']:.3f})" for row in rows)

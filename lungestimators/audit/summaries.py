@@ -9,7 +9,7 @@ import xxhash
 from PIL import Image
 
 from ..images import pixel_ranges
-from ..images.decoding import format_and_mode
+from ..images.decoding import decoded_format_and_mode
 from ..images.errors import ImageReadError
 from ..images.reading import read_image
 from ..images.threads import map_in_threads
@@ -102,7 +102,7 @@ def _summarise(pixels, properties):
 def _properties_of_file(path, shape):
     """Return what a file tells of itself before its picture is looked at."""
     height, width, _ = shape
-    kind, mode = format_and_mode(path)
+    kind, mode = decoded_format_and_mode(path)
     return {
         "bytes": os.path.getsize(path),
         "format": kind,

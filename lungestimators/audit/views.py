@@ -44,7 +44,7 @@ def views_of_images(summaries, source):
         View("thumbnail of 16x16", True, _pixels_of_16x16(thumbnails)),
     ]
     if source is not None:
-        found.insert(2, View("source", False, _one_hot(source)))
+        found.insert(2, View("source", False, _one_hot_view(source)))
     return found
 
 
@@ -86,11 +86,11 @@ def _features_of_files(properties):
         if len(set(values)) == 1:
             continue
         numbers = all(not isinstance(value, str) for value in values)
-        columns.append(np.array(values, float)[:, None] if numbers else _one_hot(values))
+        columns.append(np.array(values, float)[:, None] if numbers else _one_hot_view(values))
     return np.hstack(columns) if columns else None
 
 
-def _one_hot(values):
+def _one_hot_view(values):
     """Return one column of 0 and 1 for each value that there is."""
     values = np.array(values, dtype=str)[:, None]
     return OneHotEncoder(sparse_output=False).fit_transform(values)

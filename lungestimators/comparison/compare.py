@@ -10,12 +10,13 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..validation import ImagesLike, check_classes, check_groups
+from ..validation import ImagesLike, check_groups, check_y_and_classes
 from . import model_fits
 from .conclusions import TESTS, conclude
-from .predictions import Predictions, check_all_predictions
-from .report import NAMES, ModelComparison
+from .predictions import Predictions, check_all_predictions, predictions_lack_probabilities
+from .report import ModelComparison
 from .splits import check_splits, have_one_test_set, make_splits, splits_that_share_groups
+from .wording import NAMES
 
 
 def compare_models(
@@ -131,9 +132,9 @@ def compare_models(
     >>> [row["model"] for row in found.models], len(found.pairs)
     (['CNN', 'largest class'], 1)
     """
-    estimators = model_fits.name_estimators(estimators)
+    estimators = model_fits.name_models_to_fit(estimators)
     X, y, groups = indexable(X, y, groups)
-    y, classes = check_classes(y)
+    y, classes = check_y_and_classes(y)
     groups = check_groups(y, groups)
     rng = check_random_state(random_state)
     splits = check_splits(make_splits(cv, n_repeats, X, y, groups, rng), y)
@@ -145,13 +146,17 @@ def compare_models(
         )
     _check_scoring(scoring, test, splits, y)
     lacking = [
-        name for name, each in estimators.items() if not model_fits.may_have(each, "predict_proba")
+        name
+        for name, each in estimators.items()
+        if not model_fits.model_may_have(each, "predict_proba")
     ]
     if scoring == "roc_auc" and lacking:
         raise ValueError(f"scoring='roc_auc' needs predict_proba: {', '.join(lacking)} has none")
     # Fold by fold, so that a model that cannot be trained shows before much work is lost; in the
     # first fold models whose methods appear only after fit come first, for the same reason.
-    first = sorted(estimators, key=lambda name: model_fits.shows_all_methods(estimators[name]))
+    first = sorted(
+        estimators, key=lambda name: model_fits.model_shows_all_methods(estimators[name])
+    )
     fits = [(name, 0) for name in first]
     fits += [(name, number) for number in range(1, len(splits)) for name in estimators]
     done = Parallel(n_jobs=n_jobs, return_as="generator")(
@@ -170,7 +175,7 @@ def compare_models(
                 f"{np.mean(labels == y[splits[number][1]]):.3f}, {fit_seconds:.1f} s",
                 flush=True,
             )
-    without = [name for name, found in predictions.items() if _lacks_probabilities(found)]
+    without = [name for name, found in predictions.items() if predictions_lack_probabilities(found)]
     note = None
     if scoring == "roc_auc" and without:
         note = (
@@ -244,7 +249,7 @@ def compare_predictions(
     >>> print(found.conclusion)
     All models have the same accuracy, 0.500.
     """
-    y, classes = check_classes(y)
+    y, classes = check_y_and_classes(y)
     groups = check_groups(y, groups)
     splits = check_splits(splits, y)
     _check_scoring(scoring, test, splits, y)
@@ -257,11 +262,6 @@ def compare_predictions(
     numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
     compared = Predictions(truth, classes, splits, folds, numbers, scoring, test)
     return conclude(compared, np.random.default_rng(seed))
-
-
-def _lacks_probabilities(found):
-    """Tell whether a model has no probabilities in some split."""
-    return any(probabilities is None for _, probabilities, _ in found)
 
 
 def _check_scoring(scoring, test, splits, y):

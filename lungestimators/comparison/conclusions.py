@@ -5,8 +5,10 @@ from itertools import combinations
 import numpy as np
 
 from . import scores, statistics, wording
-from .report import LEVEL, ModelComparison, OutOfFold
-from .splits import earlier_tests, have_one_test_set, tested_rows
+from .predictions import count_right_predictions, out_of_fold_predictions
+from .report import ModelComparison
+from .splits import have_one_test_set, tested_rows
+from .wording import LEVEL
 
 TESTS = ("auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap")
 
@@ -46,7 +48,7 @@ def conclude(predictions, rng):
         predictions.scoring,
         "image" if predictions.groups is None else "group",
         have_one_test_set(predictions.splits),
-        {name: _out_of_fold(predictions, name) for name in predictions.folds},
+        {name: out_of_fold_predictions(predictions, name) for name in predictions.folds},
     )
 
 
@@ -89,7 +91,7 @@ def _bootstrap_scores(predictions, models, rng):
         ]
         for metric in {predictions.scoring, "roc_auc"}:
             if row[metric] is not None:
-                functions[row["model"], metric] = scores.score_with_weights(
+                functions[row["model"], metric] = scores.score_model_with_weights(
                     metric, predictions.y[rows], folds, len(predictions.classes)
                 )
     values = statistics.bootstrap(functions.values(), groups, rng)
@@ -120,10 +122,10 @@ def _add_intervals(predictions, row, drawn):
     """Add the intervals of the compared score and of the AUC to the row of a model."""
     row |= _ends_of_interval("bootstrap_", drawn.get(predictions.scoring))
     row |= _ends_of_interval("roc_auc_", drawn.get("roc_auc"))
-    row["low"], row["high"] = _interval_of_score(predictions, row)
+    row["low"], row["high"] = _conclude_interval_of_score(predictions, row)
 
 
-def _interval_of_score(predictions, row):
+def _conclude_interval_of_score(predictions, row):
     """Return the 95 % interval of the compared score of a model.
 
     With folds the interval is the corrected t-test's. On one set of test images it is the
@@ -139,16 +141,10 @@ def _interval_of_score(predictions, row):
     if predictions.scoring != "accuracy" or low is None:
         return low, high
     n_tested = len(tested_rows(predictions.splits))
-    wilson = _wilson_interval(row["accuracy"], n_tested)
+    wilson = statistics.wilson_interval_over_folds(row["accuracy"], n_tested)
     if one and predictions.groups is None:
         return wilson
     return min(low, wilson[0]), max(high, wilson[1])
-
-
-def _wilson_interval(accuracy, n):
-    """Return Wilson's interval of a mean over folds, as if all images were tested at once."""
-    low, high = statistics.wilson_interval(round(accuracy * n) / n, n)
-    return float(low), float(high)
 
 
 def _ratio_of_test_to_training_images(predictions):
@@ -183,7 +179,7 @@ def _row_of_pair(predictions, first, second, drawn, rng):
     elif test == "wilcoxon":
         pair["pvalue"] = statistics.wilcoxon_test(differences)
     elif test == "mcnemar":
-        right = [scores.count_right(predictions.y, predictions.folds[name]) for name in names]
+        right = [count_right_predictions(predictions.y, predictions.folds[name]) for name in names]
         pair["pvalue"], pair["test"] = statistics.mcnemar_test(*right, predictions.units(), rng)
     if test == "bootstrap":
         # Few groups are drawn alike again and again. However they fall, exchanging the models on
@@ -209,16 +205,3 @@ def _ends_of_interval(prefix, values):
         if np.isnan(low):
             low = high = None
     return {f"{prefix}low": low, f"{prefix}high": high}
-
-
-def _out_of_fold(predictions, name):
-    """Return what a model predicts for each tested image, with row, repeat and fold."""
-    folds = predictions.folds[name]
-    return OutOfFold(
-        predictions.classes[predictions.pooled_truth(name)],
-        predictions.pooled_probabilities(name),
-        predictions.classes[np.concatenate([fold.predicted for fold in folds])],
-        np.concatenate([fold.rows for fold in folds]),
-        np.concatenate(earlier_tests(predictions.splits)),
-        np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds]),
-    )

@@ -11,7 +11,7 @@ from .. import _compat
 from .predictions import check_predictions
 
 
-def name_estimators(estimators):
+def name_models_to_fit(estimators):
     """Return estimators as a dict, or raise where one of them cannot be compared."""
     # A pipeline is a sequence, of its steps.
     if hasattr(estimators, "fit") or not isinstance(estimators, Iterable):
@@ -29,7 +29,7 @@ def name_estimators(estimators):
                 f"estimators: {name!r} is the class {estimator.__name__}: give an instance, "
                 f"{estimator.__name__}()"
             )
-        if not (hasattr(estimator, "fit") and may_have(estimator, "predict")):
+        if not (hasattr(estimator, "fit") and model_may_have(estimator, "predict")):
             raise ValueError(f"estimators: {name!r} is {estimator!r}, which cannot fit and predict")
         if not hasattr(estimator, "get_params"):
             raise ValueError(
@@ -39,7 +39,7 @@ def name_estimators(estimators):
     return estimators
 
 
-def may_have(estimator, method):
+def model_may_have(estimator, method):
     """Tell whether an estimator has a method, or may have it after ``fit``.
 
     ``available_if`` hides a method of the class from the instance until the fitted parts show
@@ -52,10 +52,10 @@ def may_have(estimator, method):
     )
 
 
-def shows_all_methods(estimator):
+def model_shows_all_methods(estimator):
     """Tell whether an estimator has all methods before ``fit`` that it may have after."""
     return all(
-        hasattr(estimator, method) or not may_have(estimator, method)
+        hasattr(estimator, method) or not model_may_have(estimator, method)
         for method in ("predict", "predict_proba")
     )
 

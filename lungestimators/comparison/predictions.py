@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from .report import OutOfFold
+from .splits import earlier_tests
+
 
 class FoldPredictions(NamedTuple):
     """Checked predictions of one model for the test images of one split.
@@ -138,3 +141,29 @@ def check_all_predictions(name, found, splits, classes, scoring):
             f"{lacking[0]}"
         )
     return [fold._replace(probabilities=None) for fold in folds] if lacking else folds
+
+
+def predictions_lack_probabilities(found):
+    """Tell whether a model has no probabilities in some split."""
+    return any(probabilities is None for _, probabilities, _ in found)
+
+
+def out_of_fold_predictions(predictions, name):
+    """Return what a model predicts for each tested image, with row, repeat and fold."""
+    folds = predictions.folds[name]
+    return OutOfFold(
+        predictions.classes[predictions.pooled_truth(name)],
+        predictions.pooled_probabilities(name),
+        predictions.classes[np.concatenate([fold.predicted for fold in folds])],
+        np.concatenate([fold.rows for fold in folds]),
+        np.concatenate(earlier_tests(predictions.splits)),
+        np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds]),
+    )
+
+
+def count_right_predictions(y, folds):
+    """Count how often each image was classified rightly."""
+    right = np.zeros(len(y))
+    for fold in folds:
+        right[fold.rows] += fold.predicted == y[fold.rows]
+    return right

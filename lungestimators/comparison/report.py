@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..text_tables import html_table, text_table
+from .wording import NAMES, p_value_for_sentence
 
-NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
-LEVEL = 0.05  # p below it: the difference counts as shown
 _WIDTH = 100
 
 
@@ -161,7 +160,7 @@ class ModelComparison:
             lines += ["", *text_table(self._pair_cells(), align="right")]
         lines += ["", *textwrap.wrap(self.conclusion, _WIDTH), ""]
         for text in (*self.sentences, *self.notes):
-            lines += _wrapped(text)
+            lines += _wrap_comparison_note(text)
         return "\n".join(lines)
 
     def _repr_html_(self):
@@ -186,12 +185,17 @@ class ModelComparison:
         header += ["log loss", "Brier", "calibration error", "fit s"]
         lines = [header]
         for row in self.models:
-            line = [row["model"], _number(row[self.scoring])]
-            line += [_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]]
+            line = [row["model"], _reported_score(row[self.scoring])]
+            line += [
+                _reported_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]
+            ]
             for name in others:
-                line += [_number(row[name])]
-                line += [_interval(row, "roc_auc_")] * (name == "roc_auc")
-            line += [_number(row[key]) for key in ("log_loss", "brier_score", "calibration_error")]
+                line += [_reported_score(row[name])]
+                line += [_reported_interval(row, "roc_auc_")] * (name == "roc_auc")
+            line += [
+                _reported_score(row[key])
+                for key in ("log_loss", "brier_score", "calibration_error")
+            ]
             seconds = row["fit_seconds"]
             lines.append([*line, "-" if seconds is None else f"{seconds:.1f}"])
         return lines
@@ -208,38 +212,34 @@ class ModelComparison:
         header += ["p", *["p (Holm)"] * several, "shown", *["AUC", by_unit] * with_auc]
         lines = [header]
         for pair in self.pairs:
-            line = [f"{pair['first']} minus {pair['second']}", _signed(pair["difference"])]
+            line = [
+                f"{pair['first']} minus {pair['second']}",
+                _reported_difference(pair["difference"]),
+            ]
             if by_folds:
-                line.append(_interval(pair, "") if pair["test"] == "corrected_t" else "-")
-            line.append(_interval(pair, "bootstrap_"))
+                line.append(_reported_interval(pair, "") if pair["test"] == "corrected_t" else "-")
+            line.append(_reported_interval(pair, "bootstrap_"))
             for pvalue in (pair["pvalue"], pair["adjusted_pvalue"])[: 1 + several]:
-                line.append(p_text(pvalue).removeprefix("p ").removeprefix("= "))
+                line.append(p_value_for_sentence(pvalue).removeprefix("p ").removeprefix("= "))
             line.append("yes" if pair["shown"] else "no")
             if with_auc:
-                line += [_signed(pair["roc_auc_difference"]), _interval(pair, "roc_auc_")]
+                line += [
+                    _reported_difference(pair["roc_auc_difference"]),
+                    _reported_interval(pair, "roc_auc_"),
+                ]
             lines.append(line)
         return lines
 
 
-def p_text(pvalue):
-    """Write p for a sentence, with so many digits that p stays on its side of 0.05."""
-    if pvalue < 0.001:
-        return "p < 0.001"
-    digits = 3
-    while (round(pvalue, digits) < LEVEL) != (pvalue < LEVEL):
-        digits += 1
-    return f"p = {pvalue:.{digits}f}"
-
-
-def _number(value):
+def _reported_score(value):
     return "-" if value is None else f"{value:.3f}"
 
 
-def _signed(value):
+def _reported_difference(value):
     return "-" if value is None else f"{value:+z.3f}"
 
 
-def _wrapped(text):
+def _wrap_comparison_note(text):
     """Break a text into lines, never between a number and its ``%`` or ``p =``."""
     for glued in ("95 %", "p = ", "p < "):
         text = text.replace(glued, glued.replace(" ", "\0"))
@@ -247,6 +247,6 @@ def _wrapped(text):
     return [line.replace("\0", " ") for line in lines]
 
 
-def _interval(row, prefix):
+def _reported_interval(row, prefix):
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     return "-" if low is None else f"{low:z.3f} to {high:z.3f}"

@@ -9,8 +9,6 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from . import statistics
-
 _BINS = 10
 
 
@@ -65,7 +63,7 @@ def calibration_error(truth, probabilities):
     return float(np.abs(gaps).sum() / len(truth))
 
 
-def score_with_weights(metric, y, folds, n_classes):
+def score_model_with_weights(metric, y, folds, n_classes):
     """Return a function that scores a model for many weightings of the images at once.
 
     Parameters
@@ -95,12 +93,12 @@ def score_with_weights(metric, y, folds, n_classes):
     # folds would not do: a fold of one image is drawn right, wrong or not at all.
     said, right = np.zeros(len(y)), np.zeros(len(y))
     for fold in folds:
-        parts = _parts(metric, y[fold.rows])
+        parts = _parts_of_score(metric, y[fold.rows])
         _, part, sizes = np.unique(parts, return_inverse=True, return_counts=True)
         share = 1 / (len(folds) * len(sizes) * sizes[part])
         said[fold.rows] += share
         right[fold.rows] += share * (fold.predicted == y[fold.rows])
-    parts = _parts(metric, y)
+    parts = _parts_of_score(metric, y)
     masks = [parts == part for part in np.unique(parts)]
 
     def mean_share(weights):
@@ -114,24 +112,16 @@ def score_with_weights(metric, y, folds, n_classes):
     return mean_share
 
 
-def _parts(metric, y):
+def _parts_of_score(metric, y):
     """Return the part that each image is averaged in: its class, or one part for all."""
     return y if metric == "balanced_accuracy" else np.zeros_like(y)
-
-
-def count_right(y, folds):
-    """Count how often each image was classified rightly."""
-    right = np.zeros(len(y))
-    for fold in folds:
-        right[fold.rows] += fold.predicted == y[fold.rows]
-    return right
 
 
 def _auc(truth, probabilities, weights, n_classes):
     """Return the AUC of one fold: of the second of two classes, or the mean over all classes."""
     classes = [1] if n_classes == 2 else range(n_classes)
     return np.mean(
-        [statistics.weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
+        [score_weighted_auc(truth == c, probabilities[:, c], weights) for c in classes],
         axis=0,
     )
 
@@ -142,3 +132,29 @@ def _mean_of_defined(values):
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
+
+
+def score_weighted_auc(positive, score, weights):
+    """Return the area under the ROC curve for many weightings of the same images at once.
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n_images,), bool
+    score : ndarray of shape (n_images,)
+    weights : ndarray of shape (n_weightings, n_images)
+
+    Returns
+    -------
+    ndarray of shape (n_weightings,)
+        NaN where all weight is on one class.
+    """
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(score[negative])]
+    passed = np.zeros((len(weights), len(negative) + 1))  # weight of the lowest negatives
+    np.cumsum(weights[:, negative], axis=1, out=passed[:, 1:])
+    below = np.searchsorted(score[negative], score[positive], "left")
+    not_above = np.searchsorted(score[negative], score[positive], "right")
+    won = (passed[:, below] + passed[:, not_above]) / 2  # equal scores win half
+    weights = weights[:, positive]
+    with np.errstate(invalid="ignore"):
+        return (weights * won).sum(axis=1) / (weights.sum(axis=1) * passed[:, -1])

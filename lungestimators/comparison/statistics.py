@@ -173,6 +173,12 @@ def wilson_interval(share, n, error=0.05):
     return np.where(share == 0, 0, centre - half)[()], np.where(share == 1, 1, centre + half)[()]
 
 
+def wilson_interval_over_folds(accuracy, n):
+    """Return Wilson's interval of a mean over folds, as if all images were tested at once."""
+    low, high = wilson_interval(round(accuracy * n) / n, n)
+    return float(low), float(high)
+
+
 def bootstrap(statistics, groups, random_state):
     """Draw patients with replacement many times, and return statistics of the drawn images.
 
@@ -219,29 +225,3 @@ def percentile_interval(values):
     low, high = np.quantile(values, [0.025, 0.975])
     tail = min((values <= _ROUNDING).sum(), (values >= -_ROUNDING).sum())
     return float(low), float(high), min(1.0, 2 * (tail + 1) / (len(values) + 1))
-
-
-def weighted_auc(positive, score, weights):
-    """Return the area under the ROC curve for many weightings of the same images at once.
-
-    Parameters
-    ----------
-    positive : ndarray of shape (n_images,), bool
-    score : ndarray of shape (n_images,)
-    weights : ndarray of shape (n_weightings, n_images)
-
-    Returns
-    -------
-    ndarray of shape (n_weightings,)
-        NaN where all weight is on one class.
-    """
-    negative = np.flatnonzero(~positive)
-    negative = negative[np.argsort(score[negative])]
-    passed = np.zeros((len(weights), len(negative) + 1))  # weight of the lowest negatives
-    np.cumsum(weights[:, negative], axis=1, out=passed[:, 1:])
-    below = np.searchsorted(score[negative], score[positive], "left")
-    not_above = np.searchsorted(score[negative], score[positive], "right")
-    won = (passed[:, below] + passed[:, not_above]) / 2  # equal scores win half
-    weights = weights[:, positive]
-    with np.errstate(invalid="ignore"):
-        return (weights * won).sum(axis=1) / (weights.sum(axis=1) * passed[:, -1])

@@ -4,8 +4,10 @@ import numpy as np
 
 from ..text_tables import counted
 from . import statistics
-from .report import LEVEL, NAMES, p_text
 from .splits import earlier_tests, have_one_test_set, splits_that_share_groups, tested_rows
+
+NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
+LEVEL = 0.05  # p below it: the difference counts as shown
 
 # What p is, by test; "permutation" stands in for McNemar's test.
 _MADE = {
@@ -31,7 +33,7 @@ def sentence_on_pair(scoring, pair, n_pairs):
     interval = "no interval"
     if pair["low"] is not None:
         interval = f"95 % interval {pair['low']:z.3f} to {pair['high']:z.3f}"
-    found = f"{interval}; {p_text(pair['adjusted_pvalue'])}{correction}"
+    found = f"{interval}; {p_value_for_sentence(pair['adjusted_pvalue'])}{correction}"
     amount = "less than 0.001" if pair["difference"] < 0.0005 else f"{pair['difference']:.3f}"
     higher = f"the {name} of {first} is higher by {amount} ({found})"
     if pair["shown"]:
@@ -58,13 +60,15 @@ def sentence_on_best_models(scoring, models, pairs):
     beaten = [other for other in others if all((one, other) in shown for one in best)]
     not_shown = [other for other in others if other not in beaten]
     several = len(best) > 1
-    parts = [f"{_enumerate(best)} {'have' if several else 'has'} the highest {name}, {score}."]
+    parts = [f"{_names_in_words(best)} {'have' if several else 'has'} the highest {name}, {score}."]
     if beaten:
         each = "Each of them" if several else "It"
-        parts.append(f"{each} was shown to be better than {_enumerate(beaten)}.")
+        parts.append(f"{each} was shown to be better than {_names_in_words(beaten)}.")
     if not_shown:
         each = "each of them" if several else "it"
-        parts.append(f"It was not shown that {each} is better than {_enumerate(not_shown, 'or')}.")
+        parts.append(
+            f"It was not shown that {each} is better than {_names_in_words(not_shown, 'or')}."
+        )
     return " ".join(parts)
 
 
@@ -77,7 +81,7 @@ def notes_on_comparison(predictions, models, pairs):
         *_notes_on_scores(predictions, rows),
         *_notes_on_intervals(predictions, unit, n_units, len(rows)),
         *_notes_on_tests(predictions, pairs, unit),
-        *_warnings(predictions, models, pairs, unit, n_units),
+        *_notes_on_doubts(predictions, models, pairs, unit, n_units),
     ]
 
 
@@ -169,7 +173,7 @@ def _notes_on_tests(predictions, pairs, unit):
     return found
 
 
-def _warnings(predictions, models, pairs, unit, n_units):
+def _notes_on_doubts(predictions, models, pairs, unit, n_units):
     """Say what to know before the figures are believed, such as few folds or a lacking class."""
     found = []
     n_splits = len(predictions.splits)
@@ -237,7 +241,7 @@ def _warnings_on_wilcoxon(models, pairs):
         if n and adjusted >= LEVEL:
             limited.setdefault((n, f"{adjusted:.3f}"), []).append(pair)
     return [
-        f"{_enumerate([_minus(pair) for pair in found])}: the scores differ in "
+        f"{_names_in_words([_minus(pair) for pair in found])}: the scores differ in "
         f"{counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}: no "
         "difference can be shown."
         for (n, adjusted), found in limited.items()
@@ -263,7 +267,7 @@ def _has_no_width(predictions, row):
 
 def _pairs_text(pairs, test):
     """Name the pairs whose p comes from a test."""
-    return _enumerate([_minus(pair) for pair in pairs if pair["test"] == test])
+    return _names_in_words([_minus(pair) for pair in pairs if pair["test"] == test])
 
 
 def _minus(pair):
@@ -271,6 +275,16 @@ def _minus(pair):
     return f"{pair['first']} minus {pair['second']}"
 
 
-def _enumerate(names, word="and"):
+def _names_in_words(names, word="and"):
     """List names in a sentence: a, b and c."""
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def p_value_for_sentence(pvalue):
+    """Write p for a sentence, with so many digits that p stays on its side of 0.05."""
+    if pvalue < 0.001:
+        return "p < 0.001"
+    digits = 3
+    while (round(pvalue, digits) < LEVEL) != (pvalue < LEVEL):
+        digits += 1
+    return f"p = {pvalue:.{digits}f}"

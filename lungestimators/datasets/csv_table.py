@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..text_tables import counted, printable
+from ..text_tables import counted, name_first, printable
 from ..validation import PathLike
 from .csv_reader import read_csv
-from .description import describe_data_set, name_first
+from .description import describe_data_set
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # Cells that mean "no value", in lower case. "None" is not one of them: it may be a class.
@@ -97,7 +97,7 @@ def load_image_table(
     read_columns = _columns_of_frame if _is_frame(csv) else _columns_of_file
     source, folder, columns, rows = read_columns(csv, wanted)
     folder = folder if root is None else Path(root).expanduser()
-    filenames = _check_files(source, folder, columns[path], rows)
+    filenames = _check_files_of_table(source, folder, columns[path], rows)
     y = _parse_labels(columns[target])
     target_names = np.unique(y).astype(str).tolist()
     if len(target_names) < 2:
@@ -144,7 +144,7 @@ def _columns_of_file(csv, names):
     lines = [line for line, _ in rows]
     columns = {}
     for name in names:
-        _check_column_name(source, header, name)
+        _check_column_of_table(source, header, name)
         cells = [cells[header.index(name)] for _, cells in rows]
         columns[name] = _check_cells(source, name, cells, ("line", lines))
     return source, csv.parent, columns, ("line", lines)
@@ -160,7 +160,7 @@ def _columns_of_frame(frame, names):
         raise ValueError(f"{source} has no row")
     columns = {}
     for name in names:
-        _check_column_name(source, header, name)
+        _check_column_of_table(source, header, name)
         cells = np.asarray(frame[name], dtype=object).tolist()
         cells = ["" if _is_missing_in_frame(cell) else str(cell).strip() for cell in cells]
         columns[name] = _check_cells(source, name, cells, rows)
@@ -186,7 +186,7 @@ def _is_missing_in_frame(cell):
         return True
 
 
-def _check_column_name(source, header, name):
+def _check_column_of_table(source, header, name):
     """Raise unless exactly one column has this name."""
     if header.count(name) != 1:
         found = "more than one column" if name in header else "no column"
@@ -218,16 +218,16 @@ def _parse_labels(cells):
     values = [Decimal(cell) for cell in cells]
     if all(value == value.to_integral_value() and abs(value) < 2**63 for value in values):
         return np.array([int(value) for value in values])
-    return np.array([_format_number(value) for value in values])
+    return np.array([_label_of_table_number(value) for value in values])
 
 
-def _format_number(value):
+def _label_of_table_number(value):
     """Write a number without an exponent and without zeros at its end."""
     text = format(value if value else abs(value), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _check_files(source, folder, names, rows):
+def _check_files_of_table(source, folder, names, rows):
     """Return the paths of the images; raise if a file is missing or listed twice."""
     word, numbers = rows
     paths = [folder / name for name in names]

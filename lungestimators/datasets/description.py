@@ -1,10 +1,8 @@
-"""Descriptions of data sets (``DESCR``), and lists of names for messages."""
+"""Descriptions of data sets (``DESCR``)."""
 
 import numpy as np
 
 from ..text_tables import counted, printable
-
-_N_NAMED = 3
 
 
 def describe_data_set(source, target, groups, *, labels, patients, left_out=""):
@@ -37,10 +35,3 @@ def describe_data_set(source, target, groups, *, labels, patients, left_out=""):
         f"{len(target)} images{of_patients} {source} ({counts}). Labels are {labels}. {known} "
         "Licence: not stated." + f" Left out: {left_out}." * bool(left_out)
     )
-
-
-def name_first(items):
-    """Return a text that names the first three items, and counts the others."""
-    n_others = len(items) - _N_NAMED
-    named = ", ".join(repr(item) for item in items[:_N_NAMED])
-    return named + f" and {n_others} others" * (n_others > 0)

@@ -55,7 +55,7 @@ _REASON_OF_ONE = {
 _N_NAMED = 3
 
 
-def is_mask_folder(name):
+def is_folder_of_mask_files(name):
     """Whether the name of a folder says that it holds segmentation masks."""
     return _MASK_FOLDER.search(name) is not None
 
@@ -187,7 +187,7 @@ class ImageFileScan:
             else:
                 found.append((path, real))
         for path, real in folders:
-            if is_mask_folder(path.name):
+            if is_folder_of_mask_files(path.name):
                 self._leave_out_masks(path, (*above, real), closed)
             else:
                 self._collect_images(path, (*above, real), found, closed)
@@ -262,7 +262,7 @@ def is_image_file(file):
         return True
     image_format = Image.registered_extensions().get(suffix)
     if image_format is None:
-        return decoding.holds_image(str(file)) or not os.access(file, os.R_OK)
+        return decoding.is_decodable(str(file)) or not os.access(file, os.R_OK)
     return image_format in Image.OPEN and image_format not in _NO_IMAGES
 
 

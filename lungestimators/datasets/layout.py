@@ -3,7 +3,7 @@
 import re
 
 from ..text_tables import counted, printable
-from .image_files import BESIDE, is_mask_folder
+from .image_files import BESIDE, is_folder_of_mask_files
 
 # The beginning of a split's name -> the split, in the order in which they are returned.
 _SPLITS = {"tr": "train", "va": "val", "te": "test"}
@@ -40,7 +40,7 @@ def sort_by_split_and_class(scan):
     """
     folders, others = _find_split_folders(scan)
     if folders is None:
-        classes = _images_of_classes(scan, scan.root)
+        classes = _layout_of_classes(scan, scan.root)
         splits = _splits_below_classes(scan.root, classes)
         rows = [
             (file, name, splits and splits[file])
@@ -48,7 +48,7 @@ def sort_by_split_and_class(scan):
             for file in classes[name]
         ]
         return rows, sorted(classes), splits is not None
-    classes = {split: _images_of_classes(scan, folder, split) for split, folder in folders.items()}
+    classes = {split: _layout_of_classes(scan, folder, split) for split, folder in folders.items()}
     target_names = sorted(classes["train"])
     for split, files_of in classes.items():
         if sorted(files_of) != target_names:
@@ -101,10 +101,10 @@ def _find_split_folders(scan):
     return {split: folders[split] for split in _SPLITS.values() if split in folders}, others
 
 
-def _images_of_classes(scan, folder, split=None):
+def _layout_of_classes(scan, folder, split=None):
     """Return a dict of class name to its image files, sorted; raise if the classes are wrong."""
     folders = scan.folders_in(folder)
-    _check_class_names(folder, folders)
+    _check_layout_of_class_folders(folder, folders)
     classes = {name: scan.images_below(child, (name, split)) for name, child in folders.items()}
     empty = sorted(name for name, files_of in classes.items() if not files_of)
     if empty:
@@ -124,9 +124,9 @@ def _images_of_classes(scan, folder, split=None):
     return classes
 
 
-def _check_class_names(folder, names):
+def _check_layout_of_class_folders(folder, names):
     """Raise if the names of folders say that they may be no classes, or two may be one class."""
-    masks = sorted(filter(is_mask_folder, names))
+    masks = sorted(filter(is_folder_of_mask_files, names))
     others = sorted(name for name in names if _IMAGES_NAME.fullmatch(name))
     if masks and others:
         raise ValueError(

@@ -6,9 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..text_tables import printable
+from ..text_tables import name_first, printable
 from .csv_reader import read_csv
-from .description import name_first
 
 # patient00001/study1/view1.jpg (CheXpert), person12_virus_3.jpeg, p10000032/s50414267/... (MIMIC).
 _PATIENT = re.compile(

@@ -34,8 +34,8 @@ def draw_radiographs(y, difficulty, image_size, random):
     ndarray of shape (n, image_size, image_size), uint8
     """
     n = len(y)
-    p = _draw_patients(n, random)
-    x, y_cm = _patient_coordinates(p, image_size)
+    p = _draw_patients_of_radiographs(n, random)
+    x, y_cm = _radiograph_coordinates(p, image_size)
     fields = RandomFields(n, image_size, random)
     lungs = thorax.trace_lungs(p, x, y_cm)
     opacity = _draw_opacity(y, difficulty, p, lungs, x, y_cm, fields, random)
@@ -43,7 +43,7 @@ def draw_radiographs(y, difficulty, image_size, random):
     return _expose(path, p, fields, image_size, random)
 
 
-def _draw_patients(n, random):
+def _draw_patients_of_radiographs(n, random):
     """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1) in cm."""
 
     def vary(mean, spread):
@@ -96,7 +96,7 @@ def _draw_patients(n, random):
     return p
 
 
-def _patient_coordinates(p, image_size):
+def _radiograph_coordinates(p, image_size):
     """Return the coordinates x and y of every pixel in the frame of its patient, in cm."""
     side = (np.arange(image_size, dtype="f4") + 0.5) / image_size - 0.5
     u, v = side[None, None, :] * _DETECTOR * p.zoom, side[None, :, None] * _DETECTOR * p.zoom

@@ -147,23 +147,28 @@ def _plant_copies(X, y, n_copies):
         y[n_originals + copy] = y[original]
 
 
-def _rescale(image):
+def _rescale_planted_copy(image):
     """Shrink an image to half its size, and enlarge it again."""
     width, height = image.size
     half = image.resize((width // 2, height // 2), Image.Resampling.BILINEAR)
     return half.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _compress(image):
+def _compress_planted_copy(image):
     """Compress an image as JPEG of quality 50."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=50)
     return Image.open(file)
 
 
-def _stretch_contrast(image):
+def _stretch_contrast_of_planted_copy(image):
     """Increase the contrast of an image by 1.3."""
     return ImageEnhance.Contrast(image).enhance(1.3)
 
 
-_ALTERATIONS = _rescale, _compress, ImageOps.mirror, _stretch_contrast
+_ALTERATIONS = (
+    _rescale_planted_copy,
+    _compress_planted_copy,
+    ImageOps.mirror,
+    _stretch_contrast_of_planted_copy,
+)

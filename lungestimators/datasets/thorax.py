@@ -13,7 +13,7 @@ import numpy as np
 _SOFT, _LUNG, _BONE = 0.19, 0.045, 0.62
 
 
-def _soft_edge(distance, softness):
+def _organ_edge(distance, softness):
     """Return 1 inside (positive distance in cm) and 0 outside, with a soft edge."""
     return np.clip(distance / softness + 0.5, 0, 1)
 
@@ -51,7 +51,7 @@ def trace_lungs(p, x, y):
     half = np.maximum((lateral - medial) / 2, 0.05)
     across = (side - medial - half) / half  # -1 at the mediastinum, 1 at the ribs
     inside = np.minimum(1 - np.abs(across), 1) * half
-    mask = _soft_edge(inside, 0.25) * _soft_edge(floor - y, 0.35) * (y > 0)
+    mask = _organ_edge(inside, 0.25) * _organ_edge(floor - y, 0.35) * (y > 0)
     thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** 3.5, 0))
     # The lung thins towards the apex and ends behind the dome in a wedge.
     thickness *= np.sqrt(np.clip(y / (0.30 * p.height), 0, 1)) * 0.35 + 0.65
@@ -90,14 +90,14 @@ def attenuate(p, lungs, opacity, x, y, fields, random):
     air = np.maximum(lungs.path - mediastinum, 0.10 * lungs.path)
     air = air * (1 - opacity)
     path = _SOFT * body - (_SOFT - _LUNG) * np.minimum(air, body)
-    path += _SOFT * _draw_lung_vessels(p, fields, random, x, y) * lungs.mask
-    trachea = _soft_edge(0.85 - np.abs(x - 0.25 * p.scoliosis), 0.5) * _soft_edge(
+    path += _SOFT * _trace_lung_vessels(p, fields, random, x, y) * lungs.mask
+    trachea = _organ_edge(0.85 - np.abs(x - 0.25 * p.scoliosis), 0.5) * _organ_edge(
         0.24 * p.height - y, 0.8
     )
     path -= _SOFT * 1.5 * trachea * (body > 0)
     gas = _trace_ellipsoid((x - 0.42 * p.width) / 3.4, (y - lungs.floor - 2.4) / 1.9)
-    path -= _SOFT * 6.0 * p.stomach * gas * _soft_edge(y - lungs.floor, 0.4)
-    bowel = np.maximum(fields.field(0.9), 0) * _soft_edge(y - lungs.floor - 2, 2.0)
+    path -= _SOFT * 6.0 * p.stomach * gas * _organ_edge(y - lungs.floor, 0.4)
+    bowel = np.maximum(fields.field(0.9), 0) * _organ_edge(y - lungs.floor - 2, 2.0)
     path -= _SOFT * 0.8 * bowel * (body > 0)
     path += _BONE * p.bone * _trace_bones(p, x, y)
     return np.maximum(path, 0)
@@ -112,19 +112,19 @@ def _trace_body(p, side, y):
     # The trapezius falls from the neck to the shoulder; the trunk under it thickens slowly.
     roof = 0.30 * (side - 4.5) - p.shoulder - 2.5 * np.exp(-np.square(side / 6.5))
     under = np.maximum(y - roof, 0)
-    trunk = 1.85 * p.depth * trunk * (1 - 0.62 * np.exp(-under / 4.5)) * _soft_edge(y - roof, 0.6)
+    trunk = 1.85 * p.depth * trunk * (1 - 0.62 * np.exp(-under / 4.5)) * _organ_edge(y - roof, 0.6)
     neck = (
         2
         * 4.6
         * _trace_ellipsoid(side / (5.2 + 0.05 * np.clip(-y, 0, 9) ** 1.2))
-        * _soft_edge(3 - y, 6)
+        * _organ_edge(3 - y, 6)
     )
     axis = p.width + p.wall + 2.6 + 0.085 * p.arms * np.maximum(y, 0)
-    upper_arm = 7.5 * _trace_ellipsoid((side - axis) / 4.0) * _soft_edge(y - 0.5, 3.0)
+    upper_arm = 7.5 * _trace_ellipsoid((side - axis) / 4.0) * _organ_edge(y - 0.5, 3.0)
     shoulder = (
         7.0
         * _trace_ellipsoid((side - p.width - 1.0) / 6.5, (y - 3.5) / 6.0)
-        * _soft_edge(y - roof, 0.6)
+        * _organ_edge(y - roof, 0.6)
     )
     breast = 2.6 * p.breast * _trace_ellipsoid((side - 7.6) / 6.0, (y - 0.75 * p.height) / 5.0)
     return np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, upper_arm)) + breast
@@ -142,12 +142,12 @@ def _trace_heart_and_great_vessels(p, x, y):
     knob = 9.0 * _trace_ellipsoid(
         (x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6)
     )
-    aorta = 4.0 * _trace_ellipsoid((x - 1.9) / 1.35) * _soft_edge(y - 0.27 * p.height, 1.0)
+    aorta = 4.0 * _trace_ellipsoid((x - 1.9) / 1.35) * _organ_edge(y - 0.27 * p.height, 1.0)
     cava = (
         6.0
         * _trace_ellipsoid((x + 1.9) / 1.2)
-        * _soft_edge(0.5 * p.height - y, 2.0)
-        * _soft_edge(y - 2.0, 2.0)
+        * _organ_edge(0.5 * p.height - y, 2.0)
+        * _organ_edge(y - 2.0, 2.0)
     )
     hila = 5.0 * (
         _trace_ellipsoid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
@@ -156,7 +156,7 @@ def _trace_heart_and_great_vessels(p, x, y):
     return np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta + hila
 
 
-def _draw_lung_vessels(p, fields, random, x, y):
+def _trace_lung_vessels(p, fields, random, x, y):
     """Draw the branching vessels of the lungs as points, blur them, and return the path."""
     n, size = len(x), x.shape[-1]
     trunks, twigs, steps = 9, 4, 48
@@ -246,9 +246,9 @@ def _trace_ribs(p, x, y):
         tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.72 * np.sqrt(np.maximum(0.66 - off**2, 0))
         tube *= (number > -1.5) & (number < last)
         if sign < 0:  # towards the breast bone a rib is cartilage, which hardly shows
-            tube *= _soft_edge(side - 0.45 * p.width, 3.5)
+            tube *= _organ_edge(side - 0.45 * p.width, 3.5)
         drawn = drawn + calcium * 1.25 * p.rib_width / 0.6 * tube * (1 + 0.7 * sine**6) * within
-    return drawn * _soft_edge(side - 1.8, 0.8)
+    return drawn * _organ_edge(side - 1.8, 0.8)
 
 
 def _trace_shoulder_girdle(p, x, y):
@@ -257,8 +257,8 @@ def _trace_shoulder_girdle(p, x, y):
     axis = p.clavicle - p.clavicle_slope * (side - 2.0) + 0.5 * np.sin(side / 2.6) + 0.02 * x
     off = (y - axis) / (0.62 + 0.25 * np.exp(-(((side - 2.2) / 1.5) ** 2)))
     tube = np.sqrt(np.maximum(1 - off**2, 0)) - 0.55 * np.sqrt(np.maximum(0.55 - off**2, 0))
-    clavicles = 1.9 * tube * _soft_edge(side - 1.6, 0.6) * _soft_edge(p.width + 2 - side, 2.0)
+    clavicles = 1.9 * tube * _organ_edge(side - 1.6, 0.6) * _organ_edge(p.width + 2 - side, 2.0)
     blade = np.abs(side - (p.width - 0.5) - 0.12 * (y - 8)) < 0.35
-    blades = blade * np.float32(0.5) * _soft_edge(y - 2.0, 2.0) * _soft_edge(14.0 - y, 2.0)
+    blades = blade * np.float32(0.5) * _organ_edge(y - 2.0, 2.0) * _organ_edge(14.0 - y, 2.0)
     head = 1.0 * _trace_ellipsoid((side - p.width - 4.5) / 2.6, (y - 0.5) / 2.6)
     return clavicles + blades + head

@@ -15,7 +15,7 @@ import xxhash
 from .. import __version__
 from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
 from ..backends.startup import keras
-from ..images.prepared import digest, update_hash
+from ..images.hashing import digest, update_hash
 from ..images.progress import ProgressBar
 from ..images.reading import read_ahead
 from ..networks import augmentation

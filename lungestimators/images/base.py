@@ -45,10 +45,10 @@ class ImageInput(BaseEstimator):
         With ``on_error="raise"`` all rows are returned: ``_check_X`` will raise.
         """
         self.skipped_ = dict(getattr(self, "skipped_", {}))
-        if self.on_error == "raise" or not columns.holds_paths(X):
+        if self.on_error == "raise" or not columns.is_column_of_paths(X):
             return X, *values
         check_consistent_length(X, *values)
-        paths = columns.as_paths(X)
+        paths = columns.paths_in_column(X)
         reasons = unreadable_files(paths)
         if len(reasons) == len(set(paths)):
             raise read_error(reasons)
@@ -66,7 +66,7 @@ class ImageInput(BaseEstimator):
         With ``reset`` the shape of its images is remembered; otherwise X must have the shape of the
         fit. Where the fit was on RGB or on files, ``channels`` may be 1: grey is repeated later.
         """
-        if columns.holds_paths(X):
+        if columns.is_column_of_paths(X):
             if self.image_shape is not None:
                 raise ValueError(
                     f"image_shape={self.image_shape} is for flat rows, but X holds paths: leave "
@@ -75,12 +75,12 @@ class ImageInput(BaseEstimator):
             if reset:
                 self.image_shape_ = (None, None, 3)
             return checking.check_paths(X)
-        X = checking.stack_images(X)
-        if self.image_shape is not None or len(columns.shape_of(X)) <= 2:
+        X = checking.check_and_stack_images(X)
+        if self.image_shape is not None or len(columns.shape_of_columns(X)) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
             X = checking.check_pixels(X)
-        X = checking.as_images(X, self.image_shape)
+        X = checking.check_image_shape(X, self.image_shape)
         if reset:
             self.image_shape_ = X.shape[1:]
         sizes = zip(self.image_shape_[:2], X.shape[1:3], strict=True)
@@ -90,7 +90,7 @@ class ImageInput(BaseEstimator):
                 f"images of shape {self.image_shape_} (height, width, channels): resize X, or "
                 "pass the paths of files, which are resized"
             )
-        return checking.with_channels(X, self._channels())
+        return checking.check_channels(X, self._channels())
 
     def _remember_parameters(self):
         """Keep the values of the parameters that predictions depend on.

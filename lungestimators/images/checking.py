@@ -26,12 +26,12 @@ def check_paths(X):
     ImportError
         There are DICOM files, and pydicom is not installed.
     """
-    paths = columns.as_paths(X)
+    paths = columns.paths_in_column(X)
     check_files(paths)
     return paths
 
 
-def as_images(X, image_shape):
+def check_image_shape(X, image_shape):
     """Check the shape of an array of pixels and give it four dimensions; its values stay.
 
     Parameters
@@ -95,7 +95,7 @@ def as_images(X, image_shape):
     return pixel_ranges.in_native_byte_order(X)
 
 
-def stack_images(X):
+def check_and_stack_images(X):
     """Return a list or column of images as one array, and anything else as it is.
 
     Raises
@@ -104,7 +104,7 @@ def stack_images(X):
         The images differ in shape, one is a Pillow image of a mode that is neither grey nor RGB,
         or X mixes images and other items.
     """
-    items = columns.as_list(X)
+    items = columns.column_as_list(X)
     if not items:
         return X
     items = [_as_one_array(item) for item in items]
@@ -149,7 +149,7 @@ def check_pixels(X):
     return pixel_ranges.in_native_byte_order(check_array(X, dtype="numeric", allow_nd=True))
 
 
-def with_channels(X, channels):
+def check_channels(X, channels):
     """Return images with the channels that a fitted estimator wants: one (grey) or three (RGB).
 
     RGB images whose channels are equal become grey where grey is wanted. Grey images stay as they

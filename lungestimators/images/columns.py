@@ -11,7 +11,7 @@ from .. import _compat
 _NAMED = 10
 
 
-def as_list(X):
+def column_as_list(X):
     """Return the items of X as a list where they are objects or text; None where X is numbers.
 
     Parameters
@@ -31,19 +31,19 @@ def as_list(X):
         X has several columns that hold text.
     """
     if isinstance(X, str | bytes | os.PathLike):
-        raise TypeError(_message_for_one_path(X))
+        raise TypeError(_message_one_path_is_no_column(X))
     if isinstance(X, list | tuple):
         return [item[0] for item in X] if all(map(_is_row_of_one_path, X)) else list(X)
     if hasattr(X, "toarray") and not hasattr(X, "__array__"):
         return None  # sparse: scikit-learn's check has the right words
     if not (hasattr(X, "__array__") or hasattr(X, "__array_interface__")):
-        raise TypeError(_message_for_unusable(X))
+        raise TypeError(_message_type_is_no_column(X))
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind not in "OSTU":
         return None
-    shape = shape_of(X)
+    shape = shape_of_columns(X)
     if shape == () and isinstance(np.asarray(X).item(), str | os.PathLike):
-        raise TypeError(_message_for_one_path(np.asarray(X).item()))
+        raise TypeError(_message_one_path_is_no_column(np.asarray(X).item()))
     if len(shape) == 2 and shape[0] and shape[1] > 1:
         _refuse_text_among_columns(X, shape, dtype)
     if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
@@ -53,13 +53,13 @@ def as_list(X):
     return None
 
 
-def shape_of(X):
+def shape_of_columns(X):
     """Return the shape of an array-like, also of one that NumPy's functions do not know."""
     shape = getattr(X, "shape", None)
     return shape if isinstance(shape, tuple) else np.asarray(X).shape
 
 
-def holds_paths(X):
+def is_column_of_paths(X):
     """Whether X holds the path of a file in each row.
 
     Raises
@@ -67,45 +67,49 @@ def holds_paths(X):
     ValueError
         X is empty, or holds paths in some rows only.
     TypeError
-        As :func:`as_list` raises it, or X holds bytes, or other objects beside paths.
+        As :func:`column_as_list` raises it, or X holds bytes, or other objects beside paths.
     """
-    items = as_list(X)
+    items = column_as_list(X)
     if items is None:
         return False
     if not items:
         raise ValueError(
             "X holds no image (0 samples): pass an array of images, or a list of image files"
         )
-    if isinstance(items[0], str | os.PathLike) and all(map(_is_path, items)):
+    if isinstance(items[0], str | os.PathLike) and all(map(_is_path_in_column, items)):
         return True
-    missing = [row for row, item in enumerate(items) if _is_missing(item)]
-    others = {type(item).__name__ for item in items if not (_is_path(item) or _is_missing(item))}
+    missing = [row for row, item in enumerate(items) if _is_missing_in_column(item)]
+    others = {
+        type(item).__name__
+        for item in items
+        if not (_is_path_in_column(item) or _is_missing_in_column(item))
+    }
     if missing and not others:
         raise ValueError(
             f"X has no path in {len(missing)} of {len(items)} rows (counted from 0: "
-            f"{_first_few(missing)}): leave these rows out of X and y"
+            f"{_first_few_of_column(missing)}): leave these rows out of X and y"
         )
     if "bytes" in others:
         raise TypeError(
             "X holds bytes: pass the paths of files as str (os.fsdecode makes one of bytes), and "
             "images as arrays"
         )
-    if any(map(_is_path, items)):
+    if any(map(_is_path_in_column, items)):
         raise TypeError(f"X holds paths beside {' and '.join(sorted(others))}: pass paths alone")
     return False
 
 
-def as_paths(X):
+def paths_in_column(X):
     """Return a list or column of paths as a list of str."""
-    return [str(os.fsdecode(item)) for item in as_list(X)]
+    return [str(os.fsdecode(item)) for item in column_as_list(X)]
 
 
-def _is_path(item):
+def _is_path_in_column(item):
     """Whether an item is a path object or a text that is not empty."""
     return isinstance(item, os.PathLike) or (isinstance(item, str) and item != "")
 
 
-def _is_missing(item):
+def _is_missing_in_column(item):
     """Whether an item is None, NaN, pandas.NA or an empty str."""
     if item is None or isinstance(item, str):
         return not item
@@ -126,7 +130,7 @@ def _is_row_of_one_path(item):
     )
 
 
-def _message_for_one_path(X):
+def _message_one_path_is_no_column(X):
     """Return the message of the error for X that is a single path."""
     path = os.fsdecode(X)
     if Path(path).is_dir():
@@ -141,7 +145,7 @@ def _message_for_one_path(X):
     )
 
 
-def _message_for_unusable(X):
+def _message_type_is_no_column(X):
     """Return the message of the error for X of a type that no estimator accepts."""
     kind = f"{type(X).__module__}.{type(X).__qualname__}".removeprefix("builtins.")
     if hasattr(X, "keys"):
@@ -165,13 +169,15 @@ def _refuse_text_among_columns(X, shape, dtype):
     first = np.asarray(_compat.take_rows(X, [0]), dtype=object).reshape(-1).tolist()
     text = [column for column, item in enumerate(first) if isinstance(item, str | os.PathLike)]
     if text:
-        which = _first_few([column if names is None else list(names)[column] for column in text])
+        which = _first_few_of_column(
+            [column if names is None else list(names)[column] for column in text]
+        )
         raise ValueError(
             f"X has {shape[1]} columns, and text in {len(text)} of them ({which}): pass the one "
             "column that holds the paths of image files, or numbers alone"
         )
 
 
-def _first_few(items):
+def _first_few_of_column(items):
     """Return the first items as a text."""
     return ", ".join(map(repr, items[:_NAMED])) + " ..." * (len(items) > _NAMED)

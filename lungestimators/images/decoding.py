@@ -6,14 +6,11 @@ import stat
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from . import dicom, fits, pillow, pixel_ranges, tiff
+from . import dicom, fits, pillow, pixel_ranges, signatures, tiff
 from .errors import ImageReadError, read_error, reason_of
 
 # Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
-
-# First bytes of a file that tell its format; DICOM needs the most.
-_START = 132
 
 
 def decode(path, channels):
@@ -37,13 +34,13 @@ def decode(path, channels):
     ImageReadError, ImportError
     """
     try:
-        check_is_file(path)
+        check_file_to_decode(path)
         # Pillow is given the open file: by name it would map an uncompressed TIFF into memory, and
         # Pillow 13.0 gets the rows of such a one wrong where it is to be turned.
         with open(path, "rb") as file:
             pixels, limits = _decode_by_format(path, file, channels)
         if limits is None:
-            pixels = pixel_ranges.without_64_bits(pixels)
+            pixels = pixel_ranges.in_range_of_float64(pixels)
             limits = pixel_ranges.range_of_file(pixels)
         if pixels.ndim == 3 and channels == 1:
             if pixel_ranges.needs_float64(pixels.dtype, *limits):
@@ -67,19 +64,19 @@ def _decode_by_format(path, file, channels):
     limits : tuple of (float, float) or None
         The values that are black and white; None where the file does not say.
     """
-    start = first_bytes(file)
-    if dicom.is_dicom(start):
+    start = signatures.first_bytes(file)
+    if signatures.is_dicom(start):
         return dicom.decode_dicom(path, Image.MAX_IMAGE_PIXELS)
-    if fits.is_fits(start):
+    if signatures.is_fits(start):
         header = fits.read_fits_header(file)
-        pillow.check_size(*fits.size_in_header(header))
+        pillow.check_pillow_limit(*fits.size_in_header(header))
         return fits.decode_fits(file, header), None
-    if not tiff.is_tiff(start):
+    if not signatures.is_tiff(start):
         image = Image.open(file)
         pillow.check_opened(image)
         return pillow.decode_with_pillow(image, channels)
     layout = tiff.read_tiff_layout(file)
-    pillow.check_size(layout.width, layout.height)
+    pillow.check_pillow_limit(layout.width, layout.height)
     if layout.is_plain:
         file.seek(0)
         try:
@@ -127,7 +124,7 @@ def _check_decoded(pixels, limits, channels):
         )
 
 
-def check_is_file(path):
+def check_file_to_decode(path):
     """Raise unless the path is that of a regular file with content, and return its ``os.stat``."""
     state = os.stat(path)
     if stat.S_ISDIR(state.st_mode):
@@ -139,28 +136,21 @@ def check_is_file(path):
     return state
 
 
-def first_bytes(file):
-    """Return the first bytes of an open file, which tell its format, and go back to its start."""
-    start = file.read(_START)
-    file.seek(0)
-    return start
-
-
-def holds_image(path):
+def is_decodable(path):
     """Whether the content of a file, not its name, is that of an image in a known format."""
     try:
         with open(path, "rb") as file:
-            start = first_bytes(file)
-            if dicom.is_dicom(start) or fits.is_fits(start):
+            start = signatures.first_bytes(file)
+            if signatures.is_dicom(start) or signatures.is_fits(start):
                 return True
-            if tiff.is_tiff(start):
+            if signatures.is_tiff(start):
                 return bool(tiff.read_tiff_layout(file))
             return Image.open(file).format not in pillow.NO_IMAGES
     except Exception:  # decoders raise anything over a file that is no image
         return False
 
 
-def format_and_mode(path):
+def decoded_format_and_mode(path):
     """Return the format of a file that can be read, and Pillow's mode of its pixels.
 
     Returns
@@ -169,10 +159,10 @@ def format_and_mode(path):
         Such as ``("PNG", "RGB")``; the mode is "unknown" where Pillow does not read the file.
     """
     with open(path, "rb") as file:
-        start = first_bytes(file)
-        if dicom.is_dicom(start):
+        start = signatures.first_bytes(file)
+        if signatures.is_dicom(start):
             return "DICOM", "unknown"
-        if fits.is_fits(start):
+        if signatures.is_fits(start):
             return "FITS", "unknown"
         try:
             image = Image.open(file)

@@ -37,15 +37,15 @@ def rgb_of_samples(stored):
             "its colours cannot be told"
         )
     if stored.colour == "YBR_PARTIAL_422":
-        return _rgb_of_luminance(values, 16 * (high + 1) / 256, high, _PARTIAL), (0.0, high)
+        return _rgb_of_ybr(values, 16 * (high + 1) / 256, high, _PARTIAL), (0.0, high)
     if values.dtype == np.uint8 and stored.bits == 8:
         from pydicom.pixels import convert_color_space
 
         return convert_color_space(values, "YBR_FULL", "RGB"), (0.0, high)
-    return _rgb_of_luminance(values, 0, high, _FULL), (0.0, high)
+    return _rgb_of_ybr(values, 0, high, _FULL), (0.0, high)
 
 
-def _rgb_of_luminance(values, black, high, matrix):
+def _rgb_of_ybr(values, black, high, matrix):
     """Convert luminance and two colour differences to RGB by a matrix."""
     grey = (high + 1) / 2
     return np.clip((values - np.array([black, grey, grey])) @ matrix, 0, high)

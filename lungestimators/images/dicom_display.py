@@ -47,7 +47,7 @@ def spread_limits(pixels, limits, seen=None):
     some = pixels if seen is None or not seen.any() else pixels[seen]
     if _fills_limits(pixels, limits, seen) or some.min() == some.max():
         return pixels, limits
-    _warn(
+    _warn_of_display(
         "the pixels fill little of what their bits can hold", "their extremes are black and white"
     )
     return pixels, (float(some.min()), float(some.max()))
@@ -70,7 +70,10 @@ def _fills_limits(pixels, limits, seen=None):
 def _apply_modality(stored, dataset):
     """Apply the modality table, or slope and intercept; return pixels and their limits."""
     pixels, limits = stored.values, stored.limits
-    for holder in _datasets_that_may_hold(dataset, "PixelValueTransformationSequence"):
+    holders = dicom_elements.datasets_that_may_hold_element(
+        dataset, "PixelValueTransformationSequence"
+    )
+    for holder in holders:
         for item in holder.get("ModalityLUTSequence") or ():
             shown = _apply_table(pixels, limits, item, "ModalityLUTSequence", stored, dataset)
             if shown is not None:
@@ -99,31 +102,22 @@ def _apply_values_of_interest(stored, pixels, limits, dataset, seen):
     """
     some = stored.values if seen is None or not seen.any() else stored.values[seen]
     is_constant = some.min() == some.max()
-    for holder in _datasets_that_may_hold(dataset, "FrameVOILUTSequence"):
+    for holder in dicom_elements.datasets_that_may_hold_element(dataset, "FrameVOILUTSequence"):
         for item in holder.get("VOILUTSequence") or ():
             shown = _apply_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
             if shown is not None:
                 if _fills_limits(*shown, seen) or is_constant:
                     return shown
-                _warn("the table of values of interest shows next to nothing", "it is passed over")
+                _warn_of_display(
+                    "the table of values of interest shows next to nothing", "it is passed over"
+                )
         for window in _windows(holder):
             shown = _apply_window(pixels, *window)
             if _fills_limits(*shown, seen) or is_constant:
                 _check_window_fits_stream(stored, limits, window)
                 return shown
-            _warn("the window shows next to nothing", "it is passed over")
+            _warn_of_display("the window shows next to nothing", "it is passed over")
     return None, None
-
-
-def _datasets_that_may_hold(dataset, name):
-    """Yield the data sets that may hold an element: the first frame's, all frames', the file's.
-
-    Where several of them have the element, the first one counts.
-    """
-    for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        for groups in (dataset.get(frames) or ())[:1]:
-            yield from (groups.get(name) or ())[:1]
-    yield dataset
 
 
 def _apply_table(pixels, limits, item, name, stored, dataset):
@@ -183,7 +177,7 @@ def _apply_window(pixels, center, width, function):
     return np.clip(pixels, low, high), (low, high)
 
 
-def _warn(found, done):
+def _warn_of_display(found, done):
     """Warn of what was found in DICOM files, and say what was done about it."""
     # The same words for every file, so that Python shows them once.
     warnings.warn(f"DICOM files in which {found}: {done}.", UserWarning, stacklevel=5)

@@ -23,9 +23,9 @@ def element_numbers(dataset, name):
     if not (element.is_raw and element.VR in _TEXT):
         value = dataset[name].value
         values = [] if value is None else np.atleast_1d(value).tolist()
-        return [_number_of_text(str(value), name) for value in values]
+        return [_number_of_element_text(str(value), name) for value in values]
     text = (element.value or b"").decode("latin-1").strip(" \0")
-    return [_number_of_text(value, name) for value in text.split("\\")] if text else []
+    return [_number_of_element_text(value, name) for value in text.split("\\")] if text else []
 
 
 def element_number(dataset, name):
@@ -33,7 +33,29 @@ def element_number(dataset, name):
     return next(iter(element_numbers(dataset, name)), None)
 
 
-def _number_of_text(text, name):
+def element_number_of_frames(dataset):
+    """Return the number of frames, 1 where the data set does not say it."""
+    return max(1, int(element_number(dataset, "NumberOfFrames") or 1))
+
+
+def high_bit(dataset):
+    """Return HighBit; where it is absent or empty, BitsStored - 1."""
+    value = dataset.get("HighBit")
+    return dataset.BitsStored - 1 if value in (None, "") else value
+
+
+def datasets_that_may_hold_element(dataset, name):
+    """Yield the data sets that may hold an element: the first frame's, all frames', the file's.
+
+    Where several of them have the element, the first one counts.
+    """
+    for frames in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for groups in (dataset.get(frames) or ())[:1]:
+            yield from (groups.get(name) or ())[:1]
+    yield dataset
+
+
+def _number_of_element_text(text, name):
     """Return the number that a text says, and None for an empty text; raise for other texts."""
     text = text.strip(" \0")
     if not text:

@@ -1,11 +1,10 @@
 """Read the stored values of the first frame of a DICOM file: their bits, sign and padding."""
 
-import io
 from typing import NamedTuple
 
 import numpy as np
 
-from . import dicom_elements, dicom_streams
+from . import dicom_elements, dicom_padding, dicom_streams
 
 # By how much values of lossy streams may exceed the range of the stored bits, as a share of it.
 _OVERSHOOT = 1 / 16
@@ -66,7 +65,7 @@ def read_first_frame(dataset, path, n_frames):
         values = values.astype(np.float64)  # more digits than the float32 that others become
     padded = None
     if values.ndim == 2 and colour != "PALETTE COLOR":
-        padded = _padded_pixels(values, words, dataset, signed)
+        padded = dicom_padding.padded_pixels(values, words, dataset, signed)
     return StoredFrame(values, bits, signed, padded, colour, doubt, deeper)
 
 
@@ -81,7 +80,7 @@ def _read_floats(dataset):
             values = values.astype(np.float64)
     prefix = next(prefix for name, prefix in _FLOATS.items() if name in dataset)
     value, limit = (dataset.get(f"{prefix}PixelPadding{kind}") for kind in ("Value", "RangeLimit"))
-    padded = None if value is None else _in_padding_range(values, value, limit)
+    padded = None if value is None else dicom_padding.in_padding_range(values, value, limit)
     return StoredFrame(values, None, True, padded, dataset.PhotometricInterpretation)
 
 
@@ -90,7 +89,7 @@ def _read_words(dataset, path, n_frames):
     from pydicom.pixels import pixel_array
 
     if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
-        frame = _first_encoded_frame(dataset, path, n_frames)
+        frame = dicom_streams.first_encoded_frame(dataset, path, n_frames)
         # Over a damaged frame, the decoder of pylibjpeg-rle raises what is no Exception.
         colour = dataset.PhotometricInterpretation
         return _decode_frame(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
@@ -114,10 +113,11 @@ def _read_words(dataset, path, n_frames):
 def _values_of_stored_bits(words, dataset, signed):
     """Return the values of the stored bits of words, at the place that HighBit says."""
     allocated, stored = 8 * words.itemsize, dataset.BitsStored
-    lowest = high_bit(dataset) + 1 - stored
+    high_bit = dicom_elements.high_bit(dataset)
+    lowest = high_bit + 1 - stored
     if lowest and not _embeds_overlays(dataset) and (words & ((1 << lowest) - 1)).any():
         raise ValueError(
-            f"its HighBit {high_bit(dataset)} says that the {lowest} lowest bits of its pixels "
+            f"its HighBit {high_bit} says that the {lowest} lowest bits of its pixels "
             "hold nothing, and they do"
         )
     if signed:
@@ -126,12 +126,6 @@ def _values_of_stored_bits(words, dataset, signed):
         words = words << (allocated - stored - lowest)
         words >>= allocated - stored
     return words
-
-
-def high_bit(dataset):
-    """Return HighBit; where it is absent or empty, BitsStored - 1."""
-    value = dataset.get("HighBit")
-    return dataset.BitsStored - 1 if value in (None, "") else value
 
 
 def _embeds_overlays(dataset):
@@ -158,64 +152,21 @@ def _read_encoded(dataset, path, n_frames, signed):
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
     syntax = dataset.file_meta.TransferSyntaxUID
-    frame = _first_encoded_frame(dataset, path, n_frames)
+    frame = dicom_streams.first_encoded_frame(dataset, path, n_frames)
     if syntax in JPEG2000TransferSyntaxes:
         header = dicom_streams.read_jpeg_2000_header(frame)
     elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
         header = dicom_streams.read_jpeg_header(frame)
     else:
         raise ValueError(f"DICOM in {syntax.name}, which is not supported")
-    _check_stream_header(header, dataset)
-    colour = _colour_of_stream(header, dataset.PhotometricInterpretation)
+    dicom_streams.check_stream_header(header, dataset)
+    colour = dicom_streams.colour_of_stream(header, dataset.PhotometricInterpretation)
     words = _decode_frame(frame, dataset, header.bits, colour, header.signed, header.plugin)
     if header.signed:
         words = words.view(f"u{words.itemsize}")
     words &= words.dtype.type((1 << header.bits) - 1)
     values, bits, doubt = _values_at_depth(words, header, dataset, signed)
     return values, bits, colour, doubt, words if header.bits == 16 else None
-
-
-def _first_encoded_frame(dataset, path, n_frames):
-    """Return the bytes of the first encoded frame, from the data set or from its file."""
-    offsets = None
-    if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
-        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
-    element = dataset.get_item("PixelData", keep_deferred=True)
-    if element.value is not None:
-        return dicom_streams.first_stream(io.BytesIO(element.value), n_frames, offsets)
-    with open(path, "rb") as file:
-        file.seek(element.value_tell)
-        return dicom_streams.first_stream(file, n_frames, offsets)
-
-
-def _check_stream_header(header, dataset):
-    """Raise where a stream has another size, or number of samples, than the data set says."""
-    said = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
-    found = header.rows, header.columns, header.samples
-    if said != found:
-        raise ValueError(
-            "its encoded pixels have {} rows, {} columns and {} samples a pixel, ".format(*found)
-            + "its header says {}, {} and {}".format(*said)
-        )
-    if not 1 <= header.bits <= 32:
-        raise ValueError(f"its encoded pixels have {header.bits} bits: 1 to 32 are possible")
-
-
-def _colour_of_stream(header, said):
-    """Return the photometric interpretation of the decoded pixels of a stream."""
-    if header.samples == 1:
-        return said
-    if said in ("YBR_ICT", "YBR_RCT"):
-        if not header.transformed:
-            raise ValueError(f"it is {said}, and its stream is not transformed so")
-        return "RGB"
-    if header.transformed and said != "RGB":
-        raise ValueError(f"it is {said}, and its stream is transformed from RGB as YBR_RCT is")
-    if header.colour == "YBR_FULL" and said == "YBR_PARTIAL_422":
-        raise ValueError(f"it is {said}, and its stream says that it is {header.colour}")
-    if header.colour == "RGB" and said != "RGB" and not header.named:
-        raise ValueError(f"it is {said}, and its stream says that it is RGB")
-    return header.colour or said
 
 
 def _decode_frame(frame, dataset, bits, colour, signed=False, plugin=""):
@@ -261,37 +212,40 @@ def _values_at_depth(words, header, dataset, signed):
     """
     depth, stored = header.bits, dataset.BitsStored
     doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
-    if signed and _is_cosine_transformed(dataset):
-        _check_sign(words, header, signed, "its stream is one of a discrete cosine transform")
+    if signed and dicom_streams.is_cosine_transformed(dataset):
+        _check_sign_of_pixels(
+            words, header, signed, "its stream is one of a discrete cosine transform"
+        )
     if depth == stored:
-        return _twos_complement(words, depth) if signed else words, depth, None
-    if high_bit(dataset) != stored - 1:
-        raise ValueError(f"{doubt} and HighBit {high_bit(dataset)}: its values cannot be told")
+        return _signed_pixels(words, depth) if signed else words, depth, None
+    high_bit = dicom_elements.high_bit(dataset)
+    if high_bit != stored - 1:
+        raise ValueError(f"{doubt} and HighBit {high_bit}: its values cannot be told")
     if depth < stored:
-        _check_sign(words, header, signed, doubt)
-        return _twos_complement(words, depth) if signed and header.signed else words, depth, doubt
-    whole = _twos_complement(words, depth) if signed else words
+        _check_sign_of_pixels(words, header, signed, doubt)
+        return _signed_pixels(words, depth) if signed and header.signed else words, depth, doubt
+    whole = _signed_pixels(words, depth) if signed else words
     if _embeds_overlays(dataset):
         few = words & words.dtype.type((1 << stored) - 1)
-        return _twos_complement(few, stored) if signed else few, stored, None
+        return _signed_pixels(few, stored) if signed else few, stored, None
     low = -(2 ** (stored - 1)) if signed else 0
     high = low + 2**stored - 1
-    slack = _OVERSHOOT * 2**stored * _is_lossy(dataset)
+    slack = _OVERSHOOT * 2**stored * dicom_streams.is_lossy_stream(dataset)
     some = whole
-    value, limit = _padding_words(dataset)
+    value, limit = dicom_padding.padding_words(dataset)
     if depth == 16 and header.samples == 1 and value is not None and limit is None:
         # The bits that are not stored may be what tells padding from pixels.
         pixels = words != value
         some = whole[pixels] if pixels.any() else whole
     if low - slack <= some.min() and some.max() <= high + slack:
         return np.clip(whole, low, high), stored, None
-    _check_sign(words, header, signed, doubt)
+    _check_sign_of_pixels(words, header, signed, doubt)
     if signed and not header.signed and words.max() < 2**stored:
         raise ValueError(f"{doubt}: which of them is the sign cannot be told")
     return whole, depth, doubt
 
 
-def _check_sign(words, header, signed, doubt):
+def _check_sign_of_pixels(words, header, signed, doubt):
     """Raise where sign and depth of a stream are both in doubt."""
     if header.signed != signed and (words >> (header.bits - 1)).any():
         raise ValueError(
@@ -300,60 +254,7 @@ def _check_sign(words, header, signed, doubt):
         )
 
 
-def _is_cosine_transformed(dataset):
-    """Whether the pixels are encoded by a discrete cosine transform."""
-    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
-
-    return dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
-
-
-def _is_lossy(dataset):
-    """Whether the pixels may be encoded with loss."""
-    from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
-
-    lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
-    return _is_cosine_transformed(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
-
-
-def _twos_complement(words, bits):
+def _signed_pixels(words, bits):
     """Read the lowest bits of words as signed numbers, in two's complement."""
     unused = 8 * words.itemsize - bits
     return words.view(f"i{words.itemsize}") << unused >> unused
-
-
-def _padded_pixels(values, words, dataset, signed):
-    """Return where pixels are padding, as an array of bool; None where none are."""
-    value, limit = _padding_words(dataset)
-    if value is None:
-        return None
-    padded = None
-    if words is not None and words.itemsize >= 2 and limit is None:
-        # The bits that are not stored may be what tells padding from pixels.
-        padded = words == value
-    if signed:
-        value, limit = (
-            None if n is None else dicom_elements.signed_word(n) for n in (value, limit)
-        )
-    among = _in_padding_range(values, value, limit)
-    padded = among if padded is None else padded | among
-    if not padded.any():
-        return None
-    if padded.all() and values.min() < values.max():
-        raise ValueError("its PixelPaddingRangeLimit leaves no pixel to be seen")
-    return padded
-
-
-def _padding_words(dataset):
-    """Return the padding value and the limit of its range as words, or None for each."""
-    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
-    found = (
-        dicom_elements.element_words(dataset, f"PixelPadding{kind}", little_endian)
-        for kind in ("Value", "RangeLimit")
-    )
-    return tuple(int(words[0]) if len(words) else None for words in found)
-
-
-def _in_padding_range(values, value, limit):
-    """Return where values equal the padding value, or lie between it and the limit if given."""
-    low, high = sorted((value, value if limit is None else limit))
-    return (values >= low) & (values <= high)

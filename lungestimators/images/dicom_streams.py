@@ -1,5 +1,6 @@
 """Find the encoded stream of the first frame in a DICOM file, and read the stream's header."""
 
+import io
 import os
 from typing import NamedTuple
 
@@ -26,7 +27,20 @@ class StreamHeader(NamedTuple):
     plugin: str = ""  # the one of pydicom's decoders to be used; "" leaves it to pydicom
 
 
-def first_stream(file, n_frames, extended_offsets):
+def first_encoded_frame(dataset, path, n_frames):
+    """Return the bytes of the first encoded frame, from the data set or from its file."""
+    offsets = None
+    if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    if element.value is not None:
+        return _first_stream(io.BytesIO(element.value), n_frames, offsets)
+    with open(path, "rb") as file:
+        file.seek(element.value_tell)
+        return _first_stream(file, n_frames, offsets)
+
+
+def _first_stream(file, n_frames, extended_offsets):
     """Return the encoded stream of the first frame of encapsulated pixels.
 
     Parameters
@@ -148,3 +162,48 @@ def _check_end_of_stream(frame):
     """Raise for a stream without an end mark: decoders would fill missing pixels with grey."""
     if b"\xff\xd9" not in frame[-64:]:
         raise ValueError(_TOO_SHORT)
+
+
+def check_stream_header(header, dataset):
+    """Raise where a stream has another size, or number of samples, than the data set says."""
+    said = dataset.Rows, dataset.Columns, dataset.SamplesPerPixel
+    found = header.rows, header.columns, header.samples
+    if said != found:
+        raise ValueError(
+            "its encoded pixels have {} rows, {} columns and {} samples a pixel, ".format(*found)
+            + "its header says {}, {} and {}".format(*said)
+        )
+    if not 1 <= header.bits <= 32:
+        raise ValueError(f"its encoded pixels have {header.bits} bits: 1 to 32 are possible")
+
+
+def colour_of_stream(header, said):
+    """Return the photometric interpretation of the decoded pixels of a stream."""
+    if header.samples == 1:
+        return said
+    if said in ("YBR_ICT", "YBR_RCT"):
+        if not header.transformed:
+            raise ValueError(f"it is {said}, and its stream is not transformed so")
+        return "RGB"
+    if header.transformed and said != "RGB":
+        raise ValueError(f"it is {said}, and its stream is transformed from RGB as YBR_RCT is")
+    if header.colour == "YBR_FULL" and said == "YBR_PARTIAL_422":
+        raise ValueError(f"it is {said}, and its stream says that it is {header.colour}")
+    if header.colour == "RGB" and said != "RGB" and not header.named:
+        raise ValueError(f"it is {said}, and its stream says that it is RGB")
+    return header.colour or said
+
+
+def is_cosine_transformed(dataset):
+    """Whether the pixels are encoded by a discrete cosine transform."""
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+    return dataset.file_meta.TransferSyntaxUID in (JPEGBaseline8Bit, JPEGExtended12Bit)
+
+
+def is_lossy_stream(dataset):
+    """Whether the pixels may be encoded with loss."""
+    from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
+
+    lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
+    return is_cosine_transformed(dataset) or dataset.file_meta.TransferSyntaxUID in lossy

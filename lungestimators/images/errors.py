@@ -106,10 +106,10 @@ def reason_of(exception, path=None):
     text = getattr(exception, "strerror", None) or " ".join(str(exception).split())
     described = None
     if isinstance(exception, UnidentifiedImageError):
-        described = path and signatures.describe_unreadable(path)
+        described = path and signatures.describe_signature(path)
         text = "it is not an image: neither DICOM nor a format that Pillow knows"
     elif isinstance(exception, OSError | SyntaxError | ValueError) and path:
-        described = signatures.describe_undecoded_jpeg(path)
+        described = signatures.describe_jpeg_signature(path)
     if text.startswith("decoder error"):
         text = f"its compressed pixels are damaged, or end too early ({text})"
     return described or text[:200] or type(exception).__name__

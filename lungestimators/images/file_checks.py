@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from . import dicom, fits, pillow, tiff
-from .decoding import check_is_file, decode, first_bytes
+from . import dicom, pillow, signatures, tiff
+from .decoding import check_file_to_decode, decode
 from .errors import LEAVE_OUT, ImageReadError, read_error, reason_of
 from .threads import map_in_threads
 
@@ -46,7 +46,7 @@ def check_files(paths):
     reasons = {path: state.fault for path, state in states.items() if state.fault}
     if reasons:
         raise read_error(reasons, LEAVE_OUT)
-    _warn_of_several_pages(states)
+    _warn_of_files_of_several_pages(states)
 
 
 def unreadable_files(paths):
@@ -64,7 +64,7 @@ def unreadable_files(paths):
     return {path: state.fault for path, state in states.items() if state.fault}
 
 
-def error_naming_all_files(first, paths, advice=""):
+def check_files_after_error(first, paths, advice=""):
     """Return the error of one unreadable file, extended to all files that cannot be read.
 
     Parameters
@@ -101,7 +101,7 @@ def _check_each(paths, whole):
 def _check_one(path, whole):
     """Check the header of one file, or all of it, and return its _FileState."""
     try:
-        state = check_is_file(path)
+        state = check_file_to_decode(path)
     except Exception as cause:
         return _FileState(reason_of(cause), False)
     stamp = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
@@ -124,13 +124,13 @@ def _check_content(path, whole, stamp, switches):
     be read are not remembered.
     """
     with open(path, "rb") as file:
-        start = first_bytes(file)
-        if dicom.is_dicom(start):
+        start = signatures.first_bytes(file)
+        if signatures.is_dicom(start):
             several, seems_whole = dicom.check_dicom(path, Image.MAX_IMAGE_PIXELS) > 1, True
-        elif fits.is_fits(start):  # decoding FITS is hardly more than reading the file
+        elif signatures.is_fits(start):  # decoding FITS is hardly more than reading the file
             several, seems_whole = False, False
-        elif tiff.is_tiff(start):
-            several, seems_whole = _check_tiff(file, stamp[0])
+        elif signatures.is_tiff(start):
+            several, seems_whole = _check_file_as_tiff(file, stamp[0])
         else:
             image = Image.open(file)
             pillow.check_opened(image)
@@ -141,10 +141,10 @@ def _check_content(path, whole, stamp, switches):
     return several
 
 
-def _check_tiff(file, n_bytes):
+def _check_file_as_tiff(file, n_bytes):
     """Check an open TIFF; return whether it has several pages, and whether it seems to be whole."""
     layout = tiff.read_tiff_layout(file)
-    pillow.check_size(layout.width, layout.height)
+    pillow.check_pillow_limit(layout.width, layout.height)
     file.seek(0)
     try:
         if not layout.is_plain or not Image.open(file):
@@ -154,7 +154,7 @@ def _check_tiff(file, n_bytes):
     return layout.has_several_pages, not tiff.ends_too_early(layout, n_bytes)
 
 
-def _warn_of_several_pages(states):
+def _warn_of_files_of_several_pages(states):
     """Warn once of all files of several pages or frames."""
     several = [path for path, state in states.items() if state.has_several]
     if several:

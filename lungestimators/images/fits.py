@@ -13,11 +13,6 @@ _MOST_CARDS = 36 * 1000
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
-def is_fits(start):
-    """Whether the first bytes of a file are those of FITS."""
-    return start.startswith(b"SIMPLE  =")
-
-
 def read_fits_header(file):
     """Read the first header of an open FITS file, up to where the pixels begin.
 
@@ -77,7 +72,7 @@ def decode_fits(file, header):
         bits = pixels.view(f"u{dtype.itemsize}")
         bits = bits ^ bits.dtype.type(abs(zero))
         return bits if zero > 0 else bits.view(f"i{dtype.itemsize}")
-    return zero + scale * pixel_ranges.without_64_bits(pixels).astype(np.float64)
+    return zero + scale * pixel_ranges.in_range_of_float64(pixels).astype(np.float64)
 
 
 def _card_value(text):

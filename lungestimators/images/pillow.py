@@ -28,10 +28,10 @@ def check_opened(image):
     """Raise for an opened image of a format without a decoder, or of too many pixels."""
     if image.format in NO_IMAGES:
         raise ValueError(f"it is {image.format}, which Pillow does not decode by itself")
-    check_size(*image.size)
+    check_pillow_limit(*image.size)
 
 
-def check_size(width, height):
+def check_pillow_limit(width, height):
     """Raise for more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``."""
     n_pixels = width * height
     if Image.MAX_IMAGE_PIXELS and n_pixels > Image.MAX_IMAGE_PIXELS:
@@ -210,13 +210,13 @@ def _decode_deep_jpeg2000(image):
         pixels = np.asarray(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
         pixels = pixels >> (8 - bits)
     else:
-        pixels = _decode_jpeg2000_by_openjpeg(image, bits)
+        pixels = _decode_deep_jpeg2000_by_openjpeg(image, bits)
     # Less than a sixteenth of what many bits can hold would be a black image.
     declared = bits <= 8 or (bits < 16 and pixels.max() >= 2 ** (bits - 4))
     return pixels, (0.0, 2.0**bits - 1) if declared else None
 
 
-def _decode_jpeg2000_by_openjpeg(image, bits):
+def _decode_deep_jpeg2000_by_openjpeg(image, bits):
     """Decode a JPEG 2000 in colours of more than 8 bits by pylibjpeg-openjpeg."""
     found = f"it is JPEG 2000 with colours of {bits} bits"
     image.fp.seek(0)

@@ -156,7 +156,7 @@ def in_native_byte_order(pixels):
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
-def without_64_bits(pixels):
+def in_range_of_float64(pixels):
     """Return whole numbers of 64 bits as float64, and other pixels as they are."""
     if pixels.dtype.name not in ("int64", "uint64"):
         return pixels

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import PIL
-import xxhash
 
 from .. import __version__
 from . import pixel_ranges
+from .hashing import digest
 from .reading import read_unscaled, resize
 
 # Version of the way in which pixels are prepared: features of pixels that another version prepared
@@ -140,16 +140,3 @@ def _decoder_versions():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{name} {importlib.metadata.version(name)}")
     return " ".join(found)
-
-
-def digest(*parts):
-    """Return a 128-bit hash of byte strings or arrays."""
-    return update_hash(xxhash.xxh3_128(), *parts).digest()
-
-
-def update_hash(hasher, *parts):
-    """Add byte strings or arrays to a hash object of xxhash, and return it."""
-    for part in parts:
-        hasher.update(part)
-        hasher.update(b"/")
-    return hasher

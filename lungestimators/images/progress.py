@@ -56,13 +56,15 @@ class ProgressBar:
         if self._is_started and self._n_printed < self._n_done < n_done and self._is_due():
             seconds = time.monotonic() - self._started
             left = seconds / self._n_done * (self._total - self._n_done)
-            self._print(f"{_duration(left)} left", end="" if self._overwrites else "\n")
+            self._print(
+                f"{_duration_in_progress_bar(left)} left", end="" if self._overwrites else "\n"
+            )
         self._n_done, self._note = n_done, note
 
     def close(self):
         """Print the last count, and the time that it took."""
         if self._is_started:
-            self._print(_duration(time.monotonic() - self._started), end="\n")
+            self._print(_duration_in_progress_bar(time.monotonic() - self._started), end="\n")
 
     def _is_due(self):
         if self._overwrites:
@@ -81,7 +83,7 @@ class ProgressBar:
         self._last_print = time.monotonic()
 
 
-def _duration(seconds):
+def _duration_in_progress_bar(seconds):
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 from . import pixel_ranges
 from .decoding import decode
 from .errors import ImageReadError
-from .file_checks import error_naming_all_files
+from .file_checks import check_files_after_error
 from .threads import map_in_threads
 
 # Images that a thread prepares at once.
@@ -123,7 +123,7 @@ def read_ahead(function, items, paths, advice=""):
     try:
         yield from map_in_threads(function, items)
     except ImageReadError as error:
-        raise error_naming_all_files(error, paths, advice) from error
+        raise check_files_after_error(error, paths, advice) from error
 
 
 def read_images(paths, channels, size=None):
@@ -137,7 +137,7 @@ def read_images(paths, channels, size=None):
     return read_ahead(lambda path: read_image(path, channels, size), paths, paths)
 
 
-def prepare_all(prepared_images):
+def read_all_prepared(prepared_images):
     """Return all of ``PreparedImages`` as one array, read in threads.
 
     Returns

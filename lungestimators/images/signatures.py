@@ -1,4 +1,6 @@
-"""Say what an unreadable file is (JPEG XL, NIfTI, 12-bit JPEG, ...), by its first bytes."""
+"""Tell the format of a file by its first bytes: DICOM, FITS, TIFF, or one that is not read."""
+
+from PIL import TiffImagePlugin
 
 _JPEG = b"\xff\xd8\xff"
 
@@ -49,10 +51,49 @@ _UNKNOWN = {
 }
 _NIFTI = {b"n+1\0", b"ni1\0"}  # at byte 344
 
-_READ = 2**16  # bytes that are read
+_READ = 2**16  # bytes of an unreadable file that are looked at
+
+# First bytes of a file that tell its format; DICOM needs the most.
+_START = 132
+
+# The first element of a DICOM file has no more bytes than this.
+_LONG_ELEMENT = 4096
 
 
-def describe_unreadable(path):
+def first_bytes(file):
+    """Return the first bytes of an open file, which tell its format, and go back to its start."""
+    start = file.read(_START)
+    file.seek(0)
+    return start
+
+
+def is_dicom(start):
+    """Whether the first 132 bytes of a file are those of a DICOM file.
+
+    Files older than the preamble of DICOM begin with an element of group 2 or 8.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    order = {b"\x02\x00": "little", b"\x08\x00": "little", b"\x00\x08": "big"}.get(start[:2])
+    if order is None or len(start) < 132:
+        return False
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return explicit or (
+        start[0] == 8 and start[3] == 0 and int.from_bytes(start[4:8], order) <= _LONG_ELEMENT
+    )
+
+
+def is_fits(start):
+    """Whether the first bytes of a file are those of FITS."""
+    return start.startswith(b"SIMPLE  =")
+
+
+def is_tiff(start):
+    """Whether the first bytes of a file are those of a TIFF."""
+    return start[:4] in TiffImagePlugin.PREFIXES
+
+
+def describe_signature(path):
     """Say what a file is that Pillow did not open.
 
     Parameters
@@ -64,22 +105,22 @@ def describe_unreadable(path):
     str or None
         A sentence; None where the first bytes say nothing.
     """
-    start = _first_bytes(path)
+    start = _bytes_with_signature(path)
     if start.startswith(_JPEG):
-        return describe_undecoded_jpeg(path) or _damaged("JPEG")
+        return describe_jpeg_signature(path) or _signature_of_damaged("JPEG")
     for signature, name in _KNOWN.items():
         if start.startswith(signature):
-            return _damaged(name)
+            return _signature_of_damaged(name)
     if start[344:348] in _NIFTI:
-        return _undecoded("NIfTI")
+        return _signature_of_undecoded("NIfTI")
     if start[4:8] == b"ftyp":
-        return _undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
+        return _signature_of_undecoded(f"HEIF or AVIF ({start[8:12].decode('latin-1').strip()})")
     found = (name for signature, name in _UNKNOWN.items() if start.startswith(signature))
     name = next(found, None)
-    return name and _undecoded(name)
+    return name and _signature_of_undecoded(name)
 
 
-def describe_undecoded_jpeg(path):
+def describe_jpeg_signature(path):
     """Say which kind of JPEG a file is, where Pillow does not decode that kind.
 
     Returns
@@ -87,32 +128,32 @@ def describe_undecoded_jpeg(path):
     str or None
         A sentence; None for other files, and for the kinds of JPEG that Pillow decodes.
     """
-    start = _first_bytes(path)
-    marker, bits = _first_jpeg_frame(start) if start.startswith(_JPEG) else (None, None)
+    start = _bytes_with_signature(path)
+    marker, bits = _frame_in_jpeg_signature(start) if start.startswith(_JPEG) else (None, None)
     if marker is None or (marker in _DECODED and bits == 8):
         return None
     if marker == _JPEG_LS:
-        return _undecoded(f"JPEG-LS of {bits} bits")
-    return _undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
+        return _signature_of_undecoded(f"JPEG-LS of {bits} bits")
+    return _signature_of_undecoded(f"JPEG ({_FRAMES[marker]}, {bits} bits a sample)")
 
 
-def _first_bytes(path):
+def _bytes_with_signature(path):
     """Return the first 64 KiB of a file."""
     with open(path, "rb") as file:
         return file.read(_READ)
 
 
-def _undecoded(name):
+def _signature_of_undecoded(name):
     """Say that a file is of a format that Pillow does not decode."""
     return f"it is {name}, which Pillow does not decode"
 
 
-def _damaged(name):
+def _signature_of_damaged(name):
     """Say that a file is of a format that Pillow decodes, and damaged."""
     return f"it begins as {name}, and is damaged"
 
 
-def _first_jpeg_frame(start):
+def _frame_in_jpeg_signature(start):
     """Return the marker of a JPEG's first frame and its bits a sample, or (None, None)."""
     position = 2
     while position + 5 <= len(start) and start[position] == 0xFF:

@@ -80,11 +80,6 @@ class TiffLayout(NamedTuple):
         return self.n_samples if self.planar == 2 else 1
 
 
-def is_tiff(start):
-    """Whether the first bytes of a file are those of a TIFF."""
-    return start[:4] in TiffImagePlugin.PREFIXES
-
-
 def read_tiff_layout(file):
     """Return the tags of the first page of an open TIFF as a TiffLayout.
 
@@ -142,8 +137,8 @@ def read_tiff_layout(file):
         width=width,
         height=height,
         n_samples=n_samples,
-        bits=_one_for_each_sample(whole_numbers(258, 1), n_samples),
-        formats=_one_for_each_sample(whole_numbers(339, 1), n_samples),
+        bits=_tag_for_each_sample(whole_numbers(258, 1), n_samples),
+        formats=_tag_for_each_sample(whole_numbers(339, 1), n_samples),
         photometric=photometric,
         compression=compression,
         predictor=first_number(317, 1),
@@ -160,7 +155,7 @@ def read_tiff_layout(file):
     )
 
 
-def _one_for_each_sample(values, n_samples):
+def _tag_for_each_sample(values, n_samples):
     """Return one value for each sample, where a single value may stand for all samples."""
     return values * n_samples if len(values) == 1 else values[:n_samples]
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..backends import compiled, distribution
 from ..backends.startup import keras
 from ..features import extraction
-from ..images.reading import prepare_all
+from ..images.reading import read_all_prepared
 from ..networks import architectures, augmentation, cutting, dropout, normalisation, pool
 from . import disk_array
 from .epochs import variables_put_back
@@ -168,7 +168,7 @@ class StageInputs:
 def _in_memory_if_small(images):
     """Return images prepared as one array if it is small, else as they are, read in every epoch."""
     small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
-    return prepare_all(images) if small else images
+    return read_all_prepared(images) if small else images
 
 
 def _run_on_vectors(network, vectors):

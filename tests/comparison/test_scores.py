@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 
@@ -64,7 +65,7 @@ def test_weighted_scores_are_those_of_images_repeated(metric):
     y, probabilities = np.arange(45) % 3, rng.dirichlet([1, 1, 1], 45)
     fold = FoldPredictions(np.arange(45), probabilities.argmax(axis=1), probabilities, None)
     weights = rng.integers(1, 4, (3, 45))
-    found = scores.score_with_weights(metric, y, [fold], 3)(weights.astype(float))
+    found = scores.score_model_with_weights(metric, y, [fold], 3)(weights.astype(float))
     for row, score in zip(weights, found, strict=True):
         again = np.repeat(np.arange(45), row)
         expected = scores.score_fold(y[again], fold.predicted[again], probabilities[again], 3)
@@ -85,3 +86,15 @@ def test_the_bootstrap_resamples_the_mean_over_folds_of_different_sizes(scoring)
     (row,) = compare_predictions(y, said, one_each, random_state=0).models
     low, high = statistics.wilson_interval(80 / 120, 120)
     assert (row["bootstrap_low"], row["bootstrap_high"]) == pytest.approx((low, high), abs=0.02)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_weighted_auc_is_scikit_learns(ties):
+    rng = np.random.default_rng(0)
+    positive = rng.random(60) < 0.4
+    score = rng.random(60) + 0.3 * positive
+    score = np.round(score, 1) if ties else score
+    weights = rng.integers(0, 4, (5, 60)).astype(float)
+    expected = [roc_auc_score(positive, score, sample_weight=row) for row in weights]
+    np.testing.assert_allclose(scores.score_weighted_auc(positive, score, weights), expected)
+    assert np.isnan(scores.score_weighted_auc(positive, score, weights * positive)).all()

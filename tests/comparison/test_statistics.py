@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.datasets import make_moons
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.svm import SVC
 
@@ -153,18 +152,6 @@ def test_wilsons_interval_of_whole_numbers_is_that_of_scipy():
             found = statistics.wilson_interval(right / n, n, error)
             assert found == pytest.approx((expected.low, expected.high), rel=1e-12)
     assert statistics.wilson_interval(np.array([0.0, 1.0]), np.array([7, 9]))[1][1] == 1
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_the_weighted_auc_is_scikit_learns(ties):
-    rng = np.random.default_rng(0)
-    positive = rng.random(60) < 0.4
-    score = rng.random(60) + 0.3 * positive
-    score = np.round(score, 1) if ties else score
-    weights = rng.integers(0, 4, (5, 60)).astype(float)
-    expected = [roc_auc_score(positive, score, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(statistics.weighted_auc(positive, score, weights), expected)
-    assert np.isnan(statistics.weighted_auc(positive, score, weights * positive)).all()
 
 
 def test_with_one_image_a_patient_the_bootstrap_is_scipys():

@@ -7,7 +7,7 @@ from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeClassifier
 
 from lungestimators import compare_models, compare_predictions
-from lungestimators.comparison import statistics
+from lungestimators.comparison import statistics, wording
 
 from .small_models import MODELS, folds_of, said_with
 
@@ -136,3 +136,10 @@ def test_an_interval_without_width_is_explained(table):
     models = {"regression": LogisticRegression()}
     found = compare_models(models, X, y, cv=3, n_repeats=1, random_state=0)
     assert "without width" not in " ".join(found.notes)
+
+
+@pytest.mark.parametrize("p", [0.04999, 0.0496, 0.05, 0.0502, 0.2, 0.0012])
+def test_a_printed_p_is_on_its_side_of_the_level(p):
+    text = wording.p_value_for_sentence(p)
+    assert (float(text.removeprefix("p = ")) < 0.05) == (p < 0.05)
+    assert float(text.removeprefix("p = ")) == pytest.approx(p, abs=5e-4)

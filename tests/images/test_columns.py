@@ -85,8 +85,8 @@ each_table = pytest.mark.parametrize(
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_column_of_paths_is_a_list_of_paths(paths, column):
     X = COLUMNS[column](paths)
-    assert columns.holds_paths(X)
-    found = columns.as_paths(X)
+    assert columns.is_column_of_paths(X)
+    found = columns.paths_in_column(X)
     assert found == paths
     assert {type(path) for path in found} == {str}
 

@@ -96,7 +96,7 @@ def test_the_content_decides_and_not_the_name(tmp_path, name):
     path = tmp_path / name
     save(path, format="PNG")
     np.testing.assert_array_equal(read(path)[..., 0] * 255, GRADIENT)
-    assert decoding.holds_image(path)
+    assert decoding.is_decodable(path)
 
 
 def test_the_odd_but_valid_files_have_the_pixels_of_the_radiograph(real_data):

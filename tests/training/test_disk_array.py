@@ -55,7 +55,7 @@ def test_training_from_disk_gives_the_same_model_to_the_last_bit(
     history = clf.history_
     monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     monkeypatch.setattr(
-        fitting, "prepare_all", lambda images: pytest.fail("all images were put in memory")
+        fitting, "read_all_prepared", lambda images: pytest.fail("all images were put in memory")
     )
     np.testing.assert_array_equal(clf.fit(paths, y).predict_proba(paths), in_memory)
     assert clf.history_ == history
