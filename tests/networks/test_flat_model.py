@@ -401,7 +401,7 @@ def test_parameters_set_after_fit_do_not_change_it(cnn, squares):
 
 
 def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
-    with pool.seeded(0):
+    with pool.seeded_building(0):
         application = keras.applications.EfficientNetB0(
             include_top=False, weights=None, input_shape=(32, 32, 3)
         )
