@@ -42,14 +42,14 @@ def forward(network, inputs):
     return outputs
 
 
-def in_training_mode(network, batch):
+def forward_in_training_mode(network, batch):
     """Run a network in training mode over one batch, which must always have the same size."""
     if not hasattr(network, "compiled_training"):
         network.compiled_training = _compile_function(network, len(batch), training=True)
     return network.compiled_training(batch)
 
 
-def training_steps(network):
+def training_steps_of_backend(network):
     """Return the object that takes the training steps of an ``epochs.TrainingNetwork``.
 
     Returns

@@ -43,16 +43,20 @@ def prepare_devices():
     """
     global _prepared
     if _lost:
-        _refuse_lost_framework()
+        _refuse_devices_lost_by_fork()
     with _lock:
         if not _prepared:
-            start = {"tensorflow": _start_tensorflow, "jax": _start_jax, "torch": _start_torch}
+            start = {
+                "tensorflow": _prepare_tensorflow_devices,
+                "jax": _prepare_jax_devices,
+                "torch": _prepare_torch_devices,
+            }
             with quiet():
-                start[keras.config.backend()](_is_worker())
+                start[keras.config.backend()](_is_worker_with_own_devices())
             _prepared = True
 
 
-def _refuse_lost_framework():
+def _refuse_devices_lost_by_fork():
     """Raise if the framework in use had run before this process was forked."""
     backend = keras.config.backend()
     if backend in _lost:
@@ -65,7 +69,7 @@ def _refuse_lost_framework():
         )
 
 
-def _note_fork():
+def _note_devices_lost_by_fork():
     """Remember, in a process that was just forked, which frameworks cannot run in it."""
     global _lock
     _lock = threading.Lock()  # another thread may have held it
@@ -76,10 +80,10 @@ def _note_fork():
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+    os.register_at_fork(after_in_child=_note_devices_lost_by_fork)
 
 
-def _is_worker():
+def _is_worker_with_own_devices():
     """Return whether joblib (loky) or Dask started this process, on Linux."""
     process = multiprocessing.current_process()
     is_loky = any(cls.__name__ == "LokyProcess" for cls in type(process).__mro__)
@@ -87,7 +91,7 @@ def _is_worker():
     return sys.platform == "linux" and (is_loky or is_dask)
 
 
-def _start_tensorflow(is_worker):
+def _prepare_tensorflow_devices(is_worker):
     """Let GPU memory grow; confine a worker to one GPU and its own cores."""
     import tensorflow as tf
 
@@ -95,16 +99,16 @@ def _start_tensorflow(is_worker):
     # TensorFlow raises it if the devices are in use: they are as the user has set them.
     with contextlib.suppress(RuntimeError):
         if is_worker and len(gpus) > 1:
-            gpus = [gpus[_own_gpu(len(gpus))]]
+            gpus = [gpus[_claim_own_gpu(len(gpus))]]
             tf.config.set_visible_devices(gpus, "GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     if is_worker:
         tf.config.list_logical_devices()  # starts the threads
-        _stay_on_own_cores()
+        _confine_to_own_cpu_cores()
 
 
-def _start_jax(is_worker):
+def _prepare_jax_devices(is_worker):
     """Confine a worker to one GPU, whose memory grows, and to its own cores."""
     if not is_worker:
         return
@@ -113,46 +117,46 @@ def _start_jax(is_worker):
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     devices = jax.local_devices()  # starts the threads
     if len(devices) > 1 and devices[0].platform == "gpu":
-        jax.config.update("jax_default_device", devices[_own_gpu(len(devices))])
-    _stay_on_own_cores()
+        jax.config.update("jax_default_device", devices[_claim_own_gpu(len(devices))])
+    _confine_to_own_cpu_cores()
 
 
-def _start_torch(is_worker):
+def _prepare_torch_devices(is_worker):
     """Confine a worker to one GPU; PyTorch starts no more threads than OMP_NUM_THREADS says."""
     import torch
 
     n_gpus = torch.cuda.device_count()
     if is_worker and n_gpus > 1:
-        torch.cuda.set_device(_own_gpu(n_gpus))
+        torch.cuda.set_device(_claim_own_gpu(n_gpus))
 
 
-def _own_gpu(n_gpus):
+def _claim_own_gpu(n_gpus):
     """Claim the GPU that the fewest workers of this machine have claimed; return its number."""
     # Each worker of dask-cuda sees the GPUs in a different order.
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[:n_gpus]
     if len(names) < n_gpus:
         names = list(range(n_gpus))
     try:
-        [own] = _claim("gpu", names, 1)
+        [own] = _claim_cores_or_gpus("gpu", names, 1)
     except OSError:  # no such sockets here
         return 0
     return names.index(own)
 
 
-def _stay_on_own_cores():
+def _confine_to_own_cpu_cores():
     """Confine a worker to the number of cores that joblib or Dask gave it, and to its own ones."""
     cores = sorted(os.sched_getaffinity(0))
-    n_given = _count_given_cores()
+    n_given = _count_given_cpu_cores()
     if n_given is None or n_given >= len(cores):
         return
     with contextlib.suppress(OSError):  # forbidden, as in some containers
-        own = _claim("core", cores, n_given)
+        own = _claim_cores_or_gpus("core", cores, n_given)
         for thread in os.listdir("/proc/self/task"):
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.sched_setaffinity(int(thread), own)
 
 
-def _count_given_cores():
+def _count_given_cpu_cores():
     """Return how many cores joblib or Dask gave this process, None if they set no number."""
     try:
         n_threads = int(os.environ["OMP_NUM_THREADS"])
@@ -166,7 +170,7 @@ def _count_given_cores():
     return max(1, n_threads * n_tasks)
 
 
-def _claim(kind, names, number):
+def _claim_cores_or_gpus(kind, names, number):
     """Claim the ``number`` of names that the fewest processes hold, until this process ends.
 
     A claim is a bound socket, in Linux's name space without files: workers of all users see it,

@@ -45,7 +45,7 @@ def current_distribution():
     return found
 
 
-def check_batch_size(batch_size):
+def check_batch_size_under_distribution(batch_size):
     """Raise unless a batch has an image at least for each device of the user's distribution."""
     devices = count_devices(current_distribution())
     if batch_size < devices:
@@ -55,7 +55,7 @@ def check_batch_size(batch_size):
         )
 
 
-def check_agreement(arrays, *settings):
+def check_agreement_across_processes(arrays, *settings):
     """Raise in all processes that train one network together unless all pass equal arguments.
 
     Otherwise they would wait for each other for ever, or learn from the images of one process and
@@ -102,7 +102,7 @@ def count_devices(distribution):
     return 1 if distribution is None else distribution.num_model_replicas
 
 
-def split_into_batches(rows, batch_size):
+def split_into_distributed_batches(rows, batch_size):
     """Split rows into batches of nearly equal size that can be divided among the devices.
 
     If the rows cannot be divided among the devices, the rest and one more row for each device make

@@ -47,15 +47,15 @@ def quiet():
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-            stack.callback(_restore_stderr, stderr, caught)
-            _flush()
+            stack.callback(_restore_stderr_without_startup_lines, stderr, caught)
+            _flush_stderr()
             os.dup2(caught.fileno(), 2)
         yield
 
 
-def _restore_stderr(stderr, caught):
+def _restore_stderr_without_startup_lines(stderr, caught):
     """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
-    _flush()
+    _flush_stderr()
     os.dup2(stderr, 2)
     caught.seek(0)
     has_gpu = any(map(glob.glob, _GPUS))
@@ -65,14 +65,14 @@ def _restore_stderr(stderr, caught):
     os.close(stderr)
 
 
-def _flush():
+def _flush_stderr():
     """Flush Python's stderr, which may be None."""
     if sys.stderr is not None:
         sys.stderr.flush()
 
 
 @functools.cache
-def _load_keras():
+def _import_keras_at_first_use():
     """Import Keras, once, and TensorFlow.
 
     Under every backend Keras imports TensorFlow when it first writes a network as JSON.
@@ -87,7 +87,7 @@ class _LazyKeras(types.ModuleType):
     """The module ``keras``, imported under ``quiet`` when one of its names is first used."""
 
     def __getattr__(self, name):
-        return getattr(_load_keras(), name)
+        return getattr(_import_keras_at_first_use(), name)
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import training
 from ..backends.startup import keras
 from ..features import extraction
-from ..features.parameters import cache_name
+from ..features.parameters import check_feature_cache_parameter
 from ..images.base import ImageInput
 from ..networks import blueprints, cutting, flat_model
 from ..training import callbacks as keras_callbacks
@@ -163,11 +163,11 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         images = fitted._images(fitted._check_X(X, reset=False))
 
         backbone, head = self._parts
-        trained = parameters.trained_layers(fitted)
+        trained = parameters.trained_layers_from_parameters(fitted)
         network, cache = backbone, None
         if trained != "all":
             network = cutting.cut_frozen_part(backbone, trained)
-            cache = cache_name(self.feature_cache)
+            cache = check_feature_cache_parameter(self.feature_cache)
         probabilities = np.empty((len(images), len(self.classes_)))
         for rows, vectors in extraction.stream_features(network, images, cache):
             if trained == "last_stage":
@@ -239,9 +239,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
         given = X, y, sample_weight
         X = self._check_X(X, reset=True)
-        self.classes_, y = class_labels.number_labels(check_y(X, y))
+        self.classes_, y = class_labels.number_class_labels(check_y(X, y))
         weighting.check_weighted_classes(self.class_weight, self.classes_, all_known=False)
-        sample_weight = weighting.check_sample_weight(
+        sample_weight = weighting.check_weighting_of_images(
             X, y, sample_weight, self.class_weight, self.classes_
         )
         random_state = check_random_state(self.random_state)
@@ -253,14 +253,14 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             seed=int(random_state.randint(2**31)),
         )
 
-        plan = parameters.training_stages(self)
+        plan = parameters.training_stages_from_parameters(self)
         task = FitTask(self, sum(stage.epochs for stage in plan), *given)
         self._build_network(X, random_state)
         train = self._training_data(X, y, sample_weight, training_rows)
         validation = None
         if validation_rows is not None:
             validation = self._training_data(X, y, sample_weight, validation_rows)
-        options = parameters.training_options(self, self._seed)
+        options = parameters.training_options_from_parameters(self, self._seed)
         self._parts, self.history_ = training.fit_all_stages(
             self._parts, plan, train, validation, options, callbacks, task
         )
@@ -289,9 +289,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         self.classes_ = class_labels.check_partial_fit_classes(
             classes, known=None if first else self.classes_
         )
-        y = class_labels.number_known_labels(y, self.classes_)
+        y = class_labels.number_known_class_labels(y, self.classes_)
         weighting.check_weighted_classes(self.class_weight, self.classes_, all_known=True)
-        sample_weight = weighting.check_sample_weight(
+        sample_weight = weighting.check_weighting_of_images(
             X, y, sample_weight, self.class_weight, self.classes_
         )
 
@@ -301,14 +301,14 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             random_state.randint(2**31)  # the seed of the split that only fit needs
             self._build_network(X, random_state)
             self.history_, self.n_iter_ = {}, 0
-        plan = parameters.training_stages(self)
+        plan = parameters.training_stages_from_parameters(self)
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
         self._parts, history, optimizer_state = training.fit_one_epoch(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
-            parameters.training_options(self, self._seed),
+            parameters.training_options_from_parameters(self, self._seed),
             epoch=self.n_iter_,
             optimizer_state=getattr(self, "_optimizer_state", {}).get(optimized),
         )

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def number_labels(y):
+def number_class_labels(y):
     """Return the classes that y holds and the class number of each label.
 
     Parameters
@@ -62,7 +62,7 @@ def check_partial_fit_classes(classes, known):
     return known
 
 
-def number_known_labels(y, classes):
+def number_known_class_labels(y, classes):
     """Return the position of each label of y in ``classes``, or raise where one is not there."""
     unknown = np.setdiff1d(y, classes)
     if len(unknown):

@@ -43,7 +43,8 @@ class FitTask:
         """
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(
-            **self._arguments, reconstruction_attributes=lambda: _fitted_attributes(*learnt())
+            **self._arguments,
+            reconstruction_attributes=lambda: _attributes_if_fit_task_ends(*learnt()),
         )
 
     def end_epoch(self, learnt):
@@ -60,7 +61,8 @@ class FitTask:
             Whether a callback asks for the fit to end here.
         """
         self.stopped = self._epoch.call_on_fit_task_end(
-            **self._arguments, reconstruction_attributes=lambda: _fitted_attributes(*learnt())
+            **self._arguments,
+            reconstruction_attributes=lambda: _attributes_if_fit_task_ends(*learnt()),
         )
         return self.stopped
 
@@ -69,6 +71,6 @@ class FitTask:
         self._context.call_on_fit_task_end(**self._arguments, reconstruction_attributes={})
 
 
-def _fitted_attributes(parts, history):
+def _attributes_if_fit_task_ends(parts, history):
     """Return the attributes of an estimator whose fit ends with these parts and this history."""
     return {"_parts": parts, "history_": history, "n_iter_": len(history.get("loss", []))}

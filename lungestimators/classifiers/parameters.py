@@ -1,14 +1,15 @@
 """Parameters of the classifiers: types and defaults, checks, and what a fit makes of them."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..backends import distribution, keras_settings
+from ..backends import devices, distribution, keras_settings
 from ..backends.startup import keras
-from ..features.parameters import cache_name, check_backbone_parameters
+from ..features.parameters import check_backbone_parameters, check_feature_cache_parameter
 from ..networks import augmentation
 from ..training import stages
 from ..training.callbacks import check_callbacks
@@ -104,10 +105,32 @@ def check_classifier_parameters(classifier):
     weighting.check_class_weight(classifier.class_weight)
 
     keras_settings.check_keras_settings()
-    distribution.check_batch_size(classifier.batch_size)
+    distribution.check_batch_size_under_distribution(classifier.batch_size)
     check_callbacks(classifier.callbacks)
-    stages.check_optimizer(classifier.optimizer)
+    _check_optimizer(classifier.optimizer)
     augmentation.check_augment(classifier.augment)
+
+
+def _check_optimizer(optimizer):
+    """Raise unless ``optimizer`` is the name of a Keras optimizer."""
+    if not isinstance(optimizer, str):
+        raise TypeError(
+            f"optimizer={optimizer!r} must be the name of a Keras optimizer, such as 'adam'; its "
+            "learning rate is the parameter learning_rate"
+        )
+    devices.prepare_devices()  # Keras is about to create the first variable
+    try:
+        _try_to_build_optimizer(optimizer)
+    except ValueError:
+        raise ValueError(
+            f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
+        ) from None
+
+
+@functools.cache
+def _try_to_build_optimizer(name):
+    """Build an optimizer, to see whether Keras can; once: it takes a tenth of a head's epoch."""
+    keras.optimizers.get(name)
 
 
 def check_network_parameters(classifier, built_with):
@@ -129,12 +152,12 @@ def check_network_parameters(classifier, built_with):
             )
 
 
-def trained_layers(classifier):
+def trained_layers_from_parameters(classifier):
     """Return which layers a fit trains: ``"head"``, ``"last_stage"`` or ``"all"``."""
     return stages.resolve_trainable(str(classifier.trainable), classifier.weights is not None)
 
 
-def training_stages(classifier):
+def training_stages_from_parameters(classifier):
     """Return the stages of a fit, as :class:`stages.Stage`."""
     return stages.plan_stages(
         str(classifier.trainable),
@@ -146,10 +169,10 @@ def training_stages(classifier):
     )
 
 
-def training_options(classifier, seed):
+def training_options_from_parameters(classifier, seed):
     """Return how each stage of a fit is run, as :class:`stages.Options`."""
     return stages.Options(
-        feature_cache=cache_name(classifier.feature_cache),
+        feature_cache=check_feature_cache_parameter(classifier.feature_cache),
         batch_size=int(classifier.batch_size),
         optimizer=str(classifier.optimizer),
         augment=augmentation.augment_as_json(classifier.augment),

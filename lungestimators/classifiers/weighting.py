@@ -64,7 +64,11 @@ def check_weighted_classes(class_weight, classes, all_known):
         return
     there = f"the classes {'are' if all_known else 'of y are'} {classes}"
     for label in absent:
-        meant = [name for name in classes if _spelling(name) == _spelling(label)]
+        meant = [
+            name
+            for name in classes
+            if _spelling_of_weighted_class(name) == _spelling_of_weighted_class(label)
+        ]
         if meant or isinstance(label, str) != isinstance(classes[0], str):
             raise ValueError(
                 f"class_weight names the class {label!r} ({type(label).__name__}), but {there} "
@@ -82,14 +86,14 @@ def check_weighted_classes(class_weight, classes, all_known):
         )
 
 
-def _spelling(label):
+def _spelling_of_weighted_class(label):
     """Return the same text for labels that are easily confused: 1, 1.0 and " 1"; "Ill", "ill"."""
     if isinstance(label, float) and label.is_integer():  # as numpy.float64 is, too
         label = int(label)
     return str(label).strip().casefold()
 
 
-def check_sample_weight(X, y, sample_weight, class_weight, classes):
+def check_weighting_of_images(X, y, sample_weight, class_weight, classes):
     """Return ``sample_weight`` as an array, with 0 for images of classes of weight 0, or raise.
 
     Parameters

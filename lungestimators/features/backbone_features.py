@@ -12,7 +12,7 @@ from ..images.base import ImageInput
 from ..networks import blueprints
 from ..validation import ImagesLike, PathLike
 from . import extraction
-from .parameters import cache_name, check_backbone_parameters
+from .parameters import check_backbone_parameters, check_feature_cache_parameter
 
 
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
@@ -166,7 +166,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
 
-        cache = cache_name(self.feature_cache)
+        cache = check_feature_cache_parameter(self.feature_cache)
         return extraction.extract_features(
             self._network, fitted._images(X), cache, verbose=self.verbose
         )

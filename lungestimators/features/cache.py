@@ -147,7 +147,7 @@ _directories = {}
 _directories_lock = threading.Lock()
 
 
-def _renew_locks_after_fork():
+def _renew_cache_locks_after_fork():
     """Make new locks in a forked process: other threads may have held the old ones."""
     global _directories_lock
     _directories_lock = threading.Lock()
@@ -156,4 +156,4 @@ def _renew_locks_after_fork():
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks_after_fork)
+    os.register_at_fork(after_in_child=_renew_cache_locks_after_fork)

@@ -44,13 +44,13 @@ class _Arrays:
 
 
 @functools.lru_cache(maxsize=2)
-def _network_hash(versions, architecture, weights):
+def _hash_of_extracting_network(versions, architecture, weights):
     """Hash of a network's architecture and weights, computed once and copied for each view."""
     weights = map(np.ascontiguousarray, weights.arrays)
     return update_hash(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
-def _versions():
+def _versions_in_extraction():
     """Return the versions of the package, Keras and the backend: another may round differently."""
     backend = keras.backend.backend()
     version = __import__(backend).__version__
@@ -108,7 +108,10 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
         same = [a if a == b else None for a, b in zip(before, after, strict=True)]
         return rows, prepared, same
 
-    bar, n_done = ProgressBar(len(rows), _title(len(images), len(rows)), verbose > 0), 0
+    bar, n_done = (
+        ProgressBar(len(rows), _title_of_extraction(len(images), len(rows)), verbose > 0),
+        0,
+    )
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
     advice = "" if kept is None else _GO_ON
     for some, prepared, keys in read_ahead(read, batches, images.paths(), advice):
@@ -130,7 +133,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
     bar.close()
 
 
-def _title(n_images, n_left):
+def _title_of_extraction(n_images, n_left):
     """Say how many images there are, and how many of them the store knows."""
     n_known = n_images - n_left
     known = f", of which {n_known} {'is' if n_known == 1 else 'are'} known" * (n_known > 0)
@@ -164,7 +167,9 @@ class _NetworkStore:
     def __init__(self, store, network, view):
         self._store = store
         self._n_bytes = 4 * network.n_outputs
-        network_hash = _network_hash(_versions(), network.architecture, _Arrays(network.weights))
+        network_hash = _hash_of_extracting_network(
+            _versions_in_extraction(), network.architecture, _Arrays(network.weights)
+        )
         self._network = update_hash(network_hash.copy(), view).digest()
 
     def look_up(self, quick):

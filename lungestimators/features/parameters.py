@@ -20,11 +20,11 @@ def check_backbone_parameters(estimator):
         raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_whole_number("verbose", estimator.verbose, 0)
-    _check_structure(estimator)
-    cache_name(estimator.feature_cache)
+    _check_backbone_structure(estimator)
+    check_feature_cache_parameter(estimator.feature_cache)
 
 
-def cache_name(feature_cache):
+def check_feature_cache_parameter(feature_cache):
     """Return ``feature_cache`` as a str or None; open its directory, or raise if that fails."""
     if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
         raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
@@ -33,7 +33,7 @@ def cache_name(feature_cache):
     return name
 
 
-def _check_structure(estimator):
+def _check_backbone_structure(estimator):
     """Raise unless ``alpha``, ``filters`` and ``blocks`` are in their ranges, if they exist."""
     parameters = estimator.get_params(deep=False)
     if "alpha" in parameters:
@@ -45,13 +45,13 @@ def _check_structure(estimator):
             f"lie between {smallest} and {largest}: it multiplies the number of channels, which is "
             "1 in the published network",
         )
-    if "filters" in parameters and not _whole_numbers(parameters["filters"]):
+    if "filters" in parameters and not _is_parameter_of_whole_numbers(parameters["filters"]):
         raise ValueError(
             f"filters={parameters['filters']!r} must be a tuple of one whole number, at least 1, "
             "for each block, such as (32, 64, 128)"
         )
     if "blocks" in parameters and not (
-        _whole_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
+        _is_parameter_of_whole_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
     ):
         raise ValueError(
             f"blocks={parameters['blocks']!r} must be a tuple of four whole numbers, at least 1, "
@@ -59,7 +59,7 @@ def _check_structure(estimator):
         )
 
 
-def _whole_numbers(values):
+def _is_parameter_of_whole_numbers(values):
     """Return whether values are a sequence of whole numbers, at least 1."""
     return (
         isinstance(values, list | tuple | np.ndarray)

@@ -99,13 +99,13 @@ def build_application(backbone, image_size, channels, weights, options):
                 f"image_size={image_size} is too small for {backbone}: {error}"
             ) from None
         raise
-    application = _with_constant_normalization(application)
+    application = _application_with_constant_normalization(application)
     for layer in application.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
     pooled = [
         keras.layers.GlobalAveragePooling2D(name=f"pool_{number}")(output)
-        for number, output in enumerate(_last_resolutions(application), start=1)
+        for number, output in enumerate(_last_resolutions_of_application(application), start=1)
     ]
     features = keras.layers.Concatenate(name="features")(pooled) if len(pooled) > 1 else pooled[0]
     application = keras.Model(application.inputs, features, name="application")
@@ -141,7 +141,7 @@ def _find_application(backbone, options):
     return builder
 
 
-def _with_constant_normalization(application):
+def _application_with_constant_normalization(application):
     """Return a network that holds its mean and variance of pixels as constants, not as weights.
 
     EfficientNet has them as weights. Keras computes with copies of these weights, and updates the
@@ -179,7 +179,7 @@ def _check_size(network, image_size, smallest):
         )
 
 
-def _last_resolutions(application, count=3):
+def _last_resolutions_of_application(application, count=3):
     """Return the last output of each of the ``count`` coarsest resolutions, finest first."""
     last = {}
     for layer in application.layers:
@@ -207,28 +207,3 @@ def build_head(n_features, n_classes, dense_units, dropout):
         x
     )
     return keras.Model(inputs, x, name="head")
-
-
-def unfreeze(network, keep_batch_norm):
-    """Make all layers of a network trainable, with or without those of batch normalisation.
-
-    Parameters
-    ----------
-    network : keras.Model
-    keep_batch_norm : bool
-        Whether batch normalisation is frozen: it then stays in inference mode, with the
-        statistics of the pre-training.
-    """
-    network.trainable = True
-    for layer in _leaves(network):
-        if keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
-
-
-def _leaves(network):
-    """Yield the layers of a network and of the models in it, without these models themselves."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer

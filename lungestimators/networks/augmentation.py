@@ -21,7 +21,7 @@ def augment_as_json(augment):
     if isinstance(augment, bool | np.bool_):
         return "gentle" if augment else None
     if isinstance(augment, keras.layers.Layer):
-        return json.dumps(_without_names(keras.saving.serialize_keras_object(augment)))
+        return json.dumps(_augmentation_without_names(keras.saving.serialize_keras_object(augment)))
     raise TypeError(f"augment={augment!r} must be False, True or a Keras layer")
 
 
@@ -40,15 +40,15 @@ def check_augment(augment):
         ) from error
 
 
-def _without_names(value):
+def _augmentation_without_names(value):
     """Drop the names that Keras numbers through the process: views follow from this text."""
     if isinstance(value, list):
-        return [_without_names(item) for item in value]
+        return [_augmentation_without_names(item) for item in value]
     if not isinstance(value, dict) or "input_layers" in value:
         return value
     automatic = "name" in value and "trainable" in value
     return {
-        key: _without_names(item)
+        key: _augmentation_without_names(item)
         for key, item in value.items()
         if not (automatic and key == "name")
     }
@@ -75,7 +75,7 @@ def _build_gentle_layers():
     ]
 
 
-def seed_generators(network):
+def seed_generators_of_random_layers(network):
     """Return the seed generators of a network's random layers, those inside layers among them."""
     generators = (
         getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
@@ -84,7 +84,7 @@ def seed_generators(network):
     return [g for g in generators if isinstance(g, keras.random.SeedGenerator)]
 
 
-def set_seeds(generators, random):
+def set_seeds_of_random_layers(generators, random):
     """Set the state of each seed generator to numbers drawn from a ``numpy.random.Generator``."""
     for generator in generators:
         state = random.integers(2**31, size=generator.state.shape)
@@ -110,12 +110,12 @@ def augment_images(images, augment, view):
     views = np.empty_like(images)
     key = "augment", augment, shape
     with pool.borrow_network(key, lambda: _build_network(augment, shape)) as network:
-        generators = seed_generators(network)
+        generators = seed_generators_of_random_layers(network)
         for row, image in enumerate(images):
             digest = xxhash.xxh3_64(view)
             digest.update(image)
-            set_seeds(generators, np.random.default_rng(digest.intdigest()))
-            views[row] = compiled.in_training_mode(network, image[None])[0]
+            set_seeds_of_random_layers(generators, np.random.default_rng(digest.intdigest()))
+            views[row] = compiled.forward_in_training_mode(network, image[None])[0]
     return views
 
 

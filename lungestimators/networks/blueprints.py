@@ -3,12 +3,12 @@
 import functools
 import json
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 from ..backends import compiled, distribution
 from ..backends.startup import keras
 from . import architectures, dropout, pool
+from .weights import state_of_weights_file
 
 
 class Blueprint(NamedTuple):
@@ -46,7 +46,7 @@ class Blueprint(NamedTuple):
         -------
         ndarray of shape (n, n_outputs), float32
         """
-        key = ("forward", dropout.forward_key(self.architecture))
+        key = ("forward", dropout.key_without_dropout_rate(self.architecture))
         with pool.borrow_network(key, self.build) as network:
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_set", _Wrapped(None)).weights is not self.weights:
@@ -94,7 +94,7 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
         build = architectures.build_application
         arguments = (name, image_size, channels, weights, options)
     return _build_blueprint(
-        build, arguments, seed if weights is None else 0, _state_of_file(weights)
+        build, arguments, seed if weights is None else 0, state_of_weights_file(weights)
     )
 
 
@@ -103,17 +103,6 @@ def initial_head(n_features, n_classes, dense_units, rate, seed):
     arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
     head = _build_blueprint(architectures.build_head, arguments, seed, None)
     return head._replace(architecture=dropout.with_dropout_rate(head.architecture, rate))
-
-
-def _state_of_file(weights):
-    """Return path, size and times of a weights file, in which a replaced file differs."""
-    if weights in (None, "imagenet"):
-        return None
-    path = Path(weights).expanduser().absolute()
-    if not path.exists():
-        return None
-    state = path.stat()
-    return str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=4)
@@ -127,7 +116,7 @@ def _build_blueprint(build, arguments, seed, state_of_file):
     architecture = with_fixed_names(network.to_json())
     blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
     network.last_set = _Wrapped(blueprint.weights)
-    pool.offer_network(("forward", dropout.forward_key(architecture)), network)
+    pool.offer_network(("forward", dropout.key_without_dropout_rate(architecture)), network)
     return blueprint
 
 

@@ -24,30 +24,30 @@ def with_dropout_rate(architecture, rate):
     return json.dumps(config)
 
 
-def forward_key(architecture):
+def key_without_dropout_rate(architecture):
     """Return a key of the networks that are equal in inference mode: they differ in the rate."""
     return with_dropout_rate(architecture, ANY_RATE)
 
 
-def training_key(architecture):
+def key_of_adjustable_dropout(architecture):
     """Return a key of the heads that ``set_dropout_rate`` can turn into one another.
 
     The rate is part of the key on other backends than TensorFlow, where it cannot be changed.
     """
-    return with_dropout_rate(architecture, ANY_RATE) if _on_tensorflow() else architecture
+    return with_dropout_rate(architecture, ANY_RATE) if _is_dropout_adjustable() else architecture
 
 
 def make_rate_adjustable(head):
     """Return a head, newly built, as one whose rate can be changed: on TensorFlow only."""
-    if not _on_tensorflow():
+    if not _is_dropout_adjustable():
         return head
 
-    return keras.models.clone_model(head, clone_function=_clone_layer)
+    return keras.models.clone_model(head, clone_function=_clone_with_adjustable_dropout)
 
 
 def set_dropout_rate(head, architecture):
     """Give a head with an adjustable rate the rate of an architecture with the same key."""
-    if _on_tensorflow():
+    if _is_dropout_adjustable():
         head.get_layer("dropout").variable_rate.assign(_rate_of(architecture))
 
 
@@ -65,12 +65,12 @@ def _dropout_configs(config):
     ]
 
 
-def _on_tensorflow():
-    """Return whether Keras runs on TensorFlow."""
+def _is_dropout_adjustable():
+    """Return whether the rate of a built head can be changed: on TensorFlow only."""
     return keras.backend.backend() == "tensorflow"
 
 
-def _clone_layer(layer):
+def _clone_with_adjustable_dropout(layer):
     """Return a copy of a layer without its weights, adjustable if it is dropout."""
     config = layer.get_config()
     if isinstance(layer, keras.layers.Dropout):

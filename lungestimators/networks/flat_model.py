@@ -44,11 +44,11 @@ def build_flat_model(parts, image_shape, pixel_range, name):
     shape = tuple(size or image_size for size in image_shape)
     with pool.seeded_building(0):
         preprocessing, kernels = _build_preprocessing(shape, image_size, pixel_range)
-        first = _config(preprocessing)
+        first = _config_to_flatten(preprocessing)
         (pixels,) = _input_layers(first)
         layers, output = [pixels], [pixels["name"], 0, 0]
         for config, prefix in ((first, "preprocessing_"), (backbone, "backbone_"), (head, "head_")):
-            nested = any(_is_model(layer) for layer in config["layers"])
+            nested = any(_is_nested_model(layer) for layer in config["layers"])
             if config is backbone and not nested:
                 prefix = ""
             more, output = _flatten(config, output, prefix)
@@ -63,11 +63,11 @@ def build_flat_model(parts, image_shape, pixel_range, name):
             }
         )
     weights = [*kernels, *parts.backbone.weights, *parts.head.weights]
-    _set_weights(model, [layer["name"] for layer in layers], weights)
+    _set_weights_of_flat_model(model, [layer["name"] for layer in layers], weights)
     model(keras.KerasTensor((None, *shape)))  # Keras exports only called models to ONNX
     # Methods of the instance, not of a class of ours: the model is saved as a plain Keras model.
-    model.call = _checking_pixels(model.call, shape, pixel_range)
-    model.predict = _checking_pixels(model.predict, shape, pixel_range)
+    model.call = _checking_pixels_of_flat_model(model.call, shape, pixel_range)
+    model.predict = _checking_pixels_of_flat_model(model.predict, shape, pixel_range)
     return model
 
 
@@ -136,12 +136,12 @@ def _flatten(config, source, prefix):
         if layer is input_layer:
             continue
         name = prefix + layer["name"]
-        nodes = _rewire(layer["inbound_nodes"], renamed)
+        nodes = _rewire_flattened_layers(layer["inbound_nodes"], renamed)
         inner, inner_prefix = None, ""
-        if _is_model(layer):
+        if _is_nested_model(layer):
             inner = layer["config"]
-        elif _is_normalization(layer):
-            inner, inner_prefix = _normalization_as_operations(layer), f"{name}_"
+        elif _is_normalization_to_flatten(layer):
+            inner, inner_prefix = _flatten_normalization(layer), f"{name}_"
         if inner is None:
             own = {**layer["config"], "name": name}
             layers.append({**layer, "name": name, "config": own, "inbound_nodes": nodes})
@@ -150,32 +150,32 @@ def _flatten(config, source, prefix):
             inner_source = called_on["config"]["keras_history"]
             inner_layers, models[layer["name"]] = _flatten(inner, inner_source, inner_prefix)
             layers += inner_layers
-    return layers, renamed(_single_end(config["output_layers"]))
+    return layers, renamed(_output_of_flattened_model(config["output_layers"]))
 
 
-def _normalization_as_operations(layer):
+def _flatten_normalization(layer):
     """Return a subtraction and a division that do the same as a layer with constant statistics.
 
-    The layer keeps the constants as tensors: see :func:`_rewire`.
+    The layer keeps the constants as tensors: see :func:`_rewire_flattened_layers`.
     """
     mean, variance = (np.float32(layer["config"][name]) for name in ("mean", "variance"))
     x = keras.Input(layer["build_config"]["input_shape"][1:])
     deviation = np.maximum(np.sqrt(variance), np.float32(keras.config.epsilon()))
     network = keras.Model(x, (x - mean) / deviation)
-    return _config(network)
+    return _config_to_flatten(network)
 
 
-def _config(network):
+def _config_to_flatten(network):
     """Return Keras' configuration of a network, with layer names that follow from the network."""
     return json.loads(blueprints.with_fixed_names(network.to_json()))["config"]
 
 
-def _is_model(layer):
+def _is_nested_model(layer):
     """Return whether a layer in a configuration is a model."""
     return "layers" in layer["config"]
 
 
-def _is_normalization(layer):
+def _is_normalization_to_flatten(layer):
     """Return whether a layer in a configuration is a Normalization that computes in float32.
 
     Others compute with rounded constants.
@@ -189,19 +189,19 @@ def _input_layers(config):
     return [layer for layer in config["layers"] if layer["class_name"] == "InputLayer"]
 
 
-def _single_end(ends):
+def _output_of_flattened_model(ends):
     """Return the one end of a network, which Keras writes alone or as a list of one."""
     return ends if isinstance(ends[0], str) else ends[0]
 
 
-def _rewire(value, renamed):
+def _rewire_flattened_layers(value, renamed):
     """Return the calls of a layer, or an argument of one, with new references to layers.
 
     Constants become NumPy arrays: a function traced by TensorFlow has constant tensors among its
     inputs, and so would the exported ONNX model.
     """
     if isinstance(value, list):
-        return [_rewire(item, renamed) for item in value]
+        return [_rewire_flattened_layers(item, renamed) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "__keras_tensor__":
@@ -209,10 +209,10 @@ def _rewire(value, renamed):
         return {**value, "config": {**tensor, "keras_history": renamed(tensor["keras_history"])}}
     if value.get("class_name") == "__tensor__":
         return {**value, "class_name": "__numpy__"}
-    return {key: _rewire(item, renamed) for key, item in value.items()}
+    return {key: _rewire_flattened_layers(item, renamed) for key, item in value.items()}
 
 
-def _set_weights(model, names, weights):
+def _set_weights_of_flat_model(model, names, weights):
     """Set a model's weights, given in the order of the layers ``names``.
 
     Keras may sort the layers of the joined model in another order than those of its parts.
@@ -227,7 +227,7 @@ def _set_weights(model, names, weights):
         raise RuntimeError("the joined model has fewer weights than its parts")
 
 
-def _checking_pixels(method, shape, pixel_range):
+def _checking_pixels_of_flat_model(method, shape, pixel_range):
     """Return a model's method that first raises for another shape and warns of another range.
 
     Keras' own ``predict`` accepts images of any size after the first call.
@@ -237,7 +237,7 @@ def _checking_pixels(method, shape, pixel_range):
     def checked(*args, **kwargs):
         # Keras calls them ``inputs`` or ``x`` where they are passed by name.
         pixels = args[0] if args else kwargs.get("inputs", kwargs.get("x"))
-        values = _values(pixels)
+        values = _values_of_model_input(pixels)
         if values is not None and values.size:
             given = values.shape[1:]
             if given != shape and (*given, 1) != shape:
@@ -246,7 +246,7 @@ def _checking_pixels(method, shape, pixel_range):
                     f"have the shape {given}: resize them first, or call predict_proba"
                 )
             extremes = float(values.min()), float(values.max())
-            if _is_other_range(*extremes, *pixel_range):
+            if _is_other_range_than_model(*extremes, *pixel_range):
                 warnings.warn(
                     "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and "
                     "these lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which "
@@ -259,7 +259,7 @@ def _checking_pixels(method, shape, pixel_range):
     return checked
 
 
-def _values(pixels):
+def _values_of_model_input(pixels):
     """Return an array or tensor as an array; None for data sets, and for tensors while tracing."""
     if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
         return None
@@ -272,7 +272,7 @@ def _values(pixels):
         return None
 
 
-def _is_other_range(smallest, largest, low, high):
+def _is_other_range_than_model(smallest, largest, low, high):
     """Return whether pixels reach far beyond black or white, or lie in 0..1 below a large white."""
     span = high - low
     beyond = smallest < low - span or largest > high + span

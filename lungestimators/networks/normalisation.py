@@ -85,10 +85,10 @@ def _moments(ops, x, axes):
 def _bounded(ops, layer, mean, variance):
     """Return the variance of each channel, a huge one for channels that count as constant."""
     square = ops.square(mean)
-    least = LEAST_VARIATION_OF_PIXELS if _takes_pixels(layer) else LEAST_VARIATION
+    least = LEAST_VARIATION_OF_PIXELS if _normalises_pixels(layer) else LEAST_VARIATION
     return ops.where(variance > least**2 * square, variance, _CONSTANT * (1.0 + square))
 
 
-def _takes_pixels(layer):
+def _normalises_pixels(layer):
     """Return whether a layer is the first of the custom CNN: no other of maps has no weights."""
     return layer.input_spec.ndim == 4 and not (layer.center or layer.scale)

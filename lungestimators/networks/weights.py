@@ -85,12 +85,12 @@ def build_with_weights(builder, backbone, shape, weights, options):
         raise FileNotFoundError(
             f"The ImageNet weights of {backbone} are not in Keras' cache folder and could not be "
             f"downloaded. Put the file {url[0].rsplit('/', 1)[1]!r} from {url[0]} into "
-            f"{_cache_folder()}, or pass its path as weights=. {_WHAT_RANDOM_WEIGHTS_COST}. "
-            f"(Keras said: {error})"
+            f"{_folder_of_imagenet_weights()}, or pass its path as weights=. "
+            f"{_WHAT_RANDOM_WEIGHTS_COST}. (Keras said: {error})"
         ) from error
 
 
-def _cache_folder():
+def _folder_of_imagenet_weights():
     """Return the folder in which Keras keeps files of weights."""
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
@@ -101,7 +101,7 @@ def _cached_file(name, image_size, options):
         return None
     rows = image_size if image_size in (128, 160, 192, 224) else 224
     alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(options.get("alpha"))
-    return _cache_folder() / _CACHED_FILES[name].format(alpha=alpha, rows=rows)
+    return _folder_of_imagenet_weights() / _CACHED_FILES[name].format(alpha=alpha, rows=rows)
 
 
 def load_weights(network, path, name, options):
@@ -150,6 +150,17 @@ def load_weights(network, path, name, options):
             f"or holds the weights of another network ({problem})"
         )
     return network
+
+
+def state_of_weights_file(weights):
+    """Return path, size and times of a weights file, in which a replaced file differs."""
+    if weights in (None, "imagenet"):
+        return None
+    path = Path(weights).expanduser().absolute()
+    if not path.exists():
+        return None
+    state = path.stat()
+    return str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _check_parameters_of_file(path, name, options):
@@ -226,10 +237,10 @@ def _kernels(path):
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-    return {name: found[name] for name in sorted(found, key=_split_numbers)}
+    return {name: found[name] for name in sorted(found, key=_sort_key_of_weights_name)}
 
 
-def _split_numbers(name):
+def _sort_key_of_weights_name(name):
     """Return a key that sorts conv2d_10 after conv2d_9, and conv2d before conv2d_1."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 

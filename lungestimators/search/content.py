@@ -38,7 +38,7 @@ def content_text(value):
     try:
         return _text_inside(value, ())
     except RecursionError:
-        return _type_name(value)
+        return _text_of_type(value)
 
 
 def shortened_content_text(value, length=100):
@@ -49,7 +49,7 @@ def shortened_content_text(value, length=100):
     return f"{whole[: length - 15]}... {joblib.hash(whole)[:8]}"
 
 
-def array_digest(array):
+def digest_of_array_content(array):
     """Return a digest of an array's type, shape and values, for any memory layout."""
     array = np.asarray(array)
     values = array.tolist() if array.dtype.hasobject else np.ascontiguousarray(array)
@@ -68,7 +68,7 @@ def _text_inside(value, around):
     if type(value) in (bytes, bytearray):
         return repr(value) if len(value) <= 32 else f"bytes of digest {joblib.hash(value)}"
     if isinstance(value, enum.Enum):
-        return f"{_type_name(value)}.{value.name}"
+        return f"{_text_of_type(value)}.{value.name}"
     if isinstance(value, os.PathLike):
         return repr(os.fspath(value))
     if type(value) in (list, tuple, dict, set, frozenset):
@@ -103,7 +103,7 @@ def _text_of_estimator(value, text_of):
     return _text_of_constructor_call(value, attributes, text_of)
 
 
-def _type_name(value):
+def _text_of_type(value):
     """Return the name of the type of a value."""
     return type(value).__qualname__
 
@@ -120,7 +120,7 @@ def _text_of_constructor_call(value, attributes, text_of):
     shown = [
         f"{name}={texts[name]}" for name in names if texts[name] != text_of(defaults.get(name))
     ]
-    return f"{_type_name(value)}({', '.join(shown)})"
+    return f"{_text_of_type(value)}({', '.join(shown)})"
 
 
 def _text_of_call(name, arguments, keywords, text_of):
@@ -140,7 +140,7 @@ def _text_of_container(value, text_of):
         return f"({', '.join(items)}{',' * (len(items) == 1)})"
     if isinstance(value, list):
         return f"[{', '.join(items)}]"
-    return f"{_type_name(value)}({{{', '.join(sorted(items))}}})"
+    return f"{_text_of_type(value)}({{{', '.join(sorted(items))}}})"
 
 
 def _text_of_array(value, text_of):
@@ -149,7 +149,7 @@ def _text_of_array(value, text_of):
         return f"array({text_of(value.tolist())}, object)"
     if value.size <= _LARGEST_SHOWN_ARRAY:
         return f"array({value.tolist()}, {value.dtype})"
-    return f"array(shape {value.shape}, {value.dtype}, digest {array_digest(value)[:8]})"
+    return f"array(shape {value.shape}, {value.dtype}, digest {digest_of_array_content(value)[:8]})"
 
 
 def _text_of_function(value, text_of):
@@ -173,7 +173,7 @@ def _text_of_closure_cell(cell, text_of):
         value = cell.cell_contents
     except ValueError:  # not set yet
         return ""
-    return _type_name(value) if isinstance(value, list | dict | set) else text_of(value)
+    return _text_of_type(value) if isinstance(value, list | dict | set) else text_of(value)
 
 
 def _content_of_code(code):
@@ -189,7 +189,7 @@ def _content_of_code(code):
 
 def _text_of_keras_object(keras, value, text_of):
     """Describe a Keras object by its configuration; None if it has none."""
-    name = _type_name(value)
+    name = _text_of_type(value)
     if isinstance(value, keras.layers.Lambda):  # its configuration names the file of the function
         return _text_of_call(name, [value.function, value.arguments], {}, text_of)
     if isinstance(value, keras.Sequential):
@@ -201,7 +201,7 @@ def _text_of_keras_object(keras, value, text_of):
             return None
         # The user's schedule has no configuration. Other attributes may hold addresses.
         config = _constructor_arguments(value)
-    config = _without_numbered_names(config, type(value).__name__)
+    config = _content_of_keras_config(config, type(value).__name__)
     if isinstance(value, keras.layers.Layer) and value.weights:
         config["weights"] = value.get_weights()
     if isinstance(value, keras.losses.Loss):  # Keras leaves parameters out of some configurations
@@ -215,15 +215,17 @@ def _constructor_arguments(value):
     return {name: held[name] for name in inspect.signature(type(value)).parameters if name in held}
 
 
-def _without_numbered_names(config, class_name):
+def _content_of_keras_config(config, class_name):
     """Replace names that Keras numbers, such as ``dense_3``, by their order in a configuration."""
     automatic = {}
 
     def collect(part, of_class):
         if isinstance(part, dict):
             name = part.get("name")
-            if isinstance(name, str) and re.fullmatch(rf"{_snake_case(of_class)}(_\d+)?", name):
-                automatic.setdefault(name, f"{_snake_case(of_class)} {len(automatic)}")
+            if isinstance(name, str) and re.fullmatch(
+                rf"{_text_of_keras_class(of_class)}(_\d+)?", name
+            ):
+                automatic.setdefault(name, f"{_text_of_keras_class(of_class)} {len(automatic)}")
             for item in part.values():
                 collect(item, part.get("class_name", of_class))
         elif isinstance(part, list | tuple):
@@ -244,7 +246,7 @@ def _without_numbered_names(config, class_name):
     return renamed
 
 
-def _snake_case(class_name):
+def _text_of_keras_class(class_name):
     """Return the name that Keras gives an object of a class, without a number."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -252,7 +254,7 @@ def _snake_case(class_name):
 
 def _text_of_other_object(value, text_of):
     """Describe an object by its fields, or by what pickle would make a copy from."""
-    name = _type_name(value)
+    name = _text_of_type(value)
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return _text_of_call(name, [], fields, text_of)

@@ -1,8 +1,11 @@
-"""The attribute ``cv_results_`` of a search, from the trials of its study."""
+"""The attribute ``cv_results_`` of a search, from its trials, and warnings of failed trials."""
+
+import warnings
 
 import numpy as np
 from scipy.stats import rankdata
 
+from .. import studies
 from .._compat import optuna
 from .learning_curve import FOLDS
 
@@ -58,6 +61,45 @@ def make_cv_results(trials, space, n_splits):
         ranks = rankdata(-np.where(np.isnan(means), worst, means), method="min")
         results[f"rank_test_{name}"] = ranks.astype(np.int32)
     return results
+
+
+def check_failed_trials(trials):
+    """Raise if no trial is complete; warn if some trials failed."""
+    errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
+    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):
+        if errors:
+            kind = TypeError if all(e.startswith("TypeError") for e in errors) else ValueError
+            raise kind(
+                f"{len(errors)} of {len(trials)} trials failed, and none is complete; the first "
+                f"failed with {errors[0]}"
+            )
+        if not trials:
+            raise ValueError("No trial was begun before timeout: give the search more time")
+        raise ValueError(
+            f"No trial is complete, and {len(trials)} were pruned: give the search more trials or "
+            "a gentler pruner"
+        )
+    if errors:
+        warnings.warn(
+            f"{len(errors)} of {len(trials)} trials failed and are NaN in cv_results_; the first "
+            f"with {errors[0]}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_nan_in_cv_results(results):
+    """Warn if complete trials have a score of NaN; only metrics that do not count can be NaN."""
+    complete = results["state"] == "complete"
+    for name in results:
+        if name.startswith("mean_test_") and np.isnan(results[name][complete]).any():
+            n_nan = np.isnan(results[name][complete]).sum()
+            warnings.warn(
+                f"{name} is NaN in {n_nan} of {complete.sum()} complete trials: its scorer "
+                "returned NaN",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def _masked_column(values):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._compat import optuna
 from ..studies import DIGEST
-from .content import array_digest, shortened_content_text
+from .content import digest_of_array_content, shortened_content_text
 
 # Parameters that change no result.
 _WITHOUT_EFFECT = ("feature_cache", "memory", "n_jobs", "verbose")
@@ -46,14 +46,14 @@ def describe_search(objective, scoring):
             for name, value in sorted(params.items())
         },
         **{
-            f"space of {name}": _describe_distribution(distribution)
+            f"space of {name}": _describe_search_distribution(distribution)
             for name, distribution in sorted(objective.space.stored.items())
         },
         "scoring": _as_json(scoring),
         "metric": objective.metric,
-        "X": _describe_data(objective.X),
-        "y": _describe_labels(objective.y),
-        "folds": _describe_folds(objective.splits),
+        "X": _describe_search_data(objective.X),
+        "y": _describe_search_labels(objective.y),
+        "folds": _describe_search_folds(objective.splits),
         **{
             f"fit parameter {name}": _as_json(value) for name, value in objective.fit_params.items()
         },
@@ -64,7 +64,7 @@ def describe_search(objective, scoring):
     }
 
 
-def _describe_distribution(distribution):
+def _describe_search_distribution(distribution):
     """Describe a distribution by its kind, its bounds and its choices."""
     described = json.loads(optuna.distributions.distribution_to_json(distribution))
     attributes = described["attributes"]
@@ -73,32 +73,37 @@ def _describe_distribution(distribution):
     return {"kind": described["name"], **attributes}
 
 
-def _describe_data(X):
+def _describe_search_data(X):
     """Describe X by its rows, shape and type, and by digests of its columns or of all values."""
-    values = _as_array(X)
+    values = _array_to_describe(X)
     if values is None:  # a sparse matrix, images of several sizes
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         return {"rows": rows, "values": DIGEST + joblib.hash(X)}
-    if _are_paths(values):
+    if _is_described_by_paths(values):
         return {
             "rows": len(values),
-            "paths": DIGEST + joblib.hash(_without_common_beginning(values)),
+            "paths": DIGEST + joblib.hash(_paths_to_describe(values)),
         }
     described = {"rows": len(values), "shape of a row": list(values.shape[1:])}
     if values.ndim != 2 or values.shape[1] > _MOST_ITEMS:
-        return {**described, "type": str(values.dtype), "values": DIGEST + array_digest(values)}
+        return {
+            **described,
+            "type": str(values.dtype),
+            "values": DIGEST + digest_of_array_content(values),
+        }
     names = map(str, getattr(X, "columns", range(values.shape[1])))
     columns = {
-        f"column {name}": DIGEST + array_digest(values[:, n]) for n, name in enumerate(names)
+        f"column {name}": DIGEST + digest_of_array_content(values[:, n])
+        for n, name in enumerate(names)
     }
     return {**described, "type": str(values.dtype), **columns}
 
 
-def _describe_labels(y):
+def _describe_search_labels(y):
     """Describe y by its rows, a digest of its values and the number of rows of each class."""
-    values = None if y is None else _as_array(y)
+    values = None if y is None else _array_to_describe(y)
     if values is None or values.ndim != 1:
-        return None if y is None else _describe_data(y)
+        return None if y is None else _describe_search_data(y)
     values = values.tolist()
     described = {"rows": len(values), "values": DIGEST + joblib.hash(values)}
     classes = set(map(repr, values))
@@ -110,7 +115,7 @@ def _describe_labels(y):
     return described
 
 
-def _describe_folds(splits):
+def _describe_search_folds(splits):
     """Describe folds by their number, a digest of their rows and their numbers of rows."""
     rows = [[np.asarray(part).tolist() for part in split] for split in splits]
     described = {"number": len(rows), "rows in them": DIGEST + joblib.hash(rows)}
@@ -120,7 +125,7 @@ def _describe_folds(splits):
     return described
 
 
-def _as_array(values):
+def _array_to_describe(values):
     """Return data as an array; None if NumPy cannot make an array of one value a row."""
     try:
         array = np.asarray(values)
@@ -129,13 +134,13 @@ def _as_array(values):
     return array if array.ndim else None
 
 
-def _are_paths(values):
+def _is_described_by_paths(values):
     """Whether an array is one column of paths."""
     is_column = values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)
     return is_column and len(values) > 0 and isinstance(values.flat[0], str | os.PathLike)
 
 
-def _without_common_beginning(paths):
+def _paths_to_describe(paths):
     """Return paths without the beginning that all share: it may differ between machines."""
     paths = list(map(os.fspath, paths.ravel().tolist()))
     common = len(os.path.commonprefix(paths))  # noqa: RUF071 (any beginning will do)

@@ -6,7 +6,7 @@ from .learning_curve import STEPS_PER_FOLD
 from .pipeline_view import PipelineView, last_step
 
 
-def can_be_scored_by_epoch(estimator):
+def can_be_scored_by_epoch_callback(estimator):
     """Whether an estimator can be scored after each epoch of its fit.
 
     True for the classifiers of this package, alone or at the end of a pipeline, unless early

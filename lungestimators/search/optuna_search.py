@@ -18,7 +18,7 @@ from .._compat import optuna
 from ..validation import ArrayLike, ImagesLike, PathLike, check_whole_number
 from . import progress, workers
 from .best_estimator import BestEstimatorMixin
-from .cv_results import make_cv_results
+from .cv_results import check_failed_trials, make_cv_results, warn_of_nan_in_cv_results
 from .description import describe_search
 from .epoch_callbacks import StopAfterEpoch, fit_with_callback
 from .routing import make_metadata_router, route_metadata
@@ -290,10 +290,10 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     def _set_results(self, objective, scorer, seconds):
         """Set the attributes of a fitted search, and fit the best parameters to all rows."""
         trials = studies.settled_trials(self.study_)
-        progress.check_failed_trials(trials)
+        check_failed_trials(trials)
         self.n_splits_ = len(objective.splits)
         self.cv_results_ = make_cv_results(trials, objective.space, self.n_splits_)
-        progress.warn_of_nan_scores(self.cv_results_)
+        warn_of_nan_in_cv_results(self.cv_results_)
         self.multimetric_ = "mean_test_score" not in self.cv_results_
         self.scorer_ = scorer
         if self.multimetric_ and not callable(self.scoring):
@@ -320,7 +320,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         stop = None if self.best_epoch_ is None else StopAfterEpoch(self.best_epoch_)
         fit_with_callback(best, stop, objective.X, objective.y, objective.fit_params)
         self.refit_time_ = time.perf_counter() - start
-        self.best_estimator_ = workers.restore_memory_caches(
+        self.best_estimator_ = workers.restore_cache_shared_by_workers(
             best, objective.estimator, self.estimator
         )
         if hasattr(best, "feature_names_in_"):

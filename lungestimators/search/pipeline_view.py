@@ -27,7 +27,7 @@ class PipelineView:
         innermost = self._steps
         while isinstance(innermost[-1][1], Pipeline):
             name, pipeline = innermost[-1]
-            view = _copy_attributes(pipeline)
+            view = _view_with_attributes_of(pipeline)
             view.steps = [(key, _transform_once(step)) for key, step in pipeline.steps[:-1]]
             view.steps.append(pipeline.steps[-1])
             innermost[-1] = name, view
@@ -54,12 +54,12 @@ def _transform_once(step):
             last[:] = X, step.transform(X)
         return last[1]
 
-    view = _copy_attributes(step)
+    view = _view_with_attributes_of(step)
     view.transform = transform
     return view
 
 
-def _copy_attributes(value):
+def _view_with_attributes_of(value):
     """Return an object with the same attributes; `__getstate__` and `__copy__` are not called."""
     copied = object.__new__(type(value))
     vars(copied).update(vars(value))

@@ -1,9 +1,6 @@
-"""Messages of a search: a line for each trial, a last line, warnings of failed trials."""
+"""Messages of a search: a line for each trial, and a last line."""
 
 import time
-import warnings
-
-import numpy as np
 
 from .. import studies
 from .._compat import optuna
@@ -34,10 +31,10 @@ class TrialProgress:
         trials = [
             t
             for t in studies.settled_trials(study)
-            if _time_and_number(t) <= _time_and_number(trial)
+            if _place_of_trial_in_progress(t) <= _place_of_trial_in_progress(trial)
         ]
         states = [settled.state for settled in trials]
-        line = f"Trial {trial.number}: {_value_or_reason(trial)}"
+        line = f"Trial {trial.number}: {_progress_text_of_trial(trial)}"
         line += f"; {len(trials)} of {self._n_trials} done"
         for state, word in (
             (optuna.trial.TrialState.PRUNED, "pruned"),
@@ -57,23 +54,25 @@ class TrialProgress:
         elapsed = time.monotonic() - self._start
         left = elapsed / max(1, n_done - self._n_before) * (self._n_trials - n_done)
         if self._timeout is None or left <= self._timeout - elapsed:
-            return f"{_format_duration(left)} left"
-        return f"{_format_duration(max(0, self._timeout - elapsed))} left until the timeout"
+            return f"{_format_time_left_of_search(left)} left"
+        return (
+            f"{_format_time_left_of_search(max(0, self._timeout - elapsed))} left until the timeout"
+        )
 
 
-def _time_and_number(trial):
+def _place_of_trial_in_progress(trial):
     """Return a key that sorts trials by the time of their end."""
     return trial.datetime_complete, trial.number
 
 
-def _value_or_reason(trial):
+def _progress_text_of_trial(trial):
     """Return the value of a trial, or why it has none, as a text of one line."""
     if trial.state == optuna.trial.TrialState.COMPLETE:
         return f"{trial.value:.4f}"
     return trial.user_attrs.get(studies.ERROR, "pruned").splitlines()[0]
 
 
-def _format_duration(seconds):
+def _format_time_left_of_search(seconds):
     """Write seconds as hours and minutes, as minutes, or as seconds."""
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours:
@@ -87,42 +86,3 @@ def summarise_search(n_done, n_trials, is_late, refit):
     if n_done < n_trials:
         line += ", and the timeout is over" if is_late else ", and the sampler has no others"
     return f"{line}; the best parameters are fitted to all rows" if refit else line
-
-
-def check_failed_trials(trials):
-    """Raise if no trial is complete; warn if some trials failed."""
-    errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
-    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):
-        if errors:
-            kind = TypeError if all(e.startswith("TypeError") for e in errors) else ValueError
-            raise kind(
-                f"{len(errors)} of {len(trials)} trials failed, and none is complete; the first "
-                f"failed with {errors[0]}"
-            )
-        if not trials:
-            raise ValueError("No trial was begun before timeout: give the search more time")
-        raise ValueError(
-            f"No trial is complete, and {len(trials)} were pruned: give the search more trials or "
-            "a gentler pruner"
-        )
-    if errors:
-        warnings.warn(
-            f"{len(errors)} of {len(trials)} trials failed and are NaN in cv_results_; the first "
-            f"with {errors[0]}",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
-def warn_of_nan_scores(results):
-    """Warn if complete trials have a score of NaN; only metrics that do not count can be NaN."""
-    complete = results["state"] == "complete"
-    for name in results:
-        if name.startswith("mean_test_") and np.isnan(results[name][complete]).any():
-            n_nan = np.isnan(results[name][complete]).sum()
-            warnings.warn(
-                f"{name} is NaN in {n_nan} of {complete.sum()} complete trials: its scorer "
-                "returned NaN",
-                UserWarning,
-                stacklevel=4,
-            )

@@ -200,7 +200,7 @@ class Space:
         """
         given = {}
         for name, value in params.items():
-            choices = _choices(self.given[name])
+            choices = _choices_in_space(self.given[name])
             if choices:
                 value = choices[int(self.stored[name].to_internal_repr(value))]
             given[name] = value
@@ -231,7 +231,7 @@ class Space:
         """Return each choice of a parameter with what is stored for it."""
         if name not in self.given:
             return []
-        given, stored = _choices(self.given[name]), _choices(self.stored[name])
+        given, stored = _choices_in_space(self.given[name]), _choices_in_space(self.stored[name])
         return list(zip(given, stored, strict=True))
 
 
@@ -250,7 +250,7 @@ def _has_same_items(choice, value):
     return isinstance(value, list) and _has_same_content(choice, tuple(value))
 
 
-def _choices(distribution):
+def _choices_in_space(distribution):
     """Return the choices of a distribution; none if it is one of numbers."""
     return getattr(distribution, "choices", ())
 
@@ -262,7 +262,7 @@ def _stored_distribution(distribution):
     choices = [c.item() if isinstance(c, np.generic) else c for c in distribution.choices]
     held = {}
     for position, choice in enumerate(choices):
-        equals = [other for other in held.values() if _are_equal_to_optuna(other, choice)]
+        equals = [other for other in held.values() if _are_equal_choices_to_optuna(other, choice)]
         if isinstance(choice, _PRIMITIVE) and all(
             _has_same_content(choice, other) for other in equals
         ):
@@ -277,7 +277,7 @@ def _stored_distribution(distribution):
     )
 
 
-def _are_equal_to_optuna(one, other):
+def _are_equal_choices_to_optuna(one, other):
     """Whether Optuna takes two choices for one; it takes all NaN for one."""
     if not (isinstance(one, _PRIMITIVE) and isinstance(other, _PRIMITIVE)):
         return False

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, clone
 
 from .. import _compat
 from .._compat import optuna
-from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch, fit_with_callback
+from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch_callback, fit_with_callback
 from .learning_curve import FOLDS, STEPS_PER_FOLD, LearningCurve
 from .scoring import FoldScorer
 from .space import Space
@@ -81,7 +81,7 @@ class Objective(NamedTuple):
     def _run_fold(self, estimator, train, test, curve):
         """Fit an estimator to the train rows of a fold, and score it on the test rows."""
         score = FoldScorer(self, train, test)
-        by_epoch = can_be_scored_by_epoch(estimator)
+        by_epoch = can_be_scored_by_epoch_callback(estimator)
         callback = ScoreEpochs(estimator, curve, score) if by_epoch else None
         curve.begin_fold()
         start = time.perf_counter()

@@ -92,7 +92,7 @@ def share_storage_and_cache(estimator, storage, n_workers):
             cache.close_store(features)
 
 
-def restore_memory_caches(best, shared, original):
+def restore_cache_shared_by_workers(best, shared, original):
     """Set ``feature_cache="memory"`` again, unless the search chose another cache.
 
     Parameters

@@ -75,7 +75,7 @@ def is_settled(attempts):
     return attempts[-1].state.is_finished() and not is_lost(attempts)
 
 
-def fail_dead_trial(study, trial, attempts):
+def fail_attempt_of_dead_process(study, trial, attempts):
     """Fail a running trial whose process is dead: as lost, as given up, or as surplus.
 
     Parameters

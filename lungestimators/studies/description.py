@@ -79,21 +79,23 @@ def _compare_descriptions(name, known, given):
             differences.append(f"{before}{key}: only there")
         elif key not in known:
             differences.append(f"{before}{key}: only here")
-        elif _is_digest(known[key]) and _is_digest(given[key]):
+        elif _is_digest_in_study_description(known[key]) and _is_digest_in_study_description(
+            given[key]
+        ):
             digests += [key] * (known[key] != given[key])
         elif known[key] != given[key]:
             differences += _compare_descriptions(before + key, known[key], given[key])
     if differences or not digests:
         return differences
-    return [f"{before}{_join_first(digests)}: not the same there and here"]
+    return [f"{before}{_join_first_differences(digests)}: not the same there and here"]
 
 
-def _is_digest(value):
+def _is_digest_in_study_description(value):
     """Whether a value of a description is a digest."""
     return isinstance(value, str) and value.startswith(DIGEST)
 
 
-def _join_first(names):
+def _join_first_differences(names):
     """Join the first MOST_DIFFERENCES names, and count the others."""
     n_hidden = len(names) - MOST_DIFFERENCES
     return ", ".join(names[:MOST_DIFFERENCES]) + (f" and {n_hidden} more" if n_hidden > 0 else "")

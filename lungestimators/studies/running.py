@@ -17,7 +17,7 @@ from .attempts import (
     LOST,
     RETRY_OF,
     SURPLUS,
-    fail_dead_trial,
+    fail_attempt_of_dead_process,
     fail_trial,
     find_attempts,
     group_attempts,
@@ -80,7 +80,7 @@ def _run_until_settled(study, objective, n_trials, timeout, on_trial_end):
             t for t in trials if t.state == optuna.trial.TrialState.RUNNING and watch.is_dead(t)
         ]
         for trial in dead:
-            fail_dead_trial(study, trial, find_attempts(trial, wanted))
+            fail_attempt_of_dead_process(study, trial, find_attempts(trial, wanted))
         if dead:
             continue
         seconds_left = stop - time.monotonic()

@@ -40,7 +40,7 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
     description = json.loads(json.dumps({"direction": direction, **description}))
     options = {"study_name": study_name, "storage": open_storage(storage)}
     options |= {"sampler": sampler, "pruner": pruner}
-    with _quiet_optuna():
+    with _opening_study_quietly():
         try:
             study = optuna.create_study(direction=direction, **options)
         except optuna.exceptions.DuplicatedStudyError:
@@ -77,7 +77,7 @@ def copy_study_to_memory(study):
     if isinstance(_compat.storage_of(study), optuna.storages.InMemoryStorage):
         return study
     name, storage = study.study_name, optuna.storages.InMemoryStorage()
-    with _quiet_optuna():
+    with _opening_study_quietly():
         optuna.copy_study(
             from_study_name=name, from_storage=_compat.storage_of(study), to_storage=storage
         )
@@ -87,7 +87,7 @@ def copy_study_to_memory(study):
 
 
 @contextmanager
-def _quiet_optuna():
+def _opening_study_quietly():
     """Keep Optuna from logging that it opens a study, then restore its verbosity."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))

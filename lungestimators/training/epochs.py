@@ -1,6 +1,5 @@
 """Epochs of training whose order, views of images and dropout follow from a seed."""
 
-import contextlib
 import math
 
 import numpy as np
@@ -104,7 +103,7 @@ class TrainingNetwork(keras.Model):
         rows = np.random.default_rng(seed).permutation(len(source))[:_IMAGES_FOR_STATISTICS]
         calls = _group_batches(self._bytes_of_image(), rows, batch_size)
         for batches, number, images in self._read_calls(source, calls, 0):
-            self.steps.average_statistics(images, _edges(batches), number)
+            self.steps.average_statistics(images, _edges_of_batches(batches), number)
         normalisation.bound_statistics(self.learning_batch_norms())
 
     def train(
@@ -145,7 +144,7 @@ class TrainingNetwork(keras.Model):
             add_history=True,
             model=self,
             epochs=epochs,
-            steps=len(distribution.split_into_batches(y, batch_size)),
+            steps=len(distribution.split_into_distributed_batches(y, batch_size)),
             verbose=0,
         )
         self.stop_training = False
@@ -154,7 +153,9 @@ class TrainingNetwork(keras.Model):
         for epoch in range(initial_epoch, epochs):
             random = np.random.default_rng([seed, epoch])
             rows = random.permutation(len(y))
-            augmentation.set_seeds(augmentation.seed_generators(self), random)
+            augmentation.set_seeds_of_random_layers(
+                augmentation.seed_generators_of_random_layers(self), random
+            )
             views = None
             if self._has_views(source):
                 views = _choose_views(source.shape[1], len(y), epoch, seed)
@@ -164,7 +165,9 @@ class TrainingNetwork(keras.Model):
             for batches, number, images in self._read_calls(source, calls, views):
                 callbacks.on_train_batch_begin(number)
                 some = np.concatenate(batches)
-                logs = self.steps.train(images, y[some], sample_weight[some], _edges(batches))
+                logs = self.steps.train(
+                    images, y[some], sample_weight[some], _edges_of_batches(batches)
+                )
                 callbacks.on_train_batch_end(number + len(batches) - 1, logs)
                 if self.stop_training:
                     break
@@ -229,16 +232,6 @@ class TrainingNetwork(keras.Model):
         }
 
 
-@contextlib.contextmanager
-def variables_put_back(variables):
-    """Set Keras variables back to their present values when the block ends."""
-    before = compiled.read_variables(variables)
-    try:
-        yield
-    finally:
-        compiled.write_variables(variables, before)
-
-
 def _group_batches(bytes_of_image, rows, batch_size):
     """Split rows into batches, and group small batches for one call of the compiled steps.
 
@@ -248,13 +241,13 @@ def _group_batches(bytes_of_image, rows, batch_size):
     number : int
         How many batches came before.
     """
-    batches = distribution.split_into_batches(rows, batch_size)
+    batches = distribution.split_into_distributed_batches(rows, batch_size)
     per_call = max(1, _CALL_BYTES // (bytes_of_image * batch_size))
     for number in range(0, len(batches), per_call):
         yield batches[number : number + per_call], number
 
 
-def _edges(batches):
+def _edges_of_batches(batches):
     """Return where each batch begins in their concatenation, and where the last one ends."""
     return np.cumsum([0, *map(len, batches)]).astype(np.int32)
 

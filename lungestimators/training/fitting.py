@@ -1,5 +1,6 @@
 """The fit of a network, stage after stage: what is frozen, what learns, and what comes out."""
 
+import contextlib
 import functools
 import math
 
@@ -9,11 +10,11 @@ from ..backends import compiled, distribution
 from ..backends.startup import keras
 from ..features import extraction
 from ..images.reading import read_all_prepared
-from ..networks import architectures, augmentation, cutting, dropout, normalisation, pool
+from ..networks import augmentation, cutting, dropout, normalisation, pool
 from . import disk_array
-from .epochs import variables_put_back
 from .scikeras_adapter import SciKerasNetwork, train_with_scikeras
-from .stage_callbacks import EpochAnnouncer, StageProgress, best_weights
+from .stage_callbacks import EpochAnnouncer, StageProgress, best_weights_of_stage
+from .stages import unfreeze_for_stage
 
 # Vectors that go through the last stage of a backbone at once.
 _VECTORS_AT_ONCE = 1024
@@ -41,7 +42,7 @@ def fit_all_stages(parts, stages, train, validation, options, callbacks=(), task
         One value an epoch: ``loss``, ``accuracy``, ``learning_rate`` and, with ``validation``,
         ``val_loss`` and ``val_accuracy``.
     """
-    _check_agreement(parts, train, stages, options)
+    _check_agreement_on_fit(parts, train, stages, options)
     history = {}
     inputs = StageInputs(train, validation, options)
     for stage in stages:
@@ -77,7 +78,7 @@ def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
     history : dict of list
     optimizer_state : list of ndarray
     """
-    _check_agreement(parts, train, [stage], options)
+    _check_agreement_on_fit(parts, train, [stage], options)
     return fit_one_stage(
         parts,
         stage._replace(epochs=1),
@@ -89,12 +90,12 @@ def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
     )
 
 
-def _check_agreement(parts, train, stages, options):
+def _check_agreement_on_fit(parts, train, stages, options):
     """Raise if processes that train one network together were given different arguments."""
     architectures = [part.architecture for part in parts]
     what_matters = options._replace(feature_cache=None, verbose=0)
     arrays = train.y, train.sample_weight
-    distribution.check_agreement(arrays, architectures, stages, what_matters)
+    distribution.check_agreement_across_processes(arrays, architectures, stages, what_matters)
 
 
 class StageInputs:
@@ -126,7 +127,7 @@ class StageInputs:
         """
         if stage.trainable == "all":
             train, validation = (
-                data and data._replace(images=_in_memory_if_small(data.images))
+                data and data._replace(images=_prepare_before_fit_if_small(data.images))
                 for data in (self._train, self._validation)
             )
             return train, train, validation
@@ -150,7 +151,7 @@ class StageInputs:
             self._vectors[name] = vectors
         vectors = self._vectors[name]
         if stage.cut == "last_stage" and stage.trainable == "head":
-            vectors = _run_on_vectors(cutting.cut_last_stage(parts.backbone), vectors)
+            vectors = _vectors_to_fit_head(cutting.cut_last_stage(parts.backbone), vectors)
         return data._replace(images=vectors)
 
     def _stream_features(self, frozen, images, view):
@@ -165,14 +166,14 @@ class StageInputs:
         )
 
 
-def _in_memory_if_small(images):
+def _prepare_before_fit_if_small(images):
     """Return images prepared as one array if it is small, else as they are, read in every epoch."""
     small = 4 * math.prod(images.shape) <= disk_array.MOST_BYTES
     return read_all_prepared(images) if small else images
 
 
-def _run_on_vectors(network, vectors):
-    """Run a Blueprint over all views of all images, of which ``vectors`` holds the features."""
+def _vectors_to_fit_head(network, vectors):
+    """Return what the head learns from: the outputs of a Blueprint for all views in ``vectors``."""
     outputs = disk_array.allocate_array((*vectors.shape[:2], network.n_outputs))
     for start in range(0, len(vectors), _VECTORS_AT_ONCE):
         rows = np.arange(start, min(start + _VECTORS_AT_ONCE, len(vectors)))
@@ -225,11 +226,11 @@ def fit_one_stage(
     key = (
         "train",
         None if head_only else (learning.backbone.architecture, stage.keep_batch_norm),
-        dropout.training_key(learning.head.architecture),
+        dropout.key_of_adjustable_dropout(learning.head.architecture),
         options.augment if stage.trainable == "all" else None,
         options.optimizer,
     )
-    build = functools.partial(_build_network, learning, stage, options)
+    build = functools.partial(_build_network_to_fit, learning, stage, options)
     spread_over = distribution.current_distribution()
     # Callbacks may set any attribute of a layer or of the optimizer.
     with pool.borrow_network(key, build, spread_over, alone=bool(callbacks)) as network:
@@ -255,10 +256,10 @@ def fit_one_stage(
             return after, _floats(history.history)
 
         def learnt_so_far():
-            best = best_weights(told)
+            best = best_weights_of_stage(told)
             # Averaging changes statistics and the state of seeds, but nothing that is trained.
             moved = network.non_trainable_variables if best is None else network.variables
-            with variables_put_back(moved):
+            with _variables_put_back_in_fit(moved):
                 if best is not None:
                     network.set_weights(best)
                 after, stage_history = learnt()
@@ -281,6 +282,16 @@ def fit_one_stage(
         return *learnt(), network.optimizer_state()
 
 
+@contextlib.contextmanager
+def _variables_put_back_in_fit(variables):
+    """Set Keras variables back to their present values when the block ends: the fit goes on."""
+    before = compiled.read_variables(variables)
+    try:
+        yield
+    finally:
+        compiled.write_variables(variables, before)
+
+
 def _floats(history):
     """Return a history with Python floats as values."""
     return {name: [float(value) for value in values] for name, values in history.items()}
@@ -291,7 +302,7 @@ def _joined(earlier, history):
     return {name: earlier.get(name, []) + values for name, values in history.items()}
 
 
-def _build_network(parts, stage, options):
+def _build_network_to_fit(parts, stage, options):
     """Build and compile a SciKerasNetwork of the layers that learn in a stage."""
     head = dropout.make_rate_adjustable(parts.head.build())
     if stage.trainable == "head":
@@ -300,7 +311,7 @@ def _build_network(parts, stage, options):
     else:
         backbone = parts.backbone.build()
         backbone.name = "backbone"
-        architectures.unfreeze(backbone, stage.keep_batch_norm)
+        unfreeze_for_stage(backbone, stage.keep_batch_norm)
         inputs = x = keras.Input(backbone.input_shape[1:])
         augment = options.augment if stage.trainable == "all" else None
         for layer in augmentation.build_augmentation_layers(augment):
@@ -316,5 +327,5 @@ def _build_network(parts, stage, options):
     )
     network.optimizer.build(network.trainable_variables)
     network.fresh_optimizer_state = network.optimizer_state()
-    network.steps = compiled.training_steps(network)
+    network.steps = compiled.training_steps_of_backend(network)
     return network

@@ -1,12 +1,10 @@
 """The stages of a fit: which layers learn for how many epochs, on which data, how."""
 
-import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ..backends import devices
 from ..backends.startup import keras
 from ..images.prepared import PreparedImages
 from .disk_array import DiskArray
@@ -96,23 +94,26 @@ def plan_stages(
     return stages
 
 
-def check_optimizer(optimizer):
-    """Raise unless ``optimizer`` is the name of a Keras optimizer."""
-    if not isinstance(optimizer, str):
-        raise TypeError(
-            f"optimizer={optimizer!r} must be the name of a Keras optimizer, such as 'adam'; its "
-            "learning rate is the parameter learning_rate"
-        )
-    devices.prepare_devices()  # Keras is about to create the first variable
-    try:
-        _try_to_build_optimizer(optimizer)
-    except ValueError:
-        raise ValueError(
-            f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
-        ) from None
+def unfreeze_for_stage(network, keep_batch_norm):
+    """Make all layers of a network trainable, with or without those of batch normalisation.
+
+    Parameters
+    ----------
+    network : keras.Model
+    keep_batch_norm : bool
+        Whether batch normalisation is frozen: it then stays in inference mode, with the
+        statistics of the pre-training.
+    """
+    network.trainable = True
+    for layer in _layers_to_unfreeze(network):
+        if keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
 
 
-@functools.cache
-def _try_to_build_optimizer(name):
-    """Build an optimizer, to see whether Keras can; once: it takes a tenth of a head's epoch."""
-    keras.optimizers.get(name)
+def _layers_to_unfreeze(network):
+    """Yield the layers of a network and of the models in it, without these models themselves."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_to_unfreeze(layer)
+        else:
+            yield layer

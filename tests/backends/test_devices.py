@@ -180,7 +180,7 @@ def claimer(request):
     def start(number):
         program = (
             "import signal; from lungestimators.backends import devices\n"
-            f"print(*devices._claim({kind!r}, list('abcd'), {number}), flush=True)\n"
+            f"print(*devices._claim_cores_or_gpus({kind!r}, list('abcd'), {number}), flush=True)\n"
             "signal.pause()"
         )
         process = subprocess.Popen(
@@ -228,7 +228,7 @@ def test_a_worker_takes_as_many_cores_as_it_was_told(monkeypatch, threads, cores
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: cores)
     monkeypatch.setattr(os, "sched_setaffinity", taken.__setitem__)
     monkeypatch.setattr(devices, "_claims", [])
-    devices._stay_on_own_cores()
+    devices._confine_to_own_cpu_cores()
     if n_own is None:
         assert not taken
     else:
@@ -237,22 +237,22 @@ def test_a_worker_takes_as_many_cores_as_it_was_told(monkeypatch, threads, cores
 
 
 def test_a_task_of_dask_counts_for_as_many_threads_as_its_worker_has_tasks(cluster):
-    assert cluster.submit(devices._count_given_cores).result() == 1
+    assert cluster.submit(devices._count_given_cpu_cores).result() == 1
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=3, host="127.0.0.1", dashboard_address=None
         ) as wide,
         Client(wide, set_as_default=False) as client,
     ):
-        assert client.submit(devices._count_given_cores).result() == 3
+        assert client.submit(devices._count_given_cpu_cores).result() == 3
 
 
 def test_only_workers_of_joblib_and_dask_on_linux_are_confined(monkeypatch):
     def is_worker(process):
         monkeypatch.setattr(multiprocessing, "current_process", lambda: process)
-        return devices._is_worker()
+        return devices._is_worker_with_own_devices()
 
-    assert not devices._is_worker()
+    assert not devices._is_worker_with_own_devices()
     assert not is_worker(multiprocessing.Process(name="a server's"))
     loky = LokyProcess()
     assert is_worker(loky)
@@ -269,7 +269,7 @@ def test_a_worker_that_may_not_be_confined_works_on(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1, 2, 3})
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
     monkeypatch.setattr(devices, "_claims", [])
-    devices._stay_on_own_cores()
+    devices._confine_to_own_cpu_cores()
 
 
 def test_a_worker_that_can_claim_no_gpu_takes_the_first(monkeypatch):
@@ -277,7 +277,7 @@ def test_a_worker_that_can_claim_no_gpu_takes_the_first(monkeypatch):
         raise PermissionError("by the container")
 
     monkeypatch.setattr(devices.socket, "socket", refuse)
-    assert devices._own_gpu(4) == 0
+    assert devices._claim_own_gpu(4) == 0
 
 
 @pytest.fixture
@@ -293,22 +293,22 @@ def gpus(monkeypatch):
         "set_memory_growth",
         lambda gpu, enable: asked["growing"].append(gpu),
     )
-    monkeypatch.setattr(devices, "_stay_on_own_cores", lambda: None)
+    monkeypatch.setattr(devices, "_confine_to_own_cpu_cores", lambda: None)
     monkeypatch.setattr(devices, "_claims", [])
     return asked
 
 
 def test_each_worker_has_one_gpu_whose_memory_grows(gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{os.getpid()},other{os.getpid()}")
-    devices._start_tensorflow(is_worker=True)
+    devices._prepare_tensorflow_devices(is_worker=True)
     first = gpus["visible"]
-    devices._start_tensorflow(is_worker=True)
+    devices._prepare_tensorflow_devices(is_worker=True)
     assert sorted(first + gpus["visible"]) == ["first", "second"]
     assert gpus["growing"] == first + gpus["visible"]
 
 
 def test_the_main_process_keeps_all_gpus_whose_memory_grows(gpus):
-    devices._start_tensorflow(is_worker=False)
+    devices._prepare_tensorflow_devices(is_worker=False)
     assert gpus == {"visible": None, "growing": ["first", "second"]}
 
 
@@ -317,7 +317,7 @@ def test_gpus_that_are_in_use_are_left_as_they_are(gpus, monkeypatch):
         raise RuntimeError("Physical devices cannot be modified after being initialized")
 
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", refuse)
-    devices._start_tensorflow(is_worker=False)
+    devices._prepare_tensorflow_devices(is_worker=False)
     assert gpus["visible"] is None
 
 

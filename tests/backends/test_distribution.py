@@ -207,7 +207,7 @@ def test_every_row_is_dealt_once_and_few_are_for_every_device(
 ):
     monkeypatch.setattr(distribution, "count_devices", lambda found: n_devices)
     rows = np.random.default_rng(0).permutation(n_rows)
-    batches = distribution.split_into_batches(rows, batch_size)
+    batches = distribution.split_into_distributed_batches(rows, batch_size)
     np.testing.assert_array_equal(np.concatenate(batches), rows)
     assert all(len(batch) % n_devices == 0 for batch in batches[:-1])
     assert all(0 < len(batch) <= batch_size for batch in batches[:-1])
@@ -219,6 +219,6 @@ def test_every_row_is_dealt_once_and_few_are_for_every_device(
 def test_one_device_deals_as_numpy_splits():
     rows = np.arange(45)
     for ours, theirs in zip(
-        distribution.split_into_batches(rows, 16), np.array_split(rows, 3), strict=True
+        distribution.split_into_distributed_batches(rows, 16), np.array_split(rows, 3), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)

@@ -220,11 +220,11 @@ def test_another_network_has_features_of_its_own(squares, passed):
 def test_the_weights_of_a_backbone_are_read_for_its_key_once(frozen, squares):
     X, y = squares
     frozen.fit(X, y)
-    before = extraction._network_hash.cache_info().misses
+    before = extraction._hash_of_extracting_network.cache_info().misses
     cross_val_score(clone(frozen).set_params(dropout=0.3), X, y, cv=3)
-    assert extraction._network_hash.cache_info().misses == before
+    assert extraction._hash_of_extracting_network.cache_info().misses == before
     clone(frozen).set_params(random_state=1).fit(X, y)
-    assert extraction._network_hash.cache_info().misses == before + 1
+    assert extraction._hash_of_extracting_network.cache_info().misses == before + 1
 
 
 def test_the_scale_of_the_pixels_is_part_of_the_key(frozen, squares):

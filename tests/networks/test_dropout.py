@@ -70,7 +70,7 @@ def test_a_variable_rate_is_that_of_keras_to_the_last_bit(cnn, squares, fresh, m
     X, y = squares
     found = clone(cnn).set_params(dropout=rate).fit(X, y)
     pool._idle.clear()
-    monkeypatch.setattr(dropout, "_on_tensorflow", lambda: False)
+    monkeypatch.setattr(dropout, "_is_dropout_adjustable", lambda: False)
     assert_same_model(found, clone(cnn).set_params(dropout=rate).fit(X, y))
 
 
@@ -101,7 +101,7 @@ def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(
         raise AssertionError("built or traced anew")
 
     for module, name in [
-        (fitting, "_build_network"),
+        (fitting, "_build_network_to_fit"),
         (compiled, "_compile_function"),
         (backends.tensorflow.TrainingSteps, "_trace"),
         (blueprints, "with_fixed_names"),

@@ -19,8 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from lungestimators import CNNClassifier
 from lungestimators.search.content import (
-    array_digest,
     content_text,
+    digest_of_array_content,
     shortened_content_text,
 )
 
@@ -231,9 +231,9 @@ def test_digests_of_arrays_follow_from_the_values(tmp_path):
     mapped = np.memmap(tmp_path / "values", dtype=float, mode="w+", shape=values.shape)
     mapped[:] = values
     for same in (values.copy(order="F"), values[:, ::-1][:, ::-1], mapped, values.tolist()):
-        assert array_digest(same) == array_digest(values)
+        assert digest_of_array_content(same) == digest_of_array_content(values)
     for other in (values + 1, values.astype(np.float32), values.reshape(4, 3)):
-        assert array_digest(other) != array_digest(values)
+        assert digest_of_array_content(other) != digest_of_array_content(values)
 
 
 @pytest.mark.slow
