@@ -247,17 +247,20 @@ def test_frozen_features_agree(other, expected):
     assert np.abs(theirs - ours).max() <= FEATURE * np.abs(ours).max()
 
 
+@pytest.mark.slow
 @reference
 def test_a_saved_keras_model_predicts_elsewhere(other, expected):
     # The model resizes by Keras, whose backends have resizing operations of their own.
     np.testing.assert_allclose(other[0]["model"], expected[2]["model"], atol=1e-4)
 
 
+@pytest.mark.slow
 @reference
 def test_no_backend_takes_features_that_another_computed(other):
     assert (other[1]["hits"], other[1]["misses"]) == (0, 48)
 
 
+@pytest.mark.slow
 @reference
 def test_training_goes_on_elsewhere_as_it_would_have_here(other, expected):
     """The same weights, optimizer state and order of images; without dropout nothing is random."""
@@ -266,6 +269,7 @@ def test_training_goes_on_elsewhere_as_it_would_have_here(other, expected):
     np.testing.assert_allclose(other[0]["trained"], expected[2]["trained"], atol=2e-3)
 
 
+@pytest.mark.slow
 @reference
 def test_what_was_trained_elsewhere_predicts_here(other, expected):
     folder, X = expected[:2]

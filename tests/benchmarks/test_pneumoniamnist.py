@@ -31,6 +31,7 @@ def file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_one_whose_scores_are_written(
     pneumoniamnist, file, tmp_path, monkeypatch, capsys
 ):
