@@ -93,7 +93,7 @@ class TrainingNetwork(keras.Model):
         Parameters
         ----------
         source : ndarray, DiskArray or PreparedImages
-            As for :meth:`train`.
+            As for :meth:`train_epochs`.
         batch_size : int
         seed : int
             Decides which images are taken, of more than 1024.
@@ -106,7 +106,7 @@ class TrainingNetwork(keras.Model):
             self.steps.average_statistics(images, _edges_of_batches(batches), number)
         normalisation.bound_statistics(self.learning_batch_norms())
 
-    def train(
+    def train_epochs(
         self,
         source,
         y,
@@ -122,7 +122,8 @@ class TrainingNetwork(keras.Model):
         """Train for some epochs, whose order and dropout follow from ``seed``.
 
         Keras' own ``fit`` is not used: its shuffling draws from the backend's global generator,
-        which belongs to the user, and a small head spends more time in it than in learning.
+        which belongs to the user, and a small head spends more time in it than in learning. The
+        name is not ``train``: under PyTorch a Keras model is a module, whose ``train`` sets a mode.
 
         Parameters
         ----------

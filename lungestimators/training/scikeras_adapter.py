@@ -35,7 +35,7 @@ class SciKerasNetwork(TrainingNetwork):
         validation_data,
         **unused,
     ):
-        """Call :meth:`train`.
+        """Call :meth:`train_epochs`.
 
         Parameters
         ----------
@@ -45,7 +45,7 @@ class SciKerasNetwork(TrainingNetwork):
         source : ndarray, DiskArray or PreparedImages
             The images or vectors.
         batch_size, epochs, initial_epoch, seed, callbacks, validation_data
-            As for :meth:`train`.
+            As for :meth:`train_epochs`.
         **unused
             Further arguments of Keras' ``fit``, which SciKeras always passes.
 
@@ -54,7 +54,7 @@ class SciKerasNetwork(TrainingNetwork):
         types.SimpleNamespace
             An empty ``history``: SciKeras reads it; the real one is a callback's.
         """
-        self.train(
+        self.train_epochs(
             source,
             y,
             sample_weight,
@@ -76,7 +76,7 @@ def train_with_scikeras(network, source, y, sample_weight, *, callbacks, **argum
     network : SciKerasNetwork
         Compiled.
     source, y, sample_weight, callbacks, **arguments
-        As for :meth:`TrainingNetwork.train`, but ``epochs`` is how many epochs are trained:
+        As for :meth:`TrainingNetwork.train_epochs`, but ``epochs`` is how many epochs are trained:
         SciKeras adds ``initial_epoch``.
     """
     wrapper = BaseWrapper(network, callbacks=callbacks, verbose=0)
