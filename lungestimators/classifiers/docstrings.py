@@ -94,6 +94,8 @@ _SHARED = """\
 def with_shared_docstring(epochs):
     """Return a class decorator that fills the shared documentation into the class's docstring.
 
+    It also lets messages about a wrong argument name the class.
+
     Parameters
     ----------
     epochs : int
@@ -103,6 +105,8 @@ def with_shared_docstring(epochs):
     def fill(cls):
         shared = _SHARED.replace("{epochs}", str(epochs))
         cls.__doc__ = cls.__doc__.replace("    {shared}", shared)
+        # The constructor is that of the classifier's parameter class, whose name no user knows.
+        cls.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
         return cls
 
     return fill

@@ -365,3 +365,11 @@ def test_a_layer_that_cannot_be_built_again_is_refused_before_any_work(cnn, squa
 
     with pytest.raises(ValueError, match="cannot be built again"):
         cnn.set_params(augment=Unregistered()).fit(*squares)
+
+
+@pytest.mark.parametrize(
+    "cls", [CNNClassifier, MobileNetClassifier, DenseNetClassifier, BackboneClassifier]
+)
+def test_an_unknown_parameter_is_an_error_that_names_the_classifier(cls):
+    with pytest.raises(TypeError, match=rf"{cls.__name__}.*unexpected.*'imagesize'"):
+        cls(imagesize=32)
