@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from ..backends import devices  # noqa: F401 (from its import on it notices that this process is forked)
 from ..validation import check_real_number, check_whole_number, is_whole_number
 from . import cache
 

@@ -259,7 +259,7 @@ def fit_one_stage(
             best = best_weights_of_stage(told)
             # Averaging changes statistics and the state of seeds, but nothing that is trained.
             moved = network.non_trainable_variables if best is None else network.variables
-            with _variables_put_back_in_fit(moved):
+            with _variables_put_back(moved):
                 if best is not None:
                     network.set_weights(best)
                 after, stage_history = learnt()
@@ -283,7 +283,7 @@ def fit_one_stage(
 
 
 @contextlib.contextmanager
-def _variables_put_back_in_fit(variables):
+def _variables_put_back(variables):
     """Set Keras variables back to their present values when the block ends: the fit goes on."""
     before = compiled.read_variables(variables)
     try:
