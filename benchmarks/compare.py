@@ -21,12 +21,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import audited
 import numpy as np
-import report
-import scores
-from joblib import Parallel, delayed
-from models import (
+from comparison import audited, report, scores
+from comparison.models import (
     DEFAULT_MODELS,
     FROM_SCRATCH,
     MODELS,
@@ -35,7 +32,8 @@ from models import (
     read_settings,
     without_weights,
 )
-from problems import InputError, check_splits, load
+from comparison.problems import InputError, check_splits, load
+from joblib import Parallel, delayed
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -110,7 +108,7 @@ def main(argv):
         check_splits(problem, arguments.folds)
         out = None if arguments.check else _output(arguments, problem)
         if arguments.protocol == "published":
-            import published
+            from comparison import published
 
             return published.main(problem, settings, arguments, out, _command(argv))
         return compare(problem, settings, arguments, out, argv)

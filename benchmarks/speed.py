@@ -22,10 +22,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import ratios
+from comparison.problems import InputError, load, read
+from contest import ratios
 from joblib import Parallel, delayed
 from PIL import Image
-from problems import InputError, load, read
 
 from lungestimators import make_chest_xrays
 
@@ -104,13 +104,15 @@ class Bench:
         """Run a contender in a process of its own."""
         start = time.perf_counter()
         print(f"{name}, {contender}, run {number + 1} of {runs} ...", end=" ", flush=True)
-        program = Path(__file__).with_name("contenders.py")
+        # The process finds modules where this one does, and none in the working directory.
+        program = [sys.executable, "-P", "-m", "contest.contenders"]
+        paths = os.pathsep.join(sys.path)
         settings = json.dumps({**self.settings, "folder": self.folder, **settings})
         done = subprocess.run(
-            [sys.executable, program, work, contender, self.folder, settings],
+            [*program, work, contender, self.folder, settings],
             capture_output=True,
             text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
         if done.returncode:
             raise RuntimeError(f"{name}, {contender} failed:\n{done.stderr[-3000:]}")

@@ -284,7 +284,7 @@ def test_two_processes_score_as_one(compare, folder, tmp_path):
 def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
     compare, monkeypatch, tmp_path
 ):
-    models = sys.modules["models"]
+    models = sys.modules["comparison.models"]
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(models, "_reachable", lambda host: False)
     names = ["CNN", "MobileNet", "DenseNet"]
@@ -301,7 +301,7 @@ def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
 
 
 def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
-    models = sys.modules["models"]
+    models = sys.modules["comparison.models"]
     answered = threading.Event()
 
     def connect(address, timeout):
@@ -317,7 +317,7 @@ def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
-    both_ways = importlib.import_module("published").both_ways
+    both_ways = importlib.import_module("comparison.published").both_ways
     truth = np.repeat([0, 1, 2], [26, 20, 20])
     found = both_ways(truth, truth, seed=0)
     assert found["accuracy"] == 1

@@ -13,7 +13,7 @@ FACTS = dict(
 @pytest.fixture
 def ratios(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    return importlib.import_module("ratios")
+    return importlib.import_module("contest.ratios")
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ RMSprop for MobileNet; a backbone is frozen where it has ImageNet weights.
 
 import keras
 import numpy as np
-import report
-from models import PUBLISHED, without_weights
 from PIL import Image
-from problems import InputError, read
 from sklearn.model_selection import train_test_split
+
+from . import report
+from .models import PUBLISHED, without_weights
+from .problems import InputError, read
 
 IMAGE_SIZE = 48
 N_SHUFFLES = 200

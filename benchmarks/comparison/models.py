@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from problems import InputError, read
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -21,6 +20,8 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
+
+from .problems import InputError, read
 
 # On 66 test images; see docs/published-results.md for why they are at chance.
 PUBLISHED = {"CNN": 0.4848, "MobileNet": 0.2727, "DenseNet": 0.2879}

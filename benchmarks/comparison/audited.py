@@ -1,9 +1,10 @@
 """What the audit says of the data, before a model is believed."""
 
 import numpy as np
-from problems import InputError
 
 from lungestimators import CNNClassifier, audit_images
+
+from .problems import InputError
 
 
 def audit(problem, arguments):

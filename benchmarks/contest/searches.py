@@ -4,10 +4,11 @@ Whoever runs a search, a study has the same space of heads, folds and number of 
 store is empty at first.
 """
 
-from shared import Clock, head_of, load_keras, shrunk
 from sklearn.model_selection import cross_val_score
 
 from lungestimators import CNNClassifier, OptunaSearch, clear_feature_cache
+
+from .shared import Clock, head_of, load_keras, shrunk
 
 FOLDS = 3
 

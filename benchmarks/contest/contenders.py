@@ -1,6 +1,6 @@
 """One piece of work done by one contender, in a process of its own; speed.py calls it.
 
-    python benchmarks/contenders.py WORK CONTENDER FOLDER SETTINGS
+    python -m contest.contenders WORK CONTENDER FOLDER SETTINGS     (in the folder benchmarks)
 
 Prints one line of JSON: seconds, and what else was measured. Nothing is timed before the frameworks
 are imported, unless a contender says otherwise, and the images are in memory.
@@ -12,8 +12,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-import searches
-from shared import (
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from lungestimators import (
+    BackboneFeatures,
+    CNNClassifier,
+    ImageReader,
+    MobileNetClassifier,
+    clear_feature_cache,
+)
+
+from . import searches
+from .shared import (
     BATCH_SIZE,
     Clock,
     compiled,
@@ -25,15 +35,6 @@ from shared import (
     mend,
     most_memory,
     shrunk,
-)
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-
-from lungestimators import (
-    BackboneFeatures,
-    CNNClassifier,
-    ImageReader,
-    MobileNetClassifier,
-    clear_feature_cache,
 )
 
 # Cross-validation with a frozen DenseNet121

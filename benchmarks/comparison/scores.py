@@ -4,11 +4,12 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from models import PUBLISHED, TITLES, build
 from sklearn.metrics import f1_score, recall_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lungestimators import compare_predictions
+
+from .models import PUBLISHED, TITLES, build
 
 
 class Fit(NamedTuple):

@@ -1,0 +1,1 @@
+"""The parts of speed.py: the contenders, and what is made of their times."""
