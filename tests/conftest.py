@@ -10,8 +10,7 @@ import pytest
 from lungestimators import CNNClassifier
 
 
-@pytest.fixture
-def squares():
+def make_squares():
     """48 read-only 16x16 images in two classes: with a bright square, and without."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 60, size=(48, 16, 16), dtype=np.uint8)
@@ -21,12 +20,33 @@ def squares():
     return X, y
 
 
-@pytest.fixture
-def cnn():
+def make_cnn():
     """A CNN that trains in a moment."""
     return CNNClassifier(
         image_size=16, filters=(4, 8), dense_units=16, epochs=4, learning_rate=0.01, random_state=0
     )
+
+
+@pytest.fixture
+def squares():
+    """48 read-only 16x16 images in two classes: with a bright square, and without."""
+    return make_squares()
+
+
+@pytest.fixture
+def cnn():
+    """A CNN that trains in a moment."""
+    return make_cnn()
+
+
+@pytest.fixture(scope="session")
+def fitted_cnn():
+    """The classifier ``cnn``, fitted to ``squares``.
+
+    A test that fits the classifier again, sets its parameters or calls its ``model_`` takes
+    ``cnn``: ``model_`` keeps what TensorFlow traced for the shapes of earlier calls.
+    """
+    return make_cnn().fit(*make_squares())
 
 
 @pytest.fixture(scope="session")

@@ -76,9 +76,8 @@ def test_curves_show_validation_where_there_is_one_and_folds_that_stopped_early(
     np.testing.assert_allclose(accuracy.lines[1].get_ydata(), [0.5, 0.8])
 
 
-def test_curves_come_from_fitted_estimators_only(squares, cnn):
+def test_curves_come_from_fitted_estimators_only(fitted_cnn):
     with pytest.raises(NotFittedError):
         TrainingCurvesDisplay.from_estimator(CNNClassifier())
-    cnn.fit(*squares)
-    display = TrainingCurvesDisplay.from_estimator([cnn, cnn])
-    assert len(display.axes_[0].lines[0].get_ydata()) == cnn.n_iter_
+    display = TrainingCurvesDisplay.from_estimator([fitted_cnn, fitted_cnn])
+    assert len(display.axes_[0].lines[0].get_ydata()) == fitted_cnn.n_iter_

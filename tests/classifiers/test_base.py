@@ -37,11 +37,11 @@ def test_pixels_of_every_dtype_give_the_same_model(cnn, squares):
         np.testing.assert_allclose(clone(cnn).fit(same, y).predict_proba(same), expected, atol=1e-3)
 
 
-def test_another_dtype_at_predict_is_put_on_the_scale_of_fit(cnn, squares):
-    X, y = squares
-    expected = cnn.fit(X, y).predict_proba(X)
-    np.testing.assert_allclose(cnn.predict_proba(X / 255), expected, atol=1e-5)
-    np.testing.assert_allclose(cnn.predict_proba(X.astype(np.uint16) * 257), expected, atol=1e-5)
+def test_another_dtype_at_predict_is_put_on_the_scale_of_fit(fitted_cnn, squares):
+    X, _ = squares
+    expected = fitted_cnn.predict_proba(X)
+    for same in (X / 255, X.astype(np.uint16) * 257):
+        np.testing.assert_allclose(fitted_cnn.predict_proba(same), expected, atol=1e-5)
 
 
 def test_3d_4d_flat_and_list_of_arrays_are_the_same_images(cnn, squares):
@@ -322,11 +322,10 @@ def test_an_unknown_backbone_is_a_clear_error(squares):
         BackboneClassifier("DenseNet12", weights=None).fit(*squares)
 
 
-def test_another_image_shape_at_predict_is_a_clear_error(cnn, squares):
-    X, y = squares
-    cnn.fit(X, y)
+def test_another_image_shape_at_predict_is_a_clear_error(fitted_cnn, squares):
+    X, _ = squares
     with pytest.raises(ValueError, match=r"\(8, 16, 1\).*fitted on.*\(16, 16, 1\)"):
-        cnn.predict(X[:, :8])
+        fitted_cnn.predict(X[:, :8])
 
 
 def test_a_bad_path_is_named(cnn, squares, tmp_path):

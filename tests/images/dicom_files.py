@@ -5,9 +5,11 @@ import io
 import numpy as np
 from PIL import Image
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
+from pydicom.tag import Tag
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     ExplicitVRBigEndian,
@@ -22,6 +24,7 @@ from pydicom.uid import (
 from lungestimators.images import file_checks, reading
 
 PIXELS = np.linspace(0, 4095, 40 * 56).astype(np.uint16).reshape(40, 56)
+FULL = PIXELS / 4095
 BYTES = (PIXELS // 16).astype(np.uint8)
 
 
@@ -104,3 +107,32 @@ def coloured(pixels, colour="RGB", bits_stored=None, planar=0, **elements):
     dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, planar
     dataset.PixelData = (np.moveaxis(pixels, -1, 0) if planar else pixels).tobytes()
     return dataset
+
+
+def table(entries, first=0, bits=16, vr="US", name="VOILUTSequence"):
+    """The elements of a data set that hold a look-up table."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", vr, [len(entries) % 2**16, first, bits])
+    item.add_new("LUTData", "OW", np.asarray(entries).astype("<u2").tobytes())
+    return {name: [item]}
+
+
+def raw(dataset, name, text):
+    """Add an element of text as it is, which pydicom might refuse."""
+    value = text.encode() + b" " * (len(text) % 2)
+    dataset[Tag(name)] = RawDataElement(Tag(name), "DS", len(value), value, 0, False, True)
+    return dataset
+
+
+def linear(pixels, center, width):
+    """PS3.3 C.11.2.1.2.1."""
+    return np.clip((pixels - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def groups(**elements):
+    """Functional groups: a window under its sequence, slope and intercept under theirs."""
+    item, window, values = Dataset(), Dataset(), Dataset()
+    for name, value in elements.items():
+        setattr(values if name.startswith("Rescale") else window, name, value)
+    item.FrameVOILUTSequence, item.PixelValueTransformationSequence = [window], [values]
+    return [item]

@@ -1,16 +1,13 @@
-"""What X may be: a column of paths is a list of paths, grey and RGB meet, and the rest is said."""
+"""A column of paths is a list of paths, also where scikit-learn hands the column over."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas
-import polars
-import pyarrow
 import pytest
 import scipy.sparse
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_imbalanced_pipeline
-from PIL import Image
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -21,7 +18,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from lungestimators import (
-    BackboneFeatures,
     ImageReader,
     MobileNetClassifier,
     SampleImagesDisplay,
@@ -30,53 +26,8 @@ from lungestimators import (
 )
 from lungestimators.images import columns
 
+from .columns_of_paths import COLUMNS
 
-def save(folder, X):
-    paths = [str(folder / f"{number}.png") for number in range(len(X))]
-    for path, pixels in zip(paths, X, strict=True):
-        Image.fromarray(pixels).save(path)
-    return paths
-
-
-@pytest.fixture
-def paths(squares, tmp_path):
-    return save(tmp_path, squares[0])
-
-
-@pytest.fixture
-def features():
-    return BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
-
-
-def objects(items):
-    """A 1-D array whose items are whatever they are."""
-    array = np.empty(len(items), object)
-    array[:] = items
-    return array
-
-
-COLUMNS = {
-    "tuple": tuple,
-    "numpy.str_": lambda paths: list(np.array(paths)),
-    "pathlib": lambda paths: [Path(path) for path in paths],
-    "1-D array": np.array,
-    "StringDType": lambda paths: np.array(paths, dtype="T"),
-    "objects": objects,
-    "pathlib in an array": lambda paths: objects([Path(path) for path in paths]),
-    "(n, 1) array": lambda paths: np.array(paths)[:, None],
-    "(n, 1) objects": lambda paths: objects(paths).reshape(-1, 1),
-    "list of lists": lambda paths: [[path] for path in paths],
-    "pandas Series": lambda paths: pandas.Series(paths, index=range(100, 100 + len(paths))),
-    "pandas Series of objects": lambda paths: pandas.Series(paths, dtype=object),
-    "pandas categories": lambda paths: pandas.Series(paths, dtype="category"),
-    "pandas Index": pandas.Index,
-    "pandas DataFrame": lambda paths: pandas.DataFrame({"file": paths}, index=paths),
-    "polars Series": polars.Series,
-    "polars DataFrame": lambda paths: polars.DataFrame({"file": paths}),
-    "pyarrow array": pyarrow.array,
-    "pyarrow chunks": lambda paths: pyarrow.chunked_array([paths[:5], paths[5:]]),
-    "pyarrow table": lambda paths: pyarrow.table({"file": paths}),
-}
 each_table = pytest.mark.parametrize(
     "column", ["(n, 1) objects", "pandas DataFrame", "polars DataFrame", "pyarrow table"]
 )
@@ -224,253 +175,3 @@ def test_several_labels_an_image_are_an_error_that_says_what_is_right(cnn, squar
     Y = make(np.c_[y == "opaque", y == "clear"].astype(int))
     with pytest.raises(ValueError, match=r"\(48, 2\).*1d array.*OneVsRestClassifier.*argmax"):
         cnn.fit(X, Y)
-
-
-# Missing paths, and what is none
-
-
-@pytest.mark.parametrize("missing", [None, np.nan, pandas.NA, "", pandas.NaT])
-@pytest.mark.parametrize("make", [list, objects, lambda p: objects(p)[:, None], pandas.Series])
-def test_a_row_without_a_path_is_named(cnn, squares, paths, missing, make):
-    paths[2] = paths[7] = missing
-    with pytest.raises(ValueError, match=r"no path in 2 of 48 rows \(counted from 0: 2, 7\)"):
-        cnn.fit(make(paths), squares[1])
-    paths[0] = missing
-    with pytest.raises(ValueError, match=r"no path in 3 of 48 rows \(counted from 0: 0, 2, 7\)"):
-        cnn.fit(make(paths), squares[1])
-
-
-def test_nulls_of_polars_and_pyarrow_are_named(cnn, squares, paths):
-    paths[2] = None
-    for X in (polars.Series(paths), polars.DataFrame({"f": paths}), pyarrow.table({"f": paths})):
-        with pytest.raises(ValueError, match=r"no path in 1 of 48 rows \(counted from 0: 2\)"):
-            cnn.fit(X, squares[1])
-
-
-def tensorflow_dataset(X, paths):
-    import tensorflow as tf
-
-    return tf.data.Dataset.from_tensor_slices(X)
-
-
-class TorchLoader:
-    """Has what a DataLoader of PyTorch has: a length, and batches one by one."""
-
-    def __len__(self):
-        return 3
-
-    def __iter__(self):
-        return iter([])
-
-
-NO_X = {
-    "None": (lambda X, paths: None, TypeError, "X is of the type NoneType: pass an array"),
-    "a number": (lambda X, paths: 3, TypeError, "X is of the type int: pass an array"),
-    "a generator": (lambda X, paths: (x for x in X), TypeError, "generator, whose items come one"),
-    "a map": (lambda X, paths: map(Path, paths), TypeError, "map, whose items come one by one"),
-    "tf.data": (tensorflow_dataset, TypeError, r"tensorflow\..*, whose items come one by one"),
-    "a loader": (lambda X, paths: TorchLoader(), TypeError, "TorchLoader, whose items come one"),
-    "a dict": (lambda X, paths: {"data": X}, TypeError, r"dict: pass .* such as X\['data'\]"),
-    "a set": (lambda X, paths: set(paths), TypeError, "set, whose items come one by one"),
-    "a str": (lambda X, paths: paths[0], TypeError, "single path .*0.png'"),
-    "bytes": (lambda X, paths: [p.encode() for p in paths], TypeError, "X holds bytes"),
-    "an array of bytes": (lambda X, paths: np.array(paths, "S"), TypeError, "X holds bytes"),
-    "paths and pixels": (lambda X, paths: [*paths[:-1], X[0]], TypeError, "paths beside ndarray"),
-    "an empty list": (lambda X, paths: [], ValueError, r"X holds no image \(0 samples\)"),
-    "an empty array": (lambda X, paths: X[:0], ValueError, r"0 sample\(s\)"),
-    "an empty Series": (
-        lambda X, paths: pandas.Series([], dtype=str),
-        ValueError,
-        "X holds no image",
-    ),
-    "a sparse matrix": (
-        lambda X, paths: scipy.sparse.csr_array(X.reshape(48, -1)),
-        TypeError,
-        r"Sparse data was passed for X, but dense data is required",
-    ),
-    "several columns": (
-        lambda X, paths: pandas.DataFrame({"age": 1, "file": paths}),
-        ValueError,
-        r"X has 2 columns, and text in 1 of them \('file'\): pass the one column",
-    ),
-    "several columns of polars": (
-        lambda X, paths: polars.DataFrame({"file": paths, "sex": "F"}),
-        ValueError,
-        r"X has 2 columns, and text in 2 of them \('file', 'sex'\)",
-    ),
-    "several columns of pyarrow": (
-        lambda X, paths: pyarrow.table({"file": paths, "age": [1] * 48}),
-        ValueError,
-        r"X has 2 columns, and text in 1 of them \('file'\)",
-    ),
-    "several columns of an array": (
-        lambda X, paths: np.c_[paths, paths],
-        ValueError,
-        r"X has 2 columns, and text in 2 of them \(0, 1\)",
-    ),
-    "channels first": (
-        lambda X, paths: np.stack([X] * 3, axis=1),
-        ValueError,
-        r"16 channels.*np\.moveaxis\(X, 1, -1\)",
-    ),
-    "X and y": (
-        lambda X, paths: (X, np.zeros(48)),
-        ValueError,
-        r"X\[1\] is no image.*two arguments",
-    ),
-    "a path in an array": (lambda X, paths: np.array(paths[0]), TypeError, "single path"),
-    "one grey image": (
-        lambda X, paths: X[0],
-        ValueError,
-        r"is passed as X\[np.newaxis\]",
-    ),
-    "one RGB image": (
-        lambda X, paths: np.stack([X[0]] * 3, axis=2),
-        ValueError,
-        r"one RGB image or 16 grey ones",
-    ),
-    "a palette": (
-        lambda X, paths: [Image.fromarray(x).convert("P") for x in X],
-        ValueError,
-        r"X\[0\] is a Pillow image of the mode 'P'.*convert\('RGB'\)",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", NO_X)
-def test_what_is_no_x_is_said_in_one_sentence(cnn, squares, paths, kind):
-    make, error, message = NO_X[kind]
-    with pytest.raises(error, match=message):
-        cnn.fit(make(squares[0], paths), squares[1])
-    assert not hasattr(cnn, "classes_")
-
-
-def test_every_part_says_the_same_of_a_generator(cnn, features, squares, paths):
-    y = squares[1]
-    calls = [
-        lambda X: cnn.partial_fit(X, y, classes=np.unique(y)),
-        lambda X: features.fit(X),
-        lambda X: ImageReader().transform(X),
-        lambda X: audit_images(X, y),
-    ]
-    for call in calls:
-        with pytest.raises(TypeError, match="generator, whose items come one by one"):
-            call(path for path in paths)
-    cnn.set_params(epochs=1).fit(paths, y)
-    with pytest.raises(TypeError, match="generator, whose items come one by one"):
-        cnn.predict(path for path in paths)
-
-
-# Images one by one
-
-IMAGES = {
-    "list": list,
-    "objects": lambda X: objects(list(X)),
-    "(n, 1) objects": lambda X: objects(list(X)).reshape(-1, 1),
-    "pandas Series": lambda X: pandas.Series(list(X)),
-    "pandas DataFrame": lambda X: pandas.DataFrame({"pixels": list(X)}),
-    "polars Series": lambda X: polars.Series(X.tolist()),
-    "Pillow": lambda X: [Image.fromarray(x) for x in X],
-}
-
-
-@pytest.mark.parametrize("kind", IMAGES)
-def test_images_one_by_one_are_an_array_of_images(cnn, squares, kind):
-    X, y = squares
-    same = IMAGES[kind](X)
-    cnn.set_params(epochs=1)
-    expected = clone(cnn).fit(X, y).predict_proba(X)
-    np.testing.assert_allclose(cnn.fit(same, y).predict_proba(same), expected, atol=1e-6)
-
-
-def test_rows_one_by_one_are_flat_rows(cnn, squares):
-    X, y = squares
-    cnn.set_params(epochs=1, image_shape=(16, 16))
-    rows = pandas.Series(list(X.reshape(48, -1)))
-    expected = clone(cnn).fit(X.reshape(48, -1), y).predict_proba(X.reshape(48, -1))
-    np.testing.assert_array_equal(cnn.fit(rows, y).predict_proba(rows), expected)
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "bool"])
-def test_tensors_are_arrays(cnn, squares, dtype):
-    import tensorflow as tf
-
-    X = (squares[0] > 100) if dtype == "bool" else squares[0].astype(dtype)
-    cnn.set_params(epochs=1)
-    expected = clone(cnn).fit(X, squares[1]).predict_proba(X)
-    tensor = tf.constant(X)
-    np.testing.assert_array_equal(cnn.fit(tensor, squares[1]).predict_proba(tensor), expected)
-
-
-# Grey and RGB
-
-
-@pytest.fixture(params=["classifier", "features"])
-def fitted(request, cnn, features, squares):
-    """A function that fits on images and returns what is computed of others."""
-
-    def fit(X):
-        if request.param == "features":
-            return features.fit(X).transform
-        return cnn.set_params(epochs=1).fit(X, squares[1]).predict_proba
-
-    return fit
-
-
-def rgb(X):
-    return np.repeat(X[..., None], 3, axis=3)
-
-
-def test_a_fit_on_grey_takes_rgb_whose_channels_are_equal(fitted, squares):
-    X, _ = squares
-    compute = fitted(X)
-    for same in (rgb(X), rgb(X / 255), list(rgb(X))):
-        np.testing.assert_allclose(compute(same), compute(X), atol=1e-5)
-    np.testing.assert_array_equal(compute(rgb(X)), compute(X))
-    coloured = rgb(X)
-    coloured[5, 3, 3, 1] += 1
-    with pytest.raises(ValueError, match=r"channels of X\[5\] differ, but the fit was on grey"):
-        compute(coloured)
-
-
-def test_a_fit_on_rgb_takes_grey_repeated(fitted, squares):
-    X, _ = squares
-    compute = fitted(rgb(X))
-    np.testing.assert_array_equal(compute(X), compute(rgb(X)))
-    np.testing.assert_array_equal(compute(X[..., None]), compute(rgb(X)))
-
-
-def test_a_fit_on_files_takes_grey_and_rgb_arrays(fitted, squares, paths):
-    X, _ = squares
-    compute = fitted(paths)
-    for same in (X, X[..., None], rgb(X)):
-        np.testing.assert_allclose(compute(same), compute(paths), atol=1e-5)
-    half = X[:, ::2, ::2]  # files have no size of their own
-    np.testing.assert_array_equal(compute(half), compute(rgb(half)))
-
-
-@pytest.mark.parametrize("kind", ["grey", "RGB"])
-def test_a_fit_on_arrays_takes_files_of_grey_and_rgb(fitted, squares, paths, tmp_path, kind):
-    X, _ = squares
-    (tmp_path / "rgb").mkdir()
-    compute = fitted(X if kind == "grey" else rgb(X))
-    expected = compute(X)
-    np.testing.assert_allclose(compute(paths), expected, atol=1e-5)
-    np.testing.assert_allclose(compute(save(tmp_path / "rgb", rgb(X))), expected, atol=1e-5)
-
-
-def test_training_goes_on_with_grey_after_rgb(cnn, squares, paths):
-    X, y = squares
-    classes = np.unique(y)
-    expected = clone(cnn).partial_fit(rgb(X), y, classes=classes).partial_fit(rgb(X), y)
-    cnn.partial_fit(rgb(X), y, classes=classes).partial_fit(X, y)
-    np.testing.assert_array_equal(cnn.predict_proba(X), expected.predict_proba(X))
-    assert cnn.image_shape_ == (16, 16, 3)
-
-
-def test_images_of_another_size_are_still_an_error(fitted, squares):
-    X, _ = squares
-    compute = fitted(X)
-    for other in (X[:, :8], rgb(X)[:, :8]):
-        with pytest.raises(ValueError, match=r"\(8, 16, .\), but .* fitted on images of shape"):
-            compute(other)

@@ -1,0 +1,20 @@
+"""What the tests of ``model_`` share: layers to look at, and outputs as arrays."""
+
+import keras
+import pytest
+
+tensorflow_only = pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="a format or a recipe of TensorFlow"
+)
+
+# Layers of the backbone to explain a prediction by.
+LAYERS = {
+    "CNN": ["conv1_relu", "conv2_conv"],
+    "MobileNet": ["conv_pw_13_relu", "conv_dw_6"],
+    "DenseNet": ["relu", "conv3_block1_concat"],
+    "Backbone": ["expanded_conv_3_squeeze_excite_mul", "conv_1"],
+}
+
+
+def as_array(tensor):
+    return keras.ops.convert_to_numpy(tensor)
