@@ -6,7 +6,7 @@ import numpy as np
 
 from ..classifiers import CNNClassifier
 from ..images import checking
-from ..images.errors import read_error
+from ..images.errors import image_read_error
 from ..images.progress import ProgressBar
 from . import cross_validation, fingerprints, pictures
 from .summaries import ImageSummary, summarise_images
@@ -86,13 +86,13 @@ class Evidence:
 
     def _summarise(self, name, X):
         """Summarise the images of X or of X_test; raise where none can be read."""
-        pixels = X if isinstance(X, list) else checking.check_image_shape(X, None)
+        pixels = X if isinstance(X, list) else checking.check_image_shape_of_x(X, None)
         bar = ProgressBar(len(X), f"audit_images: reading images of {name}", self._verbose)
         bar.start()
         summaries = summarise_images(pixels, bar.show)
         bar.close()
         if not any(isinstance(summary, ImageSummary) for summary in summaries):
-            raise read_error(dict(zip(X, summaries, strict=True)))
+            raise image_read_error(dict(zip(X, summaries, strict=True)))
         return summaries
 
     @functools.cached_property
@@ -111,7 +111,7 @@ class Evidence:
             none = np.zeros(0, int)
             return fingerprints.Pairs(none, none, none.astype(str), none.astype(float))
         visible = [self.summaries[row] for row in rows]
-        pairs = fingerprints.find_pairs(
+        pairs = fingerprints.find_pairs_of_fingerprints(
             fingerprints.fingerprint_thumbnails(np.stack([each.thumbnail for each in visible])),
             [each.digest for each in visible],
             np.array([each.side for each in visible]),
@@ -126,13 +126,13 @@ class Evidence:
     @functools.cached_property
     def joined_groups(self):
         """Group of each image of X, joined where groups share a picture: ndarray of int."""
-        return pictures.join_groups(self.pictures[: self.n_train], self.groups)
+        return pictures.join_groups_that_share_pictures(self.pictures[: self.n_train], self.groups)
 
     @functools.cached_property
     def keep(self):
         """Which images of X to learn from: ndarray of shape (n_train,), bool."""
         n = self.n_train
-        return pictures.images_to_learn_from(
+        return pictures.one_image_of_each_picture(
             self.pictures[:n], self.labels[:n], self.is_visible[:n]
         )
 
@@ -150,7 +150,7 @@ class Evidence:
     @functools.cached_property
     def folds(self):
         """The images to learn from, for cross-validation: cross_validation.Folds."""
-        return cross_validation.make_folds(
+        return cross_validation.make_folds_to_cross_validate(
             self.y, self.keep, self.joined_groups, self.cv, self.seed
         )
 
@@ -194,7 +194,7 @@ class Evidence:
         rows = self.folds.rows
         if self._estimator is not None:
             X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X[rows]
-            return cross_validation.clone_with_seed(self._estimator, self.seed), X
+            return cross_validation.clone_to_cross_validate(self._estimator, self.seed), X
         # Thumbnails: files need not be read again.
         thumbnails = np.stack([each.thumbnail for each in self.summaries_to_learn_from])
         epochs = int(np.clip(_IMAGES_SEEN // len(rows), *_EPOCHS))

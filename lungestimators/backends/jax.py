@@ -7,19 +7,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from . import distribution
-from .keras import averaging_momentum, new_optimizer, read_variables, write_variables
+from .keras import BACKEND as KERAS_BACKEND
+from .keras import averaging_momentum_by_keras, write_variables_by_keras
 from .startup import keras
-
-__all__ = [
-    "TrainingSteps",
-    "compile_function",
-    "count_processes",
-    "is_same_in_all_processes",
-    "new_optimizer",
-    "read_variables",
-    "split_over_devices",
-    "write_variables",
-]
 
 
 class TrainingSteps:
@@ -74,7 +64,7 @@ class TrainingSteps:
         """Write what was learnt to the network's variables."""
         if self._state is not None:
             for variables, values in zip(self._variables(), self._state, strict=True):
-                write_variables(variables, values)
+                write_variables_by_keras(variables, values)
             self._state = None
 
     def average_statistics(self, x, edges, number):
@@ -94,13 +84,13 @@ class TrainingSteps:
             batch = self._split(x[start:stop])
             values = self._average(values, np.float32(number), batch)
             number += 1
-        write_variables(variables, values)
+        write_variables_by_keras(variables, values)
 
     def _split(self, batch):
         """Return a batch, divided among the devices under a distribution."""
         if self._distribution is None:
             return batch
-        return split_over_devices(batch, self._distribution)
+        return split_over_jax_devices(batch, self._distribution)
 
     def _variables(self):
         """Return the variables that a step changes, in the order of Keras' ``train_step``."""
@@ -117,12 +107,12 @@ class TrainingSteps:
         variables = self._network.variables
         state = list(zip(variables, values, strict=True))
         scope = keras.StatelessScope(state_mapping=state)
-        with scope, averaging_momentum(self._network, number):
+        with scope, averaging_momentum_by_keras(self._network, number):
             self._network.call_learnt(x)
             return [scope.get_current_value(variable) for variable in variables]
 
 
-def compile_function(network, n_rows, training):
+def compile_by_jax(network, n_rows, training):
     """Return a function from an array of inputs to the array of a network's outputs."""
 
     @jax.jit
@@ -136,7 +126,7 @@ def compile_function(network, n_rows, training):
     return function
 
 
-def split_over_devices(batch, distribution):
+def split_over_jax_devices(batch, distribution):
     """Give each device its part of a batch, or the whole batch if it cannot be divided equally.
 
     Parameters
@@ -158,11 +148,14 @@ def split_over_devices(batch, distribution):
     )
 
 
-def count_processes():
+def count_jax_processes():
     """Return the number of processes that JAX joined into one program, mostly 1."""
     return jax.process_count()
 
 
-def is_same_in_all_processes(array):
+def is_same_in_all_jax_processes(array):
     """Return whether all of JAX' processes call this with equal arrays; wait for all of them."""
     return not (multihost_utils.process_allgather(array) != array).any()
+
+
+BACKEND = KERAS_BACKEND._replace(training_steps=TrainingSteps, compile_function=compile_by_jax)

@@ -305,7 +305,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         plan = parameters.training_stages_from_parameters(self)
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.fit_one_epoch(
+        self._parts, history, optimizer_state = training.fit_stage_for_one_epoch(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
@@ -331,7 +331,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """Set the initial weights and all else that a network for these pixels depends on."""
         name, own_parameters = self._backbone()
         seed = int(random_state.randint(2**31))
-        backbone = blueprints.initial_backbone(
+        backbone = blueprints.initial_backbone_blueprint(
             name,
             own_parameters,
             int(self.image_size),
@@ -339,7 +339,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             None if self.weights is None else os.fspath(self.weights),
             seed,
         )
-        head = blueprints.initial_head(
+        head = blueprints.initial_head_blueprint(
             backbone.n_outputs, len(self.classes_), int(self.dense_units), float(self.dropout), seed
         )
         self._parts = blueprints.Parts(backbone, head)

@@ -74,7 +74,7 @@ class DirectoryStore(CountingStore):
             for key, value, checksum, used in rows
             if isinstance(value, bytes)
             and isinstance(used, int)
-            and checksum == _checksum(key, value)
+            and checksum == _checksum_in_directory_store(key, value)
         }
         damaged = [row[0] for row in rows if row[0] not in found]
         if damaged:
@@ -88,7 +88,10 @@ class DirectoryStore(CountingStore):
     def put(self, entries):
         """Keep values under their keys; if the process is killed meanwhile, keep none of them."""
         now = int(time.time())
-        rows = [(key, value, _checksum(key, value), now) for key, value in entries.items()]
+        rows = [
+            (key, value, _checksum_in_directory_store(key, value), now)
+            for key, value in entries.items()
+        ]
         self._write("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
 
     def drop(self, keys):
@@ -276,6 +279,6 @@ class _Warning:
         return False
 
 
-def _checksum(key, value):
+def _checksum_in_directory_store(key, value):
     """Return the checksum of an entry."""
     return xxhash.xxh3_64_digest(key + value)

@@ -74,7 +74,7 @@ class MissingImageError(ImageReadError, FileNotFoundError):
     """An :class:`ImageReadError` where some of the files do not exist."""
 
 
-def read_error(reasons, advice=""):
+def image_read_error(reasons, advice=""):
     """Return the :class:`ImageReadError` for a dict from paths to what is wrong with the files.
 
     Returns
@@ -86,7 +86,7 @@ def read_error(reasons, advice=""):
     return (MissingImageError if missing else ImageReadError)(reasons, advice)
 
 
-def reason_of(exception, path=None):
+def reason_of_read_error(exception, path=None):
     """Say in one line why a file cannot be read, from the exception of its decoder.
 
     Parameters

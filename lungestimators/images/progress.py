@@ -38,7 +38,7 @@ class ProgressBar:
         self._is_started = True
         print(self._title, flush=True)
         self._overwrites = sys.stdout.isatty() or "ipykernel" in sys.modules
-        self._character = "━" if _can_print("━") else "="
+        self._character = "━" if _can_print_in_progress_bar("━") else "="
         self._started = self._last_print = time.monotonic()
         self._length = 0
 
@@ -87,7 +87,7 @@ def _duration_in_progress_bar(seconds):
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _can_print(character):
+def _can_print_in_progress_bar(character):
     try:
         character.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 from ..backends.startup import keras
 
 
-def best_weights_of_stage(callbacks):
+def best_weights_from_stage_callbacks(callbacks):
     """Return the weights that early stopping would restore if training ended now, or None."""
     best = None
     for callback in callbacks:

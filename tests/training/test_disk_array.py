@@ -20,9 +20,9 @@ def files(tmp_path, squares):
 
 def test_large_arrays_are_on_disk_and_read_back_what_was_written(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 3, 7)).astype(np.float32)
-    assert isinstance(disk_array.allocate_array(vectors.shape), np.ndarray)
+    assert isinstance(disk_array.allocate_memory_or_disk_array(vectors.shape), np.ndarray)
     monkeypatch.setattr(disk_array, "MOST_BYTES", vectors.nbytes - 1)
-    on_disk = disk_array.allocate_array(vectors.shape)
+    on_disk = disk_array.allocate_memory_or_disk_array(vectors.shape)
     assert isinstance(on_disk, disk_array.DiskArray)
     for column in range(3):
         on_disk[np.arange(50)[::-1], column] = vectors[::-1, column]
