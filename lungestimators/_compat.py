@@ -1,8 +1,8 @@
 """Private names of other libraries, in functions sklearn_*, keras_*, optuna_* and *_has_run.
 
-Optuna is imported at its first use. No public name does what a private name here does. Nothing else in the package uses a private name
-of scikit-learn, Keras, Optuna, TensorFlow or JAX. ``tests/test_compat.py`` has a test for each,
-which fails alone when a release moves the name.
+Optuna is imported at its first use. No public name does what a private name here does. Nothing else
+in the package uses a private name of scikit-learn, Keras, Optuna, TensorFlow or JAX.
+``tests/test_compat.py`` has a test for each, which fails alone when a release moves the name.
 """
 
 import contextlib

@@ -37,7 +37,7 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, decode = blueprints.Blueprint.run, prepared.read_unscaled
+    run, decode = blueprints.Blueprint.run, prepared.read_unscaled_image
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
@@ -49,7 +49,7 @@ def passed(monkeypatch):
         return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(prepared, "read_unscaled", counting_decode)
+    monkeypatch.setattr(prepared, "read_unscaled_image", counting_decode)
     return counts
 
 

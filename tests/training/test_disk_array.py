@@ -65,7 +65,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
     paths, y = files
     monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     clf = CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8))
-    read, n_read = prepared.read_unscaled, []
+    read, n_read = prepared.read_unscaled_image, []
 
     def break_one_in_the_second_epoch(path, channels):
         n_read.append(path)
@@ -74,7 +74,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
                 file.write(b"no image any more")
         return read(path, channels)
 
-    monkeypatch.setattr(prepared, "read_unscaled", break_one_in_the_second_epoch)
+    monkeypatch.setattr(prepared, "read_unscaled_image", break_one_in_the_second_epoch)
     with pytest.raises(ValueError, match=r"7\.png' cannot be read"):
         clf.fit(paths, y)
     assert not hasattr(clf, "classes_")
