@@ -79,12 +79,12 @@ class Evidence:
     @functools.cached_property
     def summaries(self):
         """Summary of each image, or a sentence that says why it cannot be read."""
-        summaries = self._summarise("X", self.X)
+        summaries = self._summarise_evidence("X", self.X)
         if self.X_test is not None:
-            summaries += self._summarise("X_test", self.X_test)
+            summaries += self._summarise_evidence("X_test", self.X_test)
         return summaries
 
-    def _summarise(self, name, X):
+    def _summarise_evidence(self, name, X):
         """Summarise the images of X or of X_test; raise where none can be read."""
         pixels = X if isinstance(X, list) else checking.check_image_shape_of_x(X, None)
         bar = ProgressBar(len(X), f"audit_images: reading images of {name}", self._verbose)
@@ -172,15 +172,15 @@ class Evidence:
     @functools.cached_property
     def cross_validated(self):
         """Out-of-fold predictions of the estimator: cross_validation.CrossValidated."""
-        return self._cross_validate("labels as they are", self.folds, self.splits)
+        return self._cross_validate_evidence("labels as they are", self.folds, self.splits)
 
     @functools.cached_property
     def cross_validated_on_permuted_labels(self):
         """Out-of-fold predictions of the estimator that was fitted on permuted labels."""
         permuted = self.folds.with_permuted_labels()
-        return self._cross_validate("permuted labels", permuted, permuted.splits())
+        return self._cross_validate_evidence("permuted labels", permuted, permuted.splits())
 
-    def _cross_validate(self, what, folds, splits):
+    def _cross_validate_evidence(self, what, folds, splits):
         def after_fold(n_done):
             self.say(f"fitting the estimator, {what}, fold: {n_done} of {folds.n_folds}")
 

@@ -34,11 +34,13 @@ class TrainingSteps:
         step, average = {}, {}
         if self._distribution is not None:
             # New values are to lie on the devices on which the variables lie.
-            state = tuple([v.value.sharding for v in some] for some in self._variables())
+            state = tuple(
+                [v.value.sharding for v in some] for some in self._variables_of_jax_step()
+            )
             step["out_shardings"] = None, state
             average["out_shardings"] = [v.value.sharding for v in network.variables]
         self._step = jax.jit(network.train_step, donate_argnums=0, **step)
-        self._average = jax.jit(self._averaged, **average)
+        self._average = jax.jit(self._averaged_by_jax, **average)
 
     def start_epoch(self):
         """Set the sums of loss and accuracy to zero."""
@@ -54,16 +56,16 @@ class TrainingSteps:
             still be computing.
         """
         if self._state is None:
-            self._state = tuple([v.value for v in some] for some in self._variables())
+            self._state = tuple([v.value for v in some] for some in self._variables_of_jax_step())
         for start, stop in itertools.pairwise(edges):
-            batch = [self._split(array[start:stop]) for array in (x, y, sample_weight)]
+            batch = [self._split_over_devices(array[start:stop]) for array in (x, y, sample_weight)]
             logs, self._state = self._step(self._state, tuple(batch))
         return logs
 
     def end_epoch(self):
         """Write what was learnt to the network's variables."""
         if self._state is not None:
-            for variables, values in zip(self._variables(), self._state, strict=True):
+            for variables, values in zip(self._variables_of_jax_step(), self._state, strict=True):
                 write_variables_by_keras(variables, values)
             self._state = None
 
@@ -81,18 +83,18 @@ class TrainingSteps:
         variables = self._network.variables
         values = [variable.value for variable in variables]
         for start, stop in itertools.pairwise(edges):
-            batch = self._split(x[start:stop])
+            batch = self._split_over_devices(x[start:stop])
             values = self._average(values, np.float32(number), batch)
             number += 1
         write_variables_by_keras(variables, values)
 
-    def _split(self, batch):
+    def _split_over_devices(self, batch):
         """Return a batch, divided among the devices under a distribution."""
         if self._distribution is None:
             return batch
         return split_over_jax_devices(batch, self._distribution)
 
-    def _variables(self):
+    def _variables_of_jax_step(self):
         """Return the variables that a step changes, in the order of Keras' ``train_step``."""
         network = self._network
         return (
@@ -102,7 +104,7 @@ class TrainingSteps:
             network.metrics_variables,
         )
 
-    def _averaged(self, values, number, x):
+    def _averaged_by_jax(self, values, number, x):
         """Return the values of the network's variables after one more batch of statistics."""
         variables = self._network.variables
         state = list(zip(variables, values, strict=True))

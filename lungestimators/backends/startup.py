@@ -47,13 +47,13 @@ def quiet_startup():
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-            stack.callback(_restore_stderr_without_startup_lines, stderr, caught)
+            stack.callback(_restore_stderr_after_startup, stderr, caught)
             _flush_stderr()
             os.dup2(caught.fileno(), 2)
         yield
 
 
-def _restore_stderr_without_startup_lines(stderr, caught):
+def _restore_stderr_after_startup(stderr, caught):
     """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
     _flush_stderr()
     os.dup2(stderr, 2)

@@ -256,7 +256,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         plan = parameters.training_stages_from_parameters(self)
         task = FitTask(self, sum(stage.epochs for stage in plan), *given)
-        self._build_network(X, random_state)
+        self._build_network_of_classifier(X, random_state)
         train = self._training_data(X, y, sample_weight, training_rows)
         validation = None
         if validation_rows is not None:
@@ -300,7 +300,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if first:
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # the seed of the split that only fit needs
-            self._build_network(X, random_state)
+            self._build_network_of_classifier(X, random_state)
             self.history_, self.n_iter_ = {}, 0
         plan = parameters.training_stages_from_parameters(self)
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
@@ -327,7 +327,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             if name in _FITTED_ATTRIBUTES or (name.endswith("_") and not name.startswith("_")):
                 del self.__dict__[name]
 
-    def _build_network(self, X, random_state):
+    def _build_network_of_classifier(self, X, random_state):
         """Set the initial weights and all else that a network for these pixels depends on."""
         name, own_parameters = self._backbone()
         seed = int(random_state.randint(2**31))

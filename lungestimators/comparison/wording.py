@@ -249,8 +249,8 @@ def _warnings_on_wilcoxon(models, pairs):
             limited.setdefault((n, f"{adjusted:.3f}"), []).append(pair)
     return [
         f"{_names_in_sentence([_difference_in_sentence(pair) for pair in found])}: the scores "
-        f"differ in {counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}: "
-        "no difference can be shown."
+        f"differ in {counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}"
+        ": no difference can be shown."
         for (n, adjusted), found in limited.items()
     ]
 

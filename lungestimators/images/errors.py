@@ -54,10 +54,10 @@ on_error="skip" does so).
         return type(self), (self.reasons, self.advice)
 
     def __str__(self):
-        message = self._message()
+        message = self._message_of_read_error()
         return f"{message}. {self.advice}" if self.advice else message
 
-    def _message(self):
+    def _message_of_read_error(self):
         """Return the sentence that names the files, without the advice."""
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()

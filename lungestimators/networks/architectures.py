@@ -99,7 +99,7 @@ def build_application(backbone, image_size, channels, weights, options):
                 f"image_size={image_size} is too small for {backbone}: {error}"
             ) from None
         raise
-    application = _application_with_constant_normalization(application)
+    application = _application_with_constant_norm(application)
     for layer in application.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -141,7 +141,7 @@ def _find_application(backbone, options):
     return builder
 
 
-def _application_with_constant_normalization(application):
+def _application_with_constant_norm(application):
     """Return a network that holds its mean and variance of pixels as constants, not as weights.
 
     EfficientNet has them as weights. Keras computes with copies of these weights, and updates the

@@ -109,7 +109,7 @@ class FoldScorer:
             if metric not in scores:
                 raise ValueError(f"it returned {sorted(scores)}, and {metric!r} is asked for")
         except Exception as error:
-            self._check_probabilities(estimator, error)
+            self._check_probabilities_of_fold(estimator, error)
             raise SearchError(
                 f"The scorer {self._scorer_name()} raised {type(error).__name__}: {error}"
             ) from error
@@ -117,11 +117,11 @@ class FoldScorer:
         if np.isnan(scores[metric]) or _scored_classifier_has_nan_loss(
             last_step_of_pipeline(estimator)
         ):
-            self._check_probabilities(estimator)
+            self._check_probabilities_of_fold(estimator)
         self.seconds += time.perf_counter() - start
         return scores
 
-    def _check_probabilities(self, estimator, error=None):
+    def _check_probabilities_of_fold(self, estimator, error=None):
         """Raise if probabilities are not finite: then the estimator and not the scorer failed."""
         if not hasattr(estimator, "predict_proba"):
             return

@@ -194,8 +194,8 @@ def test_a_file_damaged_anywhere_never_gives_a_wrong_value(tmp_path):
 def test_a_full_disk_is_warned_of_and_what_was_there_stays(tmp_path):
     cache = DirectoryStore(tmp_path)
     cache.put({b"a": b"1" * 4096})
-    pages = cache._connection().execute("PRAGMA page_count").fetchone()[0]
-    cache._connection().execute(f"PRAGMA max_page_count = {pages}")
+    pages = cache._database_connection().execute("PRAGMA page_count").fetchone()[0]
+    cache._database_connection().execute(f"PRAGMA max_page_count = {pages}")
     with pytest.warns(UserWarning, match=r"database or disk is full.*not kept"):
         cache.put({b"b": b"2" * 100_000})
     assert cache.get([b"a", b"b"]) == {b"a": b"1" * 4096}
@@ -246,8 +246,8 @@ def test_a_write_that_was_interrupted_leaves_no_transaction_open(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache._write("DELETE FROM entry WHERE key = ?", Interrupted())
-    assert not cache._connection().in_transaction
+        cache._write_to_database("DELETE FROM entry WHERE key = ?", Interrupted())
+    assert not cache._database_connection().in_transaction
     cache.put({b"a": b"1"})
     assert cache.get([b"a"])
 
@@ -293,4 +293,4 @@ def test_eight_processes_write_and_some_are_killed_at_any_moment(tmp_path):
     found = after.get(keys)
     assert len(found) >= 512
     assert all(value == value_of(key) for key, value in found.items())
-    assert after._connection().execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert after._database_connection().execute("PRAGMA integrity_check").fetchall() == [("ok",)]
