@@ -23,7 +23,7 @@ from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lungestimators.studies.storages import without_password
+from lungestimators.studies.storages import storage_without_password
 
 RESULTS = Path(__file__).parent / "results" / "kills"
 WORKER = """
@@ -172,7 +172,7 @@ def main(argv):
     print(table)
     RESULTS.mkdir(parents=True, exist_ok=True)
     kind = re.split(r"\W", storage)[0] if "://" in storage else "journal"
-    shown = [without_password(a) if "://" in a else a for a in argv]
+    shown = [storage_without_password(a) if "://" in a else a for a in argv]
     command = shlex.join(["python", "benchmarks/kills.py", *shown])
     text = f"```\n{command}\n```\n\n{table}\n\n{NOTE}\n"
     (RESULTS / f"{kind}.md").write_text(text, encoding="utf-8")

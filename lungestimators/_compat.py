@@ -1,8 +1,8 @@
-"""Optuna, imported at first use; private names of other libraries, each behind a function.
+"""Private names of other libraries, in functions sklearn_*, keras_*, optuna_* and *_has_run.
 
-No public name does what a private name here does. Nothing else in the package uses a private name
-of scikit-learn, Keras, Optuna, TensorFlow or JAX. ``tests/test_compat.py`` has a test for each,
-which fails alone when a release moves the name.
+Optuna is imported at its first use. No public name does what a private name here does. Nothing else
+in the package uses a private name of scikit-learn, Keras, Optuna, TensorFlow or JAX.
+``tests/test_compat.py`` has a test for each, which fails alone when a release moves the name.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ optuna = _LazyModule("optuna")
 # scikit-learn
 
 
-def take_rows(X, rows):
+def sklearn_take_rows(X, rows):
     """Return rows of an array, a list, a sparse matrix or a data frame of any library.
 
     ``sklearn.utils.resample`` is public, and only draws at random.
@@ -41,7 +41,7 @@ def take_rows(X, rows):
     return _safe_indexing(X, rows)
 
 
-def take_rows_of_xy(estimator, X, y, rows, training_rows=None):
+def sklearn_take_rows_of_xy(estimator, X, y, rows, training_rows=None):
     """Return rows of X and y for an estimator, as cross-validation does.
 
     Of a precomputed kernel, which has a column for each training image, it takes columns too.
@@ -49,22 +49,22 @@ def take_rows_of_xy(estimator, X, y, rows, training_rows=None):
     return _safe_split(estimator, X, y, rows, training_rows)
 
 
-def take_rows_of_parameters(X, parameters, rows):
+def sklearn_take_rows_of_parameters(X, parameters, rows):
     """Return parameters of ``fit`` or of a scorer, of which those with a value an image are cut."""
     return _check_method_params(X, parameters, indices=rows)
 
 
-def check_sample_weight(sample_weight, X):
+def sklearn_check_sample_weight(sample_weight, X):
     """Return one weight of at least 0 for each row of X, ones for None, or raise."""
     return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
-def name_estimators(estimators):
+def sklearn_name_estimators(estimators):
     """Return (name, estimator) for each estimator, named and numbered as by ``make_pipeline``."""
     return _name_estimators(estimators)
 
 
-def accepts_sample_weight(scorer):
+def sklearn_scorer_accepts_weight(scorer):
     """Return whether a scorer of scikit-learn takes weights; None of any other function.
 
     The objects of ``make_scorer`` all have the same signature.
@@ -73,7 +73,7 @@ def accepts_sample_weight(scorer):
     return None if method is None else method()
 
 
-def callbacks_of(estimator):
+def sklearn_callbacks_of(estimator):
     """Return the callbacks that ``set_callbacks`` gave an estimator, None where it was not called.
 
     There is no ``get_callbacks``.
@@ -81,7 +81,7 @@ def callbacks_of(estimator):
     return getattr(estimator, "_skl_callbacks", None)
 
 
-def begin_callbacks(estimator, n_subtasks):
+def sklearn_begin_callbacks(estimator, n_subtasks):
     """Return the context through which a fit calls its callbacks.
 
     scikit-learn's guide for authors of estimators names this method.
@@ -92,13 +92,13 @@ def begin_callbacks(estimator, n_subtasks):
 # Keras
 
 
-def all_layers(network):
+def keras_layers_of(network):
     """Return a network's layers and the layers in them; ``Model.layers`` has the outer ones."""
     return network._flatten_layers()
 
 
 @contextlib.contextmanager
-def draw_initial_seeds_from(generator):
+def keras_draws_initial_seeds_from(generator):
     """Let Keras draw the seeds of initializers and layers from a ``random.Random``.
 
     It draws them from Python's global generator, which other threads use too.
@@ -113,7 +113,7 @@ def draw_initial_seeds_from(generator):
 
 
 @contextlib.contextmanager
-def dtype_policy_put_back():
+def keras_dtype_policy_put_back():
     """Set Keras' global dtype policy back when the block ends, or back to never asked for.
 
     ``keras.config.dtype_policy()`` makes a policy out of ``floatx`` when it is first asked.
@@ -126,7 +126,7 @@ def dtype_policy_put_back():
         global_state.set_global_attribute("dtype_policy", before)
 
 
-def application_module(application):
+def keras_application_module(application):
     """Return the module that a function of ``keras.applications`` is written in.
 
     The module's ``preprocess_input`` is public too, under a name that differs from function to
@@ -135,7 +135,7 @@ def application_module(application):
     return sys.modules[application.__module__]
 
 
-def adam_averages(optimizer, variable):
+def keras_adam_averages(optimizer, variable):
     """Return the two variables in which Keras' Adam averages the gradients of a variable.
 
     ``Optimizer.variables`` has them in an order that is not documented.
@@ -147,17 +147,17 @@ def adam_averages(optimizer, variable):
 # Optuna
 
 
-def storage_of(study):
+def optuna_storage_of(study):
     """Return the storage of a study."""
     return study._storage
 
 
-def add_trial(study, template):
+def optuna_add_trial(study, template):
     """Add a running trial that has attributes from its first moment on, which ``ask`` cannot."""
     return optuna.Trial(study, study._storage.create_new_trial(study._study_id, template))
 
 
-def fail_trial(study, trial, attributes):
+def optuna_fail_trial(study, trial, attributes):
     """Fail a running trial after setting its attributes, without telling the sampler.
 
     ``Study.tell`` would hand the failure to the sampler.
@@ -167,7 +167,7 @@ def fail_trial(study, trial, attributes):
     study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
 
 
-def encode_enqueued_values(trial, encode):
+def optuna_encode_enqueued_values(trial, encode):
     """Encode the values that ``Study.enqueue_trial`` set for a trial, in place.
 
     Parameters
@@ -181,7 +181,7 @@ def encode_enqueued_values(trial, encode):
     trial._fixed_params = {name: encode(name, value) for name, value in enqueued.items()}
 
 
-def encode_grid(copied, sampler, encode):
+def optuna_encode_grid(copied, sampler, encode):
     """Give a copy of a GridSampler the encoded values of the sampler's grid.
 
     Parameters
@@ -197,7 +197,7 @@ def encode_grid(copied, sampler, encode):
     copied._all_grids = [tuple(map(encode, names, values)) for values in sampler._all_grids]
 
 
-def encode_fixed_values(copied, sampler, encode):
+def optuna_encode_fixed_values(copied, sampler, encode):
     """Give a copy of a PartialFixedSampler the encoded values of the sampler's fixed parameters.
 
     Parameters
@@ -210,12 +210,12 @@ def encode_fixed_values(copied, sampler, encode):
     copied._fixed_params = {name: encode(name, value) for name, value in fixed.items()}
 
 
-def base_sampler(sampler):
+def optuna_base_sampler(sampler):
     """Return the sampler that a PartialFixedSampler asks for all other parameters."""
     return sampler._base_sampler
 
 
-def set_base_sampler(sampler, base):
+def optuna_set_base_sampler(sampler, base):
     """Set the sampler that a PartialFixedSampler asks for all other parameters."""
     sampler._base_sampler = base
 

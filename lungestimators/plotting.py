@@ -129,7 +129,7 @@ class SampleImagesDisplay:
             for column, image in enumerate(row_images):
                 top, left = row * (side + gap), column * (side + gap)
                 sheet[top : top + side, left : left + side] = _square_to_plot(image, side)
-        ax = _axes(ax, (1.35 * n_columns + 1.2, 1.4 * len(self.samples)))
+        ax = _axes_to_plot(ax, (1.35 * n_columns + 1.2, 1.4 * len(self.samples)))
         ax.imshow(sheet, interpolation="antialiased")
         ax.set_xticks([])
         centres = np.arange(len(self.samples)) * (side + gap) + side / 2
@@ -206,7 +206,7 @@ class ClassDistributionDisplay:
         -------
         ClassDistributionDisplay
         """
-        ax = _axes(ax, (5.5, 0.55 * len(self.counts) + 0.9))
+        ax = _axes_to_plot(ax, (5.5, 0.55 * len(self.counts) + 0.9))
         bars = ax.barh(self.target_names, self.counts, color="C0")
         share = self.counts / self.counts.sum()
         ax.bar_label(
@@ -294,7 +294,7 @@ class TrainingCurvesDisplay:
         for axes, (quantity, series) in zip(ax, _SERIES.items(), strict=True):
             for key, label in series:
                 if all(key in history for history in self.histories):
-                    _draw_band(axes, [history[key] for history in self.histories], label)
+                    _plot_band(axes, [history[key] for history in self.histories], label)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(quantity)
@@ -307,7 +307,7 @@ class TrainingCurvesDisplay:
         return self
 
 
-def _draw_band(ax, curves, label):
+def _plot_band(ax, curves, label):
     """Draw the mean and the range of curves, some of which may have stopped early."""
     table = np.full((len(curves), max(map(len, curves))), np.nan)
     for row, curve in zip(table, curves, strict=True):
@@ -319,7 +319,7 @@ def _draw_band(ax, curves, label):
         ax.fill_between(epochs, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
-def _axes(ax, size):
+def _axes_to_plot(ax, size):
     """Return the given axes, or those of a new figure of a size in inches."""
     import matplotlib.pyplot as plt
 
@@ -331,7 +331,7 @@ def _images_to_plot(X):
     if columns.is_column_of_paths(X):
         paths = columns.paths_in_column(X)
         return lambda rows: list(reading.read_images([paths[row] for row in rows], 3))
-    X = np.asarray(checking.check_and_stack_images(X))
+    X = np.asarray(checking.check_and_stack_x(X))
     low, high = pixel_ranges.pixel_range(X)
     return lambda rows: [
         np.clip((np.asarray(X[row], float) - low) / (high - low), 0, 1) for row in rows

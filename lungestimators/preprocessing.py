@@ -113,7 +113,7 @@ class ImageReader(_ImageTransformer):
         """
         self._check_parameters()
         self._check_X(X)
-        paths = checking.check_paths(X)
+        paths = checking.check_paths_in_x(X)
         pixels = None
         for row, image in enumerate(reading.read_images(paths, self.channels, self.image_size)):
             if pixels is None:
@@ -311,11 +311,11 @@ def _check_images_to_preprocess(X):
             "X holds paths, and pixels are needed: put ImageReader() in front, as in "
             "make_pipeline(ImageReader(), ...)"
         )
-    X = checking.check_pixels(checking.check_and_stack_images(X))
+    X = checking.check_pixels_of_x(checking.check_and_stack_x(X))
     if X.ndim == 2:
         raise ValueError(
             f"X has the shape {X.shape}: these are flat rows. Images are (n, height, width) or "
             "(n, height, width, channels): reshape X"
         )
-    checking.check_image_shape(X, None)
+    checking.check_image_shape_of_x(X, None)
     return X

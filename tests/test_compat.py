@@ -33,39 +33,43 @@ def study():
 
 
 def test_rows_of_any_container_are_taken():
-    np.testing.assert_array_equal(_compat.take_rows(np.arange(6).reshape(3, 2), [2]), [[4, 5]])
-    assert _compat.take_rows(["a", "b", "c"], [0, 2]) == ["a", "c"]
+    np.testing.assert_array_equal(
+        _compat.sklearn_take_rows(np.arange(6).reshape(3, 2), [2]), [[4, 5]]
+    )
+    assert _compat.sklearn_take_rows(["a", "b", "c"], [0, 2]) == ["a", "c"]
 
 
 def test_a_precomputed_kernel_loses_columns_with_its_rows():
     kernel, y = np.arange(16).reshape(4, 4), np.arange(4)
-    X, labels = _compat.take_rows_of_xy(SVC(kernel="precomputed"), kernel, y, [3], [0, 1])
+    X, labels = _compat.sklearn_take_rows_of_xy(SVC(kernel="precomputed"), kernel, y, [3], [0, 1])
     np.testing.assert_array_equal(X, [[12, 13]])
     np.testing.assert_array_equal(labels, [3])
 
 
 def test_parameters_with_a_value_an_image_are_cut():
     given = {"sample_weight": np.arange(3.0), "flag": True}
-    cut = _compat.take_rows_of_parameters(np.zeros((3, 1)), given, [0, 2])
+    cut = _compat.sklearn_take_rows_of_parameters(np.zeros((3, 1)), given, [0, 2])
     np.testing.assert_array_equal(cut["sample_weight"], [0, 2])
     assert cut["flag"] is True
 
 
 def test_sample_weights_are_ones_or_not_negative():
-    np.testing.assert_array_equal(_compat.check_sample_weight(None, np.zeros((2, 1))), [1, 1])
+    np.testing.assert_array_equal(
+        _compat.sklearn_check_sample_weight(None, np.zeros((2, 1))), [1, 1]
+    )
     with pytest.raises(ValueError, match=r"[Nn]egative"):
-        _compat.check_sample_weight([1, -1], np.zeros((2, 1)))
+        _compat.sklearn_check_sample_weight([1, -1], np.zeros((2, 1)))
 
 
 def test_estimators_of_one_class_are_numbered():
-    named = _compat.name_estimators([LogisticRegression(), LogisticRegression()])
+    named = _compat.sklearn_name_estimators([LogisticRegression(), LogisticRegression()])
     assert [name for name, _ in named] == ["logisticregression-1", "logisticregression-2"]
 
 
 def test_a_scorer_says_whether_it_takes_weights():
-    assert _compat.accepts_sample_weight(make_scorer(accuracy_score)) is True
-    assert _compat.accepts_sample_weight(make_scorer(lambda y, predicted: 0)) is False
-    assert _compat.accepts_sample_weight(lambda estimator, X, y: 0) is None
+    assert _compat.sklearn_scorer_accepts_weight(make_scorer(accuracy_score)) is True
+    assert _compat.sklearn_scorer_accepts_weight(make_scorer(lambda y, predicted: 0)) is False
+    assert _compat.sklearn_scorer_accepts_weight(lambda estimator, X, y: 0) is None
 
 
 class Callback:
@@ -86,10 +90,10 @@ class Callback:
 
 def test_callbacks_that_were_set_are_returned_and_set_up():
     callback, clf = Callback(), CNNClassifier()
-    assert _compat.callbacks_of(clf) is None
+    assert _compat.sklearn_callbacks_of(clf) is None
     clf.set_callbacks(callback)
-    assert list(_compat.callbacks_of(clf)) == [callback]
-    context = _compat.begin_callbacks(clf, 3)
+    assert list(_compat.sklearn_callbacks_of(clf)) == [callback]
+    context = _compat.sklearn_begin_callbacks(clf, 3)
     assert context.max_subtasks == 3
     assert callback.is_set_up
 
@@ -100,13 +104,13 @@ def test_callbacks_that_were_set_are_returned_and_set_up():
 def test_all_layers_has_the_layers_in_layers():
     pipeline = keras.layers.Pipeline([keras.layers.RandomContrast(0.1)])
     inner = keras.Sequential([keras.Input((4, 4, 1)), pipeline])
-    layers = list(_compat.all_layers(keras.Sequential([keras.Input((4, 4, 1)), inner])))
+    layers = list(_compat.keras_layers_of(keras.Sequential([keras.Input((4, 4, 1)), inner])))
     assert any(isinstance(layer, keras.layers.RandomContrast) for layer in layers)
 
 
 def test_initial_weights_follow_from_the_generator_that_is_lent():
     def kernel(seed):
-        with _compat.draw_initial_seeds_from(random.Random(seed)):
+        with _compat.keras_draws_initial_seeds_from(random.Random(seed)):
             layer = keras.layers.Dense(3)
             layer.build((None, 2))
         return layer.get_weights()[0]
@@ -119,13 +123,13 @@ def test_initial_weights_follow_from_the_generator_that_is_lent():
 
 def test_the_dtype_policy_is_put_back():
     before = keras.config.dtype_policy().name
-    with _compat.dtype_policy_put_back():
+    with _compat.keras_dtype_policy_put_back():
         keras.config.set_dtype_policy("mixed_bfloat16")
     assert keras.config.dtype_policy().name == before == "float32"
 
 
 def test_the_module_of_an_application_has_its_preprocessing_and_any_densenet():
-    module = _compat.application_module(keras.applications.DenseNet121)
+    module = _compat.keras_application_module(keras.applications.DenseNet121)
     assert module.preprocess_input is not None
     network = module.DenseNet(
         (1, 1, 1, 1), include_top=False, weights=None, input_shape=(32, 32, 3)
@@ -138,7 +142,7 @@ def test_the_averages_of_adam_have_the_shape_of_the_variable():
     optimizer = keras.optimizers.Adam()
     optimizer.build(variables)
     for variable in variables:
-        momentum, velocity = _compat.adam_averages(optimizer, variable)
+        momentum, velocity = _compat.keras_adam_averages(optimizer, variable)
         assert tuple(momentum.shape) == tuple(velocity.shape) == tuple(variable.shape)
         assert momentum is not velocity
 
@@ -147,16 +151,16 @@ def test_the_averages_of_adam_have_the_shape_of_the_variable():
 
 
 def test_a_study_has_its_storage(study):
-    assert isinstance(_compat.storage_of(study), optuna.storages.BaseStorage)
+    assert isinstance(_compat.optuna_storage_of(study), optuna.storages.BaseStorage)
 
 
 def test_a_trial_is_added_with_attributes_and_failed_with_others(study):
     running = optuna.trial.TrialState.RUNNING
     template = optuna.create_trial(state=running, user_attrs={"host": "here"})
-    trial = _compat.add_trial(study, template)
+    trial = _compat.optuna_add_trial(study, template)
     assert study.trials[0].state == running
     assert trial.user_attrs == {"host": "here"}
-    _compat.fail_trial(study, trial, {"error": "lost"})
+    _compat.optuna_fail_trial(study, trial, {"error": "lost"})
     assert study.trials[0].state == optuna.trial.TrialState.FAIL
     assert study.trials[0].user_attrs == {"host": "here", "error": "lost"}
 
@@ -164,14 +168,14 @@ def test_a_trial_is_added_with_attributes_and_failed_with_others(study):
 def test_enqueued_values_are_encoded(study):
     study.enqueue_trial({"x": "a"})
     trial = study.ask()
-    _compat.encode_enqueued_values(trial, lambda name, value: f"{name}={value}")
+    _compat.optuna_encode_enqueued_values(trial, lambda name, value: f"{name}={value}")
     assert trial.suggest_categorical("x", ["x=a", "x=b"]) == "x=a"
 
 
 def test_a_copied_grid_sampler_draws_encoded_values():
     sampler = optuna.samplers.GridSampler({"x": ["a", "b"]}, seed=0)
     copied = optuna.samplers.GridSampler({"x": ["a", "b"]}, seed=0)
-    _compat.encode_grid(copied, sampler, lambda name, value: f"{name}={value}")
+    _compat.optuna_encode_grid(copied, sampler, lambda name, value: f"{name}={value}")
     study = optuna.create_study(sampler=copied)
     study.optimize(lambda trial: trial.suggest_categorical("x", ["x=a", "x=b"]) == "x=a")
     assert sorted(trial.params["x"] for trial in study.trials) == ["x=a", "x=b"]
@@ -181,10 +185,10 @@ def test_a_copied_partial_sampler_fixes_encoded_values_and_asks_another_sampler(
     random_sampler, other = (optuna.samplers.RandomSampler(seed=seed) for seed in (0, 1))
     sampler = optuna.samplers.PartialFixedSampler({"x": "a"}, random_sampler)
     copied = optuna.samplers.PartialFixedSampler({"x": "a"}, random_sampler)
-    assert _compat.base_sampler(sampler) is random_sampler
-    _compat.encode_fixed_values(copied, sampler, lambda name, value: f"{name}={value}")
-    _compat.set_base_sampler(copied, other)
-    assert _compat.base_sampler(copied) is other
+    assert _compat.optuna_base_sampler(sampler) is random_sampler
+    _compat.optuna_encode_fixed_values(copied, sampler, lambda name, value: f"{name}={value}")
+    _compat.optuna_set_base_sampler(copied, other)
+    assert _compat.optuna_base_sampler(copied) is other
     study = optuna.create_study(sampler=copied)
     assert study.ask().suggest_categorical("x", ["x=a", "x=b"]) == "x=a"
 

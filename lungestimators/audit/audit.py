@@ -147,20 +147,20 @@ def audit_images(
     >>> report.verdict, report.not_run
     ('ok', ['readability', 'empty images', 'classes', 'labels', 'shortcuts'])
     """
-    train = _check_images("X", X)
+    train = _check_images_to_audit("X", X)
     y = check_y(X, y)
     groups = check_groups(y, groups)
     if len(np.unique(y)) < 2:
         raise ValueError(f"y holds one class only ({y[0]!r}): an audit needs two or more")
-    test = None if X_test is None else _check_images("X_test", X_test)
+    test = None if X_test is None else _check_images_to_audit("X_test", X_test)
     if y_test is not None:
         if X_test is None:
             raise ValueError("y_test was given without X_test")
         y_test = check_y(X_test, y_test)
-    source = _check_source(y, source)
-    _check_estimator_and_cv(estimator, cv)
-    possible = _possible_checks(groups=groups, X_test=test, y_test=y_test)
-    chosen = possible if checks is None else _check_names_of_checks(checks, possible)
+    source = _check_source_to_audit(y, source)
+    _check_estimator_and_cv_to_audit(estimator, cv)
+    possible = _possible_checks_of_audit(groups=groups, X_test=test, y_test=y_test)
+    chosen = possible if checks is None else _check_names_of_audit_checks(checks, possible)
     seed = int(check_random_state(random_state).randint(2**31))
 
     evidence = Evidence(train, y, groups, test, y_test, source, estimator, cv, seed, verbose)
@@ -179,24 +179,24 @@ def audit_images(
     )
 
 
-def _check_images(name, X):
+def _check_images_to_audit(name, X):
     """Return X as a list of paths, or as an array of pixels; no file is read yet."""
     if columns.is_column_of_paths(X):
         return columns.paths_in_column(X)
     if np.size(X) == 0:
         raise ValueError(f"{name} holds no image")
-    X = checking.check_and_stack_images(X)
+    X = checking.check_and_stack_x(X)
     if np.ndim(X) not in (3, 4):
         raise ValueError(
             f"{name} has {np.ndim(X)} dimensions: images are paths, or an array of shape (n, "
             "height, width) or (n, height, width, channels)"
         )
-    X = checking.check_pixels(X)
-    checking.check_image_shape(X, None)
+    X = checking.check_pixels_of_x(X)
+    checking.check_image_shape_of_x(X, None)
     return X
 
 
-def _check_source(y, source):
+def _check_source_to_audit(y, source):
     """Return the source of each image as str, or None where there is none."""
     if source is None:
         return None
@@ -205,7 +205,7 @@ def _check_source(y, source):
     return source.astype(str)
 
 
-def _check_estimator_and_cv(estimator, cv):
+def _check_estimator_and_cv_to_audit(estimator, cv):
     """Raise where the estimator is no classifier, or where cv is no number of folds."""
     if not is_whole_number(cv) or cv < 2:
         raise ValueError(f"cv={cv!r} must be a whole number of folds, 2 or more")
@@ -213,12 +213,12 @@ def _check_estimator_and_cv(estimator, cv):
         raise TypeError(f"estimator={estimator!r} must be a classifier, as scikit-learn knows them")
 
 
-def _possible_checks(**arguments):
+def _possible_checks_of_audit(**arguments):
     """List the checks whose arguments are given, by name."""
     return [name for name in CHECKS if name not in NEEDS or arguments[NEEDS[name]] is not None]
 
 
-def _check_names_of_checks(checks, possible):
+def _check_names_of_audit_checks(checks, possible):
     """Return the names of the checks to run, or raise where one cannot be run."""
     if isinstance(checks, str):
         raise TypeError(f"checks={checks!r} must be a list of names, such as [{checks!r}]")

@@ -45,7 +45,7 @@ class Folds(NamedTuple):
         return self._replace(y=np.random.default_rng(self.seed).permutation(self.y))
 
 
-def make_folds(y, keep, groups, cv, seed):
+def make_folds_to_cross_validate(y, keep, groups, cv, seed):
     """Return the Folds of the images to learn from.
 
     Parameters
@@ -135,8 +135,8 @@ def cross_validate(
     complete = True
     for n_done, (train, test) in enumerate(splits, 1):
         fitted = model_fits.fit_clone(model, X, labels[y], train)
-        images = _compat.take_rows(X, test)
-        found = model_fits.probabilities_of_all_classes(fitted, images, labels)
+        images = _compat.sklearn_take_rows(X, test)
+        found = model_fits.probabilities_of_fitted_model(fitted, images, labels)
         if found is None:  # some models show only after fit whether they have probabilities
             complete = False
             predicted[test] = np.searchsorted(labels, fitted.predict(images))
@@ -149,7 +149,7 @@ def cross_validate(
     return CrossValidated(probabilities if complete else None, Score(recalls, n_groups))
 
 
-def clone_with_seed(estimator, seed):
+def clone_to_cross_validate(estimator, seed):
     """Return a clone in which every ``random_state`` that is None is the seed."""
     estimator = clone(estimator)
     unset = {

@@ -15,7 +15,7 @@ def check_duplicates(evidence):
     """
     n, pictures, pairs = evidence.n_train, evidence.pictures, evidence.pairs
     inside = (pairs.first < n) == (pairs.second < n)
-    rows = [_describe_pair(evidence, pair) for pair in np.flatnonzero(inside)]
+    rows = [_describe_pair_of_duplicates(evidence, pair) for pair in np.flatnonzero(inside)]
     parts = {"X": pictures[:n], "X_test": pictures[n:]}
     counts = {name: len(part) - len(np.unique(part)) for name, part in parts.items()}
     found = " and ".join(
@@ -39,7 +39,7 @@ def check_duplicates(evidence):
     return Check("duplicates", "warning", sentence, rows, rule, advice, why)
 
 
-def _describe_pair(evidence, number):
+def _describe_pair_of_duplicates(evidence, number):
     """Return a row of the table of duplicates."""
     pairs = evidence.pairs
     first, second = int(pairs.first[number]), int(pairs.second[number])
@@ -86,7 +86,9 @@ def check_leaks(evidence):
 
 def check_labels_of_duplicates(evidence):
     """Check that all copies of a picture have one label."""
-    rows, n_pictures = _copies_that_differ(evidence, evidence.pictures, evidence.labels, "label")
+    rows, n_pictures = _duplicates_that_differ(
+        evidence, evidence.pictures, evidence.labels, "label"
+    )
     name, rule = "labels of duplicates", "A fault where copies of one picture differ in label."
     if not rows:
         return Check(name, "ok", "No two duplicates differ in label.", rows, rule)
@@ -106,7 +108,7 @@ def check_labels_of_duplicates(evidence):
 def check_groups_of_duplicates(evidence):
     """Check that all copies of a picture in X are of one group, such as one patient."""
     pictures, groups = evidence.pictures[: evidence.n_train], evidence.groups.tolist()
-    rows, n_pictures = _copies_that_differ(evidence, pictures, groups, "group")
+    rows, n_pictures = _duplicates_that_differ(evidence, pictures, groups, "group")
     name, rule = "groups of duplicates", "A warning where copies of one picture differ in group."
     if not rows:
         return Check(name, "ok", "No two duplicates differ in group.", rows, rule)
@@ -123,7 +125,7 @@ def check_groups_of_duplicates(evidence):
     return Check(name, "warning", sentence, rows, rule, advice, why)
 
 
-def _copies_that_differ(evidence, pictures, values, column):
+def _duplicates_that_differ(evidence, pictures, values, column):
     """List the copies of each picture whose copies differ in a value, such as the label.
 
     Returns

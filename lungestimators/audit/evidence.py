@@ -6,7 +6,7 @@ import numpy as np
 
 from ..classifiers import CNNClassifier
 from ..images import checking
-from ..images.errors import read_error
+from ..images.errors import image_read_error
 from ..images.progress import ProgressBar
 from . import cross_validation, fingerprints, pictures
 from .summaries import ImageSummary, summarise_images
@@ -79,20 +79,20 @@ class Evidence:
     @functools.cached_property
     def summaries(self):
         """Summary of each image, or a sentence that says why it cannot be read."""
-        summaries = self._summarise("X", self.X)
+        summaries = self._summarise_evidence("X", self.X)
         if self.X_test is not None:
-            summaries += self._summarise("X_test", self.X_test)
+            summaries += self._summarise_evidence("X_test", self.X_test)
         return summaries
 
-    def _summarise(self, name, X):
+    def _summarise_evidence(self, name, X):
         """Summarise the images of X or of X_test; raise where none can be read."""
-        pixels = X if isinstance(X, list) else checking.check_image_shape(X, None)
+        pixels = X if isinstance(X, list) else checking.check_image_shape_of_x(X, None)
         bar = ProgressBar(len(X), f"audit_images: reading images of {name}", self._verbose)
         bar.start()
         summaries = summarise_images(pixels, bar.show)
         bar.close()
         if not any(isinstance(summary, ImageSummary) for summary in summaries):
-            raise read_error(dict(zip(X, summaries, strict=True)))
+            raise image_read_error(dict(zip(X, summaries, strict=True)))
         return summaries
 
     @functools.cached_property
@@ -111,7 +111,7 @@ class Evidence:
             none = np.zeros(0, int)
             return fingerprints.Pairs(none, none, none.astype(str), none.astype(float))
         visible = [self.summaries[row] for row in rows]
-        pairs = fingerprints.find_pairs(
+        pairs = fingerprints.find_pairs_of_fingerprints(
             fingerprints.fingerprint_thumbnails(np.stack([each.thumbnail for each in visible])),
             [each.digest for each in visible],
             np.array([each.side for each in visible]),
@@ -126,13 +126,13 @@ class Evidence:
     @functools.cached_property
     def joined_groups(self):
         """Group of each image of X, joined where groups share a picture: ndarray of int."""
-        return pictures.join_groups(self.pictures[: self.n_train], self.groups)
+        return pictures.join_groups_that_share_pictures(self.pictures[: self.n_train], self.groups)
 
     @functools.cached_property
     def keep(self):
         """Which images of X to learn from: ndarray of shape (n_train,), bool."""
         n = self.n_train
-        return pictures.images_to_learn_from(
+        return pictures.one_image_of_each_picture(
             self.pictures[:n], self.labels[:n], self.is_visible[:n]
         )
 
@@ -150,7 +150,7 @@ class Evidence:
     @functools.cached_property
     def folds(self):
         """The images to learn from, for cross-validation: cross_validation.Folds."""
-        return cross_validation.make_folds(
+        return cross_validation.make_folds_to_cross_validate(
             self.y, self.keep, self.joined_groups, self.cv, self.seed
         )
 
@@ -172,15 +172,15 @@ class Evidence:
     @functools.cached_property
     def cross_validated(self):
         """Out-of-fold predictions of the estimator: cross_validation.CrossValidated."""
-        return self._cross_validate("labels as they are", self.folds, self.splits)
+        return self._cross_validate_evidence("labels as they are", self.folds, self.splits)
 
     @functools.cached_property
     def cross_validated_on_permuted_labels(self):
         """Out-of-fold predictions of the estimator that was fitted on permuted labels."""
         permuted = self.folds.with_permuted_labels()
-        return self._cross_validate("permuted labels", permuted, permuted.splits())
+        return self._cross_validate_evidence("permuted labels", permuted, permuted.splits())
 
-    def _cross_validate(self, what, folds, splits):
+    def _cross_validate_evidence(self, what, folds, splits):
         def after_fold(n_done):
             self.say(f"fitting the estimator, {what}, fold: {n_done} of {folds.n_folds}")
 
@@ -194,7 +194,7 @@ class Evidence:
         rows = self.folds.rows
         if self._estimator is not None:
             X = [self.X[row] for row in rows] if isinstance(self.X, list) else self.X[rows]
-            return cross_validation.clone_with_seed(self._estimator, self.seed), X
+            return cross_validation.clone_to_cross_validate(self._estimator, self.seed), X
         # Thumbnails: files need not be read again.
         thumbnails = np.stack([each.thumbnail for each in self.summaries_to_learn_from])
         epochs = int(np.clip(_IMAGES_SEEN // len(rows), *_EPOCHS))

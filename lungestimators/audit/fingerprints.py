@@ -58,19 +58,19 @@ def fingerprint_thumbnails(thumbnails):
     coarse, fine = [], []
     for batch in gen_batches(len(thumbnails), _BATCH):
         pixels = thumbnails[batch].astype(np.float32)
-        coarse.append(_coarse_part(pixels))
-        fine.append(_fine_part(pixels))
+        coarse.append(_coarse_fingerprint(pixels))
+        fine.append(_fine_fingerprint(pixels))
     return Fingerprints(np.concatenate(coarse), np.concatenate(fine))
 
 
-def _coarse_part(pixels):
+def _coarse_fingerprint(pixels):
     """Return the low frequencies of the ranks of the pixels, without the mean."""
     ranks = stats.rankdata(pixels.reshape(len(pixels), -1), axis=1).reshape(pixels.shape)
     spectrum = fft.dctn(ranks, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
     return _normalise_fingerprints(spectrum.reshape(len(pixels), -1)[:, 1:]).astype(np.float32)
 
 
-def _fine_part(pixels):
+def _fine_fingerprint(pixels):
     """Return ribs and vessels: detail divided by the contrast around it."""
 
     def blur(field, sigma):
@@ -90,7 +90,7 @@ def _normalise_fingerprints(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def find_pairs(prints, digests, sides):
+def find_pairs_of_fingerprints(prints, digests, sides):
     """Find the pairs of images that show one picture.
 
     Of images whose digests are equal, only the first is compared with the others.
@@ -114,13 +114,13 @@ def find_pairs(prints, digests, sides):
     found = [(originals[copies], copies, np.full(len(copies), "identical"), np.ones(len(copies)))]
     rows = np.flatnonzero(originals == np.arange(len(originals)))
     if len(rows) > 1:
-        found += _search(prints, rows, np.where(sides < _SMALL, _FINE_OF_SMALL, _FINE))
+        found += _search_fingerprints(prints, rows, np.where(sides < _SMALL, _FINE_OF_SMALL, _FINE))
     first, second, kind, similarity = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((second, first))
     return Pairs(first[order], second[order], kind[order], similarity[order])
 
 
-def _search(prints, rows, least):
+def _search_fingerprints(prints, rows, least):
     """Yield the near and the mirrored pairs among some rows, a batch of queries at a time.
 
     ``least`` is the least correlation of the fine parts of two images, for each image.
@@ -137,7 +137,9 @@ def _search(prints, rows, least):
             first = np.repeat(np.arange(batch.start, batch.stop), list(map(len, neighbours)))
             second = np.concatenate(neighbours).astype(int)
             first, second = rows[first[first < second]], rows[second[first < second]]
-            similarity = _similarity(prints.fine, first, second, mirrored=kind == "mirrored")
+            similarity = _similarity_of_fingerprints(
+                prints.fine, first, second, mirrored=kind == "mirrored"
+            )
             enough = similarity >= np.minimum(least[first], least[second])
             for pair in np.flatnonzero(enough):
                 # A symmetrical picture is its own mirror image: the better match gives the name.
@@ -150,7 +152,7 @@ def _search(prints, rows, least):
             yield first, second, np.array(kinds), np.array(similarities)
 
 
-def _similarity(fine, first, second, mirrored):
+def _similarity_of_fingerprints(fine, first, second, mirrored):
     """Correlate the fine parts of pairs, some at a time: there may be very many pairs."""
     step = -1 if mirrored else 1
     similarity = np.empty(len(first))

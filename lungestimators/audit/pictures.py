@@ -13,10 +13,10 @@ def number_pictures(n, pairs):
     -------
     ndarray of shape (n,), int
     """
-    return _number_components(n, (pairs.first, pairs.second))
+    return _number_linked_images(n, (pairs.first, pairs.second))
 
 
-def join_groups(pictures, groups):
+def join_groups_that_share_pictures(pictures, groups):
     """Number the groups that the images of one picture and the given groups form together.
 
     Parameters
@@ -29,19 +29,19 @@ def join_groups(pictures, groups):
     -------
     ndarray of shape (n,), int
     """
-    links = [_links_to_first(pictures)]
+    links = [_links_of_pictures_or_groups(pictures)]
     if groups is not None:
-        links.append(_links_to_first(groups))
-    return _number_components(len(pictures), *links)
+        links.append(_links_of_pictures_or_groups(groups))
+    return _number_linked_images(len(pictures), *links)
 
 
-def _links_to_first(values):
+def _links_of_pictures_or_groups(values):
     """Link every row to the first row that has its value."""
     _, first, number = np.unique(values, return_index=True, return_inverse=True)
     return first[number], np.arange(len(values))
 
 
-def _number_components(n, *links):
+def _number_linked_images(n, *links):
     """Number the connected components of n nodes in the order of their first nodes.
 
     Parameters
@@ -69,7 +69,7 @@ def copies_of_each_picture(pictures):
     return [np.array(several) for several in rows.values() if len(several) > 1]
 
 
-def images_to_learn_from(pictures, labels, is_visible):
+def one_image_of_each_picture(pictures, labels, is_visible):
     """Choose one image of each picture, and none of a picture whose copies differ in label.
 
     Parameters

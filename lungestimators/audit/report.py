@@ -134,35 +134,41 @@ class AuditReport:
 
     def __str__(self):
         meanings = "; ".join(f"{verdict}: {text}" for verdict, text in MEANINGS.items())
-        lines = [f"Audit of {self._size()}", *_wrap_audit_text(f"{meanings}.", ""), "=" * _WIDTH]
+        lines = [
+            f"Audit of {self._size()}",
+            *_wrap_audit_report_text(f"{meanings}.", ""),
+            "=" * _WIDTH,
+        ]
         for check in self.checks.values():
             lines += [
                 "",
                 f"[{check.verdict}] {check.name}",
-                *_wrap_audit_text(check.sentence, "    "),
+                *_wrap_audit_report_text(check.sentence, "    "),
             ]
             if check.advice:
-                lines += _wrap_audit_text(f"Next: {check.advice}", "    ")
+                lines += _wrap_audit_report_text(f"Next: {check.advice}", "    ")
             if check.rule:
-                lines += _wrap_audit_text(f"Rule: {check.rule}", "    ")
+                lines += _wrap_audit_report_text(f"Rule: {check.rule}", "    ")
             if check.rows:
-                cells = _cells_of_check(check.rows[:_SHOWN], longest=_CELL)
+                cells = _cells_of_audit_report(check.rows[:_SHOWN], longest=_CELL)
                 lines += [f"    {line}".rstrip() for line in text_table(cells)]
             if len(check.rows) > _SHOWN:
                 hidden = len(check.rows) - _SHOWN
                 lines.append(f"    and {hidden} more: report.checks[{check.name!r}].rows")
         if self.not_run:
-            lines += ["", *_wrap_audit_text(f"[not run] {', '.join(self.not_run)}", "")]
+            lines += ["", *_wrap_audit_report_text(f"[not run] {', '.join(self.not_run)}", "")]
         lines += ["", "=" * _WIDTH]
         for name, meaning in self._arrays().items():
-            lines += _wrap_audit_text(f"report.{name}: {meaning}", "")
-        lines += ["", *_wrap_audit_text(self.conclusion, "")]
+            lines += _wrap_audit_report_text(f"report.{name}: {meaning}", "")
+        lines += ["", *_wrap_audit_report_text(self.conclusion, "")]
         return "\n".join(lines)
 
     def _repr_html_(self):
-        lines = [["verdict", "check", _align_report_cell_left("found")]]
+        lines = [["verdict", "check", _align_audit_report_cell_left("found")]]
         for check in self.checks.values():
-            lines.append([escape(check.verdict), escape(check.name), _audit_check_as_html(check)])
+            lines.append(
+                [escape(check.verdict), escape(check.name), _audit_report_check_as_html(check)]
+            )
         if self.not_run:
             lines.append(["not run", escape(", ".join(self.not_run)), ""])
         arrays = {f"report.{name}": meaning for name, meaning in self._arrays().items()}
@@ -170,7 +176,7 @@ class AuditReport:
             f"<h3>Audit of {escape(self._size())}</h3>"
             f"<p><b>{escape(printable(self.conclusion))}</b></p>"
             f"{html_table(lines, is_html=True)}"
-            f"<p>{_report_meanings_as_html(MEANINGS)}</p><p>{_report_meanings_as_html(arrays)}</p>"
+            f"<p>{_audit_report_meanings_as_html(MEANINGS)}</p><p>{_audit_report_meanings_as_html(arrays)}</p>"
         )
 
     def _size(self):
@@ -194,48 +200,48 @@ class AuditReport:
         return found
 
 
-def _audit_check_as_html(check):
+def _audit_report_check_as_html(check):
     """Return the sentence of a check, its advice, its rule and its table as HTML."""
     found = escape(printable(check.sentence))
     found += f"<br><b>Next:</b> {escape(check.advice)}" if check.advice else ""
     found += f"<br><small>Rule: {escape(check.rule)}</small>" if check.rule else ""
     if check.rows:
-        table = html_table(_cells_of_check(check.rows))
+        table = html_table(_cells_of_audit_report(check.rows))
         n_rows = counted(len(check.rows), "row")
         found += f"<details><summary>{n_rows}</summary>{table}</details>"
-    return _align_report_cell_left(found)
+    return _align_audit_report_cell_left(found)
 
 
-def _align_report_cell_left(text):
+def _align_audit_report_cell_left(text):
     """Keep notebooks from setting a cell of a table to the right."""
     return f'<div style="text-align: left">{text}</div>'
 
 
-def _wrap_audit_text(text, indent):
+def _wrap_audit_report_text(text, indent):
     """Break a text into lines that begin with an indent."""
     return textwrap.wrap(printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _cells_of_check(rows, longest=None):
+def _cells_of_audit_report(rows, longest=None):
     """Return the header and the lines of a table of dicts, as text that can be printed.
 
     Of a text above ``longest`` characters only the end is shown.
     """
     lines = [list(rows[0])]
     for row in rows:
-        texts = [_text_of_check_value(value) for value in row.values()]
+        texts = [_value_in_audit_report(value) for value in row.values()]
         if longest is not None:
             texts = [t if len(t) <= longest else f"...{t[3 - longest :]}" for t in texts]
         lines.append(texts)
     return lines
 
 
-def _text_of_check_value(value):
+def _value_in_audit_report(value):
     if isinstance(value, float):
         return f"{value:.3f}"
     return "" if value is None else printable(str(value))
 
 
-def _report_meanings_as_html(meanings):
+def _audit_report_meanings_as_html(meanings):
     """Return words and their meanings as HTML, one a line."""
     return "<br>".join(f"<b>{escape(word)}</b>: {escape(text)}" for word, text in meanings.items())

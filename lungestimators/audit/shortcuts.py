@@ -27,19 +27,22 @@ def check_shortcuts(evidence):
     real = evidence.cross_validated.score
     permuted = evidence.cross_validated_on_permuted_labels.score
     views = views_of_images(evidence.summaries_to_learn_from, evidence.source_to_learn_from)
-    scores = [_score_of_view(view, evidence) for view in views]
+    scores = [_score_shortcut(view, evidence) for view in views]
     n_tried = sum(score is not None for score in scores) + 1
-    limit, limit_of_lung = _limits(folds.chance, real)
-    rows = [_row("estimator", real, True), _row("estimator, permuted labels", permuted, True)]
+    limit, limit_of_lung = _limits_of_shortcuts(folds.chance, real)
+    rows = [
+        _row_of_shortcut("estimator", real, True),
+        _row_of_shortcut("estimator, permuted labels", permuted, True),
+    ]
     is_fault = permuted.is_clearly_above(folds.chance, n_tried)
     rows[1] |= {"limit": limit, "verdict": "fault" if is_fault else "ok"}
     for view, score in zip(views, scores, strict=True):
         of_view = limit_of_lung if view.shows_lung else limit
-        rows.append(_judge_view(view, score, of_view, folds.chance, n_tried))
-    return _sum_up(folds, views, rows, real, n_tried)
+        rows.append(_judge_shortcut(view, score, of_view, folds.chance, n_tried))
+    return _sum_up_shortcuts(folds, views, rows, real, n_tried)
 
 
-def _score_of_view(view, evidence):
+def _score_shortcut(view, evidence):
     """Cross-validate trees, which find a small bright mark among many features, on one view.
 
     Returns
@@ -57,7 +60,7 @@ def _score_of_view(view, evidence):
     return cross_validate(trees, view.features, folds, evidence.splits, numbers).score
 
 
-def _limits(chance, real):
+def _limits_of_shortcuts(chance, real):
     """Return the limit of views without the lung, and of views that show the lung, too.
 
     The latter is None where the estimator is not good enough to compare with.
@@ -67,9 +70,9 @@ def _limits(chance, real):
     return chance + MATERIAL * possible, limit_of_lung
 
 
-def _judge_view(view, score, limit, chance, n_tried):
+def _judge_shortcut(view, score, limit, chance, n_tried):
     """Return the row of a view with its limit and its verdict."""
-    row = _row(view.name, score, view.shows_lung)
+    row = _row_of_shortcut(view.name, score, view.shows_lung)
     if score is None or limit is None:
         return row | {"verdict": "skipped"}
     is_found = score.is_clearly_above(chance, n_tried)
@@ -79,7 +82,7 @@ def _judge_view(view, score, limit, chance, n_tried):
     return row | {"limit": limit, "verdict": found if is_found else "ok"}
 
 
-def _sum_up(folds, views, rows, real, n_tried):
+def _sum_up_shortcuts(folds, views, rows, real, n_tried):
     """Return the Check that the rows of all views come to.
 
     Parameters
@@ -93,7 +96,7 @@ def _sum_up(folds, views, rows, real, n_tried):
     n_tried : int
     """
     possible = 1 - folds.chance
-    limit, limit_of_lung = _limits(folds.chance, real)
+    limit, limit_of_lung = _limits_of_shortcuts(folds.chance, real)
     words = [
         f"{view.name.capitalize()} were not tried: {view.why_none}."
         for view in views
@@ -143,7 +146,7 @@ def _sum_up(folds, views, rows, real, n_tried):
             f"Views that show the lung, too, were not judged: the estimator ({real.mean:.3f}) is "
             f"{chance}below {least:.3f}."
         )
-    weakest = _weakest_found(folds.chance, real.n_groups, n_tried)
+    weakest = _weakest_shortcut_found(folds.chance, real.n_groups, n_tried)
     few = weakest is None or weakest > folds.chance + _WEAK * possible
     if weakest is None:
         words.append("The images are few: not even a view that tells every image would be found.")
@@ -181,7 +184,7 @@ def _shortcuts_rule(limit, weakest):
     )
 
 
-def _weakest_found(chance, n_groups, n_tried):
+def _weakest_shortcut_found(chance, n_groups, n_tried):
     """Return the lowest score that is clearly above chance, with the same recall in each class.
 
     None where not even a score of 1 is.
@@ -193,7 +196,7 @@ def _weakest_found(chance, n_groups, n_tried):
     return None
 
 
-def _row(name, score, shows_lung):
+def _row_of_shortcut(name, score, shows_lung):
     """Return a row of the table of scores, without its limit and its verdict."""
     low, high = (None, None) if score is None else score.interval()
     return {

@@ -72,20 +72,20 @@ def _summarise_file(path):
     """Summarise the image of a file, or say why it cannot be read."""
     try:
         pixels = read_image(path, 1)
-        return _summarise(pixels, _properties_of_file(path, pixels.shape))
+        return _summarise_to_thumbnail(pixels, _summarise_file_properties(path, pixels.shape))
     except ImageReadError as error:
         return error.reasons[path]
 
 
 def _summarise_pixels(image, low, high):
     """Summarise an image of an array; ``low`` is black and ``high`` is white."""
-    if pixel_ranges.needs_float64(image.dtype, low, high):
-        return _summarise(pixel_ranges.to_unit(image, low, high), {})
+    if pixel_ranges.range_needs_float64(image.dtype, low, high):
+        return _summarise_to_thumbnail(pixel_ranges.scale_to_unit_range(image, low, high), {})
     image = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return _summarise(image, {})
+    return _summarise_to_thumbnail(image, {})
 
 
-def _summarise(pixels, properties):
+def _summarise_to_thumbnail(pixels, properties):
     """Summarise pixels in 0..1, of shape (height, width, channels)."""
     pixels = pixels.mean(axis=2, dtype=np.float32)
     thumbnail = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
@@ -99,7 +99,7 @@ def _summarise(pixels, properties):
     )
 
 
-def _properties_of_file(path, shape):
+def _summarise_file_properties(path, shape):
     """Return what a file tells of itself before its picture is looked at."""
     height, width, _ = shape
     kind, mode = decoded_format_and_mode(path)

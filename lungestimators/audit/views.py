@@ -1,4 +1,4 @@
-"""Views of an image from which a model may tell its class without looking at the lung."""
+"""Views of images that are tried as shortcuts: border, properties of files, source, thumbnail."""
 
 from typing import NamedTuple
 
@@ -35,23 +35,23 @@ def views_of_images(summaries, source):
     properties = [summary.properties for summary in summaries]
     of_files, why_none = None, "an array has no files"
     if properties[0]:
-        of_files, why_none = _features_of_files(properties), "they are the same in all files"
+        of_files, why_none = _view_of_file_properties(properties), "they are the same in all files"
     brightness = np.array([summary.brightness for summary in summaries])
     found = [
-        View("border alone", False, _features_of_border(thumbnails)),
+        View("border alone", False, _view_of_border(thumbnails)),
         View("file properties", False, of_files, why_none),
         View("brightness and contrast", True, brightness),
-        View("thumbnail of 16x16", True, _pixels_of_16x16(thumbnails)),
+        View("thumbnail of 16x16", True, _view_of_16x16_thumbnails(thumbnails)),
     ]
     if source is not None:
-        found.insert(2, View("source", False, _one_hot_view(source)))
+        found.insert(2, View("source", False, _one_hot_view_of_values(source)))
     return found
 
 
-def _features_of_border(thumbnails):
+def _view_of_border(thumbnails):
     """Return mean, brightest pixel and spread of each small block of the border."""
     side = thumbnails.shape[1]
-    blocks = _cut_into_blocks(thumbnails, _BLOCK)
+    blocks = _cut_into_blocks_for_views(thumbnails, _BLOCK)
     n_blocks, width = side // _BLOCK, round(_BORDER * side / _BLOCK)
     outside = np.ones((n_blocks, n_blocks), bool)
     outside[width:-width, width:-width] = False
@@ -59,20 +59,20 @@ def _features_of_border(thumbnails):
     return np.hstack([blocks.mean(axis=2), blocks.max(axis=2), blocks.std(axis=2)])
 
 
-def _pixels_of_16x16(thumbnails):
+def _view_of_16x16_thumbnails(thumbnails):
     """Return the pixels of thumbnails of 16x16, one row an image."""
-    blocks = _cut_into_blocks(thumbnails, thumbnails.shape[1] // 16)
+    blocks = _cut_into_blocks_for_views(thumbnails, thumbnails.shape[1] // 16)
     return blocks.mean(axis=3).reshape(len(thumbnails), -1)
 
 
-def _cut_into_blocks(thumbnails, size):
+def _cut_into_blocks_for_views(thumbnails, size):
     """Cut thumbnails into square blocks: (n, side / size, side / size, size**2), float32."""
     n, side, _ = thumbnails.shape
     blocks = thumbnails.astype(np.float32).reshape(n, side // size, size, side // size, size)
     return blocks.transpose(0, 1, 3, 2, 4).reshape(n, side // size, side // size, -1)
 
 
-def _features_of_files(properties):
+def _view_of_file_properties(properties):
     """Return the properties of files as columns of numbers; None where all files have the same.
 
     Parameters
@@ -86,11 +86,13 @@ def _features_of_files(properties):
         if len(set(values)) == 1:
             continue
         numbers = all(not isinstance(value, str) for value in values)
-        columns.append(np.array(values, float)[:, None] if numbers else _one_hot_view(values))
+        columns.append(
+            np.array(values, float)[:, None] if numbers else _one_hot_view_of_values(values)
+        )
     return np.hstack(columns) if columns else None
 
 
-def _one_hot_view(values):
+def _one_hot_view_of_values(values):
     """Return one column of 0 and 1 for each value that there is."""
     values = np.array(values, dtype=str)[:, None]
     return OneHotEncoder(sparse_output=False).fit_transform(values)

@@ -1,4 +1,4 @@
-"""Networks run, trained, read and written by functions that the running backend compiles once.
+"""The running backend: networks run and trained by its compiled functions, variables, optimizers.
 
 Keras compiles too, but a small head then spends most of its time between the steps. The modules
 ``tensorflow`` and ``jax`` have functions of their own; ``keras`` serves every other backend.
@@ -16,7 +16,7 @@ FORWARD_BATCH_SIZE = 16
 HEAD_BATCH_SIZE = 64
 
 
-def forward(network, inputs):
+def forward_by_backend(network, inputs):
     """Run a network in inference mode over all inputs, in batches of a fixed size.
 
     Parameters
@@ -31,7 +31,7 @@ def forward(network, inputs):
     """
     batch_size = HEAD_BATCH_SIZE if network.name == "head" else FORWARD_BATCH_SIZE
     if not hasattr(network, "compiled_forward"):
-        network.compiled_forward = _compile_function(network, batch_size, training=False)
+        network.compiled_forward = _compile_by_backend(network, batch_size, training=False)
     outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
     for start in range(0, len(inputs), batch_size):
         batch = inputs[start : start + batch_size]
@@ -42,29 +42,29 @@ def forward(network, inputs):
     return outputs
 
 
-def forward_in_training_mode(network, batch):
+def training_forward_by_backend(network, batch):
     """Run a network in training mode over one batch, which must always have the same size."""
     if not hasattr(network, "compiled_training"):
-        network.compiled_training = _compile_function(network, len(batch), training=True)
+        network.compiled_training = _compile_by_backend(network, len(batch), training=True)
     return network.compiled_training(batch)
 
 
-def training_steps_of_backend(network):
+def training_steps_by_backend(network):
     """Return the object that takes the training steps of an ``epochs.TrainingNetwork``.
 
     Returns
     -------
     tensorflow.TrainingSteps, jax.TrainingSteps or keras.TrainingSteps
     """
-    return _backend_module().TrainingSteps(network)
+    return _running_backend().training_steps(network)
 
 
-def read_variables(variables):
+def read_variables_by_backend(variables):
     """Return copies of the values of Keras variables, a list of ndarray."""
-    return _backend_module().read_variables(variables)
+    return _running_backend().read_variables(variables)
 
 
-def write_variables(variables, values):
+def write_variables_by_backend(variables, values):
     """Copy arrays into Keras variables.
 
     Raises
@@ -72,20 +72,20 @@ def write_variables(variables, values):
     ValueError
         The numbers of variables and arrays differ, or a shape does.
     """
-    _backend_module().write_variables(variables, values)
+    _running_backend().write_variables(variables, values)
 
 
-def new_optimizer(name):
+def new_optimizer_by_backend(name):
     """Return a new Keras optimizer of that name, which may have a faster update than Keras' own."""
-    return _backend_module().new_optimizer(name)
+    return _running_backend().new_optimizer(name)
 
 
-def _backend_module():
-    """Return the module of this package that serves Keras' backend."""
+def _running_backend():
+    """Return the functions of Keras' backend, a ``keras.Backend``."""
     backend = keras.backend.backend()
-    return getattr(backends, backend if backend in ("tensorflow", "jax") else "keras")
+    return getattr(backends, backend if backend in ("tensorflow", "jax") else "keras").BACKEND
 
 
-def _compile_function(network, n_rows, training):
+def _compile_by_backend(network, n_rows, training):
     """Return a compiled function that runs ``network`` over an array of ``n_rows`` inputs."""
-    return _backend_module().compile_function(network, n_rows, training)
+    return _running_backend().compile_function(network, n_rows, training)

@@ -19,7 +19,7 @@ import sys
 import threading
 
 from .. import _compat
-from .startup import keras, quiet
+from .startup import keras, quiet_startup
 
 _lock = threading.Lock()
 _prepared = False
@@ -51,7 +51,7 @@ def prepare_devices():
                 "jax": _prepare_jax_devices,
                 "torch": _prepare_torch_devices,
             }
-            with quiet():
+            with quiet_startup():
                 start[keras.config.backend()](_is_worker_with_own_devices())
             _prepared = True
 

@@ -1,7 +1,8 @@
-"""Training one network on several devices: ``keras.distribution.DataParallel``, on JAX.
+"""Distributed training of one network on several devices: ``DataParallel`` of Keras, on JAX.
 
-The devices may belong to several processes, on several machines. Each process calls ``fit`` with
-the same arguments and all images, and gives its own devices their parts of each batch.
+That is ``keras.distribution.DataParallel``. The devices may belong to several processes, on several
+machines. Each process calls ``fit`` with the same arguments and all images, and gives its own
+devices their parts of each batch.
 
 Only the layers that learn are spread over the devices. Frozen layers and predictions run on this
 process's own device, so that an image's features do not depend on the number of devices, and
@@ -37,7 +38,7 @@ def current_distribution():
             "(KERAS_BACKEND=jax) trains here on several devices. Leave the scope, or call "
             "keras.distribution.set_distribution(None)"
         )
-    if backend == "tensorflow" and backends.tensorflow.is_under_strategy():
+    if backend == "tensorflow" and backends.tensorflow.is_under_tensorflow_strategy():
         raise ValueError(
             "tf.distribute strategies are not supported: leave the strategy's scope, or train "
             "on several devices by keras.distribution.DataParallel and KERAS_BACKEND=jax"
@@ -47,7 +48,7 @@ def current_distribution():
 
 def check_batch_size_under_distribution(batch_size):
     """Raise unless a batch has an image at least for each device of the user's distribution."""
-    devices = count_devices(current_distribution())
+    devices = count_devices_of_distribution(current_distribution())
     if batch_size < devices:
         raise ValueError(
             f"batch_size={batch_size} is less than the {devices} devices that share a batch: each "
@@ -55,7 +56,7 @@ def check_batch_size_under_distribution(batch_size):
         )
 
 
-def check_agreement_across_processes(arrays, *settings):
+def check_distributed_fits_agree(arrays, *settings):
     """Raise in all processes that train one network together unless all pass equal arguments.
 
     Otherwise they would wait for each other for ever, or learn from the images of one process and
@@ -68,14 +69,14 @@ def check_agreement_across_processes(arrays, *settings):
     *settings : object
         What is trained and how; their ``str`` is compared.
     """
-    if current_distribution() is None or backends.jax.count_processes() == 1:
+    if current_distribution() is None or backends.jax.count_jax_processes() == 1:
         return
     digest = hashlib.blake2b(str(settings).encode(), digest_size=16)
     for array in arrays:
         digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    if not backends.jax.is_same_in_all_processes(np.frombuffer(digest.digest(), np.uint8)):
+    if not backends.jax.is_same_in_all_jax_processes(np.frombuffer(digest.digest(), np.uint8)):
         raise ValueError(
-            f"the {backends.jax.count_processes()} processes that train one network were given "
+            f"the {backends.jax.count_jax_processes()} processes that train one network were given "
             "different y, sample_weight or parameters: all must call fit alike, with all images "
             "and an integer as random_state"
         )
@@ -97,7 +98,7 @@ def distribution_key(distribution):
     return distribution and tuple(map(str, distribution.device_mesh.devices.flat))
 
 
-def count_devices(distribution):
+def count_devices_of_distribution(distribution):
     """Return the number of devices on which a network learns, 1 without a distribution."""
     return 1 if distribution is None else distribution.num_model_replicas
 
@@ -120,7 +121,7 @@ def split_into_distributed_batches(rows, batch_size):
     -------
     list of ndarray
     """
-    devices = count_devices(current_distribution())
+    devices = count_devices_of_distribution(current_distribution())
     n_rest = len(rows) % devices
     n_whole = max(len(rows) - n_rest - devices, 0) if n_rest else len(rows)
     whole, last = np.split(rows, [n_whole])

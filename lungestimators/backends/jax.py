@@ -7,19 +7,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from . import distribution
-from .keras import averaging_momentum, new_optimizer, read_variables, write_variables
+from .keras import BACKEND as KERAS_BACKEND
+from .keras import averaging_momentum_by_keras, write_variables_by_keras
 from .startup import keras
-
-__all__ = [
-    "TrainingSteps",
-    "compile_function",
-    "count_processes",
-    "is_same_in_all_processes",
-    "new_optimizer",
-    "read_variables",
-    "split_over_devices",
-    "write_variables",
-]
 
 
 class TrainingSteps:
@@ -44,11 +34,13 @@ class TrainingSteps:
         step, average = {}, {}
         if self._distribution is not None:
             # New values are to lie on the devices on which the variables lie.
-            state = tuple([v.value.sharding for v in some] for some in self._variables())
+            state = tuple(
+                [v.value.sharding for v in some] for some in self._variables_of_jax_step()
+            )
             step["out_shardings"] = None, state
             average["out_shardings"] = [v.value.sharding for v in network.variables]
         self._step = jax.jit(network.train_step, donate_argnums=0, **step)
-        self._average = jax.jit(self._averaged, **average)
+        self._average = jax.jit(self._averaged_by_jax, **average)
 
     def start_epoch(self):
         """Set the sums of loss and accuracy to zero."""
@@ -64,17 +56,17 @@ class TrainingSteps:
             still be computing.
         """
         if self._state is None:
-            self._state = tuple([v.value for v in some] for some in self._variables())
+            self._state = tuple([v.value for v in some] for some in self._variables_of_jax_step())
         for start, stop in itertools.pairwise(edges):
-            batch = [self._split(array[start:stop]) for array in (x, y, sample_weight)]
+            batch = [self._split_over_devices(array[start:stop]) for array in (x, y, sample_weight)]
             logs, self._state = self._step(self._state, tuple(batch))
         return logs
 
     def end_epoch(self):
         """Write what was learnt to the network's variables."""
         if self._state is not None:
-            for variables, values in zip(self._variables(), self._state, strict=True):
-                write_variables(variables, values)
+            for variables, values in zip(self._variables_of_jax_step(), self._state, strict=True):
+                write_variables_by_keras(variables, values)
             self._state = None
 
     def average_statistics(self, x, edges, number):
@@ -91,18 +83,18 @@ class TrainingSteps:
         variables = self._network.variables
         values = [variable.value for variable in variables]
         for start, stop in itertools.pairwise(edges):
-            batch = self._split(x[start:stop])
+            batch = self._split_over_devices(x[start:stop])
             values = self._average(values, np.float32(number), batch)
             number += 1
-        write_variables(variables, values)
+        write_variables_by_keras(variables, values)
 
-    def _split(self, batch):
+    def _split_over_devices(self, batch):
         """Return a batch, divided among the devices under a distribution."""
         if self._distribution is None:
             return batch
-        return split_over_devices(batch, self._distribution)
+        return split_over_jax_devices(batch, self._distribution)
 
-    def _variables(self):
+    def _variables_of_jax_step(self):
         """Return the variables that a step changes, in the order of Keras' ``train_step``."""
         network = self._network
         return (
@@ -112,17 +104,17 @@ class TrainingSteps:
             network.metrics_variables,
         )
 
-    def _averaged(self, values, number, x):
+    def _averaged_by_jax(self, values, number, x):
         """Return the values of the network's variables after one more batch of statistics."""
         variables = self._network.variables
         state = list(zip(variables, values, strict=True))
         scope = keras.StatelessScope(state_mapping=state)
-        with scope, averaging_momentum(self._network, number):
+        with scope, averaging_momentum_by_keras(self._network, number):
             self._network.call_learnt(x)
             return [scope.get_current_value(variable) for variable in variables]
 
 
-def compile_function(network, n_rows, training):
+def compile_by_jax(network, n_rows, training):
     """Return a function from an array of inputs to the array of a network's outputs."""
 
     @jax.jit
@@ -136,7 +128,7 @@ def compile_function(network, n_rows, training):
     return function
 
 
-def split_over_devices(batch, distribution):
+def split_over_jax_devices(batch, distribution):
     """Give each device its part of a batch, or the whole batch if it cannot be divided equally.
 
     Parameters
@@ -158,11 +150,14 @@ def split_over_devices(batch, distribution):
     )
 
 
-def count_processes():
+def count_jax_processes():
     """Return the number of processes that JAX joined into one program, mostly 1."""
     return jax.process_count()
 
 
-def is_same_in_all_processes(array):
+def is_same_in_all_jax_processes(array):
     """Return whether all of JAX' processes call this with equal arrays; wait for all of them."""
     return not (multihost_utils.process_allgather(array) != array).any()
+
+
+BACKEND = KERAS_BACKEND._replace(training_steps=TrainingSteps, compile_function=compile_by_jax)

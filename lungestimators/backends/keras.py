@@ -2,8 +2,20 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .startup import keras
+
+
+class Backend(NamedTuple):
+    """One backend's functions, which ``compiled`` calls."""
+
+    training_steps: type
+    compile_function: Callable
+    read_variables: Callable
+    write_variables: Callable
+    new_optimizer: Callable
 
 
 class TrainingSteps:
@@ -57,13 +69,13 @@ class TrainingSteps:
             Batches that the averages hold already.
         """
         for start, stop in itertools.pairwise(edges):
-            with averaging_momentum(self._network, number), _without_gradients():
+            with averaging_momentum_by_keras(self._network, number), _without_gradients_by_keras():
                 self._network.call_learnt(x[start:stop])
             number += 1
 
 
 @contextlib.contextmanager
-def averaging_momentum(network, number):
+def averaging_momentum_by_keras(network, number):
     """Set the momentum under which batch normalisation takes the mean of ``number`` + 1 batches.
 
     The first ``number`` of them are in its moving statistics already; the next call adds one.
@@ -79,38 +91,47 @@ def averaging_momentum(network, number):
             layer.momentum = momentum
 
 
-def compile_function(network, n_rows, training):
+def compile_by_keras(network, n_rows, training):
     """Return a function from an array of inputs to the array of a network's outputs."""
     if not training:
         return network.predict_on_batch
 
     def run(batch):
-        with _without_gradients():
+        with _without_gradients_by_keras():
             return keras.ops.convert_to_numpy(network(batch, training=True))
 
     return run
 
 
-def read_variables(variables):
+def read_variables_by_keras(variables):
     """Return copies of the values of Keras variables, a list of ndarray."""
     return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
 
 
-def write_variables(variables, values):
+def write_variables_by_keras(variables, values):
     """Assign arrays, or tensors of the backend, to Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def new_optimizer(name):
+def new_optimizer_by_keras(name):
     """Return a new Keras optimizer of that name."""
     return keras.optimizers.get(name)
 
 
-def _without_gradients():
+def _without_gradients_by_keras():
     """Keep PyTorch from storing every activation for a backward pass that does not come."""
     if keras.backend.backend() == "torch":
         import torch
 
         return torch.no_grad()
     return contextlib.nullcontext()
+
+
+BACKEND = Backend(
+    TrainingSteps,
+    compile_by_keras,
+    read_variables_by_keras,
+    write_variables_by_keras,
+    new_optimizer_by_keras,
+)

@@ -42,7 +42,7 @@ def default_keras_settings():
     """
     config = keras.config
     before = config.image_data_format(), config.floatx()
-    with _compat.dtype_policy_put_back():
+    with _compat.keras_dtype_policy_put_back():
         try:
             config.set_image_data_format("channels_last")
             config.set_floatx("float32")

@@ -31,7 +31,7 @@ _GPUS = "/dev/nvidia*", "/dev/dxg"
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet_startup():
     """Keep the lines that TensorFlow writes at every start out of stderr.
 
     A user who has set ``TF_CPP_MIN_LOG_LEVEL`` to 0 sees all of them. Inside the block, stderr of
@@ -47,13 +47,13 @@ def quiet():
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-            stack.callback(_restore_stderr_without_startup_lines, stderr, caught)
+            stack.callback(_restore_stderr_after_startup, stderr, caught)
             _flush_stderr()
             os.dup2(caught.fileno(), 2)
         yield
 
 
-def _restore_stderr_without_startup_lines(stderr, caught):
+def _restore_stderr_after_startup(stderr, caught):
     """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
     _flush_stderr()
     os.dup2(stderr, 2)
@@ -77,14 +77,14 @@ def _import_keras_at_first_use():
 
     Under every backend Keras imports TensorFlow when it first writes a network as JSON.
     """
-    with quiet():
+    with quiet_startup():
         keras = importlib.import_module("keras")
         importlib.import_module("tensorflow")
     return keras
 
 
 class _LazyKeras(types.ModuleType):
-    """The module ``keras``, imported under ``quiet`` when one of its names is first used."""
+    """The module ``keras``, imported by ``quiet_startup`` when one of its names is first used."""
 
     def __getattr__(self, name):
         return getattr(_import_keras_at_first_use(), name)
@@ -95,4 +95,4 @@ if TYPE_CHECKING:
 else:
     keras = _LazyKeras("keras")
 
-__all__ = ["keras", "quiet"]
+__all__ = ["keras", "quiet_startup"]

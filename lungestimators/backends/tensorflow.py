@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import _compat
+from .keras import Backend
 from .startup import keras
 
 
@@ -34,7 +35,9 @@ class TrainingSteps:
         """
         if self._train is None:
             self._train = self._trace(self._train_steps, labels=True)
-        loss, correct = self._train(*_tensors(x, y.astype(np.int32), sample_weight, edges))
+        loss, correct = self._train(
+            *_tensors_for_tensorflow(x, y.astype(np.int32), sample_weight, edges)
+        )
         self._loss += float(loss)
         self._correct += float(correct)
         self._n += len(y)
@@ -56,7 +59,7 @@ class TrainingSteps:
         """
         if self._average is None:
             self._average = self._trace(self._average_steps, labels=False)
-        self._average(*_tensors(x, edges, np.float32(number)))
+        self._average(*_tensors_for_tensorflow(x, edges, np.float32(number)))
 
     def _trace(self, function, labels):
         """Return a TensorFlow function of images in any number, with labels and weights or not."""
@@ -113,11 +116,12 @@ class TrainingSteps:
                 layer.momentum = momentum
 
 
-def _tensors(*arrays):
+def _tensors_for_tensorflow(*arrays):
+    """Return arrays as TensorFlow tensors."""
     return [tf.constant(array) for array in arrays]
 
 
-def compile_function(network, n_rows, training):
+def compile_by_tensorflow(network, n_rows, training):
     """Return a function from an array of ``n_rows`` inputs to the array of a network's outputs."""
 
     def run(batch):
@@ -129,7 +133,7 @@ def compile_function(network, n_rows, training):
     return lambda batch: function(tf.constant(batch)).numpy()
 
 
-def read_variables(variables):
+def read_variables_by_tensorflow(variables):
     """Return copies of the values of Keras variables, a list of ndarray.
 
     Keras' ``convert_to_numpy`` copies three times.
@@ -137,13 +141,13 @@ def read_variables(variables):
     return [np.asarray(variable.value.numpy()) for variable in variables]
 
 
-def write_variables(variables, values):
+def write_variables_by_tensorflow(variables, values):
     """Assign arrays to Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.value.assign(tf.constant(value, variable.dtype), read_value=False)
 
 
-def new_optimizer(name):
+def new_optimizer_by_tensorflow(name):
     """Return a new Keras optimizer of that name; for Adam, this module's."""
     optimizer = keras.optimizers.get(name)
     if type(optimizer) is keras.optimizers.Adam:
@@ -160,7 +164,7 @@ class Adam(keras.optimizers.Adam):
         beta_1_power = tf.pow(self.beta_1, step)
         beta_2_power = tf.pow(self.beta_2, step)
         for gradient, variable in zip(gradients, variables, strict=True):
-            momentum, velocity = _compat.adam_averages(self, variable)
+            momentum, velocity = _compat.keras_adam_averages(self, variable)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=momentum.value.handle,
@@ -202,6 +206,15 @@ class AdjustableDropout(keras.layers.Dropout):
         return tf.where(random >= tf.cast(rate, dtype), scaled, tf.zeros((), dtype))
 
 
-def is_under_strategy():
+def is_under_tensorflow_strategy():
     """Return whether the caller is in the scope of a ``tf.distribute`` strategy."""
     return tf.distribute.has_strategy()
+
+
+BACKEND = Backend(
+    TrainingSteps,
+    compile_by_tensorflow,
+    read_variables_by_tensorflow,
+    write_variables_by_tensorflow,
+    new_optimizer_by_tensorflow,
+)

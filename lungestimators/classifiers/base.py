@@ -256,7 +256,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         plan = parameters.training_stages_from_parameters(self)
         task = FitTask(self, sum(stage.epochs for stage in plan), *given)
-        self._build_network(X, random_state)
+        self._build_network_of_classifier(X, random_state)
         train = self._training_data(X, y, sample_weight, training_rows)
         validation = None
         if validation_rows is not None:
@@ -300,12 +300,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if first:
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # the seed of the split that only fit needs
-            self._build_network(X, random_state)
+            self._build_network_of_classifier(X, random_state)
             self.history_, self.n_iter_ = {}, 0
         plan = parameters.training_stages_from_parameters(self)
         stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
         optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.fit_one_epoch(
+        self._parts, history, optimizer_state = training.fit_stage_for_one_epoch(
             self._parts,
             stage,
             self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
@@ -327,11 +327,11 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             if name in _FITTED_ATTRIBUTES or (name.endswith("_") and not name.startswith("_")):
                 del self.__dict__[name]
 
-    def _build_network(self, X, random_state):
+    def _build_network_of_classifier(self, X, random_state):
         """Set the initial weights and all else that a network for these pixels depends on."""
         name, own_parameters = self._backbone()
         seed = int(random_state.randint(2**31))
-        backbone = blueprints.initial_backbone(
+        backbone = blueprints.initial_backbone_blueprint(
             name,
             own_parameters,
             int(self.image_size),
@@ -339,7 +339,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             None if self.weights is None else os.fspath(self.weights),
             seed,
         )
-        head = blueprints.initial_head(
+        head = blueprints.initial_head_blueprint(
             backbone.n_outputs, len(self.classes_), int(self.dense_units), float(self.dropout), seed
         )
         self._parts = blueprints.Parts(backbone, head)

@@ -1,4 +1,4 @@
-"""Reports of a fit to scikit-learn's callbacks: one task a fit, one sub-task an epoch."""
+"""FitTask: report a fit, and each of its epochs, to scikit-learn's callbacks."""
 
 from .. import _compat
 
@@ -30,7 +30,7 @@ class FitTask:
         # Patients are not passed on: a scorer raises where its metadata are more than weights.
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = dict(estimator=estimator, X=X, y=y, metadata=metadata)
-        self._context = _compat.begin_callbacks(estimator, n_epochs)
+        self._context = _compat.sklearn_begin_callbacks(estimator, n_epochs)
         self._context.call_on_fit_task_begin(**self._arguments)
 
     def begin_epoch(self, learnt):
@@ -44,7 +44,7 @@ class FitTask:
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(
             **self._arguments,
-            reconstruction_attributes=lambda: _attributes_if_fit_task_ends(*learnt()),
+            reconstruction_attributes=lambda: _attributes_for_fit_task(*learnt()),
         )
 
     def end_epoch(self, learnt):
@@ -62,7 +62,7 @@ class FitTask:
         """
         self.stopped = self._epoch.call_on_fit_task_end(
             **self._arguments,
-            reconstruction_attributes=lambda: _attributes_if_fit_task_ends(*learnt()),
+            reconstruction_attributes=lambda: _attributes_for_fit_task(*learnt()),
         )
         return self.stopped
 
@@ -71,6 +71,6 @@ class FitTask:
         self._context.call_on_fit_task_end(**self._arguments, reconstruction_attributes={})
 
 
-def _attributes_if_fit_task_ends(parts, history):
+def _attributes_for_fit_task(parts, history):
     """Return the attributes of an estimator whose fit ends with these parts and this history."""
     return {"_parts": parts, "history_": history, "n_iter_": len(history.get("loss", []))}

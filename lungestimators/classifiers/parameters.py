@@ -107,11 +107,11 @@ def check_classifier_parameters(classifier):
     keras_settings.check_keras_settings()
     distribution.check_batch_size_under_distribution(classifier.batch_size)
     check_callbacks(classifier.callbacks)
-    _check_optimizer(classifier.optimizer)
+    _check_optimizer_parameter(classifier.optimizer)
     augmentation.check_augment(classifier.augment)
 
 
-def _check_optimizer(optimizer):
+def _check_optimizer_parameter(optimizer):
     """Raise unless ``optimizer`` is the name of a Keras optimizer."""
     if not isinstance(optimizer, str):
         raise TypeError(
@@ -120,7 +120,7 @@ def _check_optimizer(optimizer):
         )
     devices.prepare_devices()  # Keras is about to create the first variable
     try:
-        _try_to_build_optimizer(optimizer)
+        _try_optimizer_parameter(optimizer)
     except ValueError:
         raise ValueError(
             f"optimizer={optimizer!r} is no Keras optimizer; 'adam', 'adamw' and 'sgd' are"
@@ -128,7 +128,7 @@ def _check_optimizer(optimizer):
 
 
 @functools.cache
-def _try_to_build_optimizer(name):
+def _try_optimizer_parameter(name):
     """Build an optimizer, to see whether Keras can; once: it takes a tenth of a head's epoch."""
     keras.optimizers.get(name)
 
@@ -154,7 +154,9 @@ def check_network_parameters(classifier, built_with):
 
 def trained_layers_from_parameters(classifier):
     """Return which layers a fit trains: ``"head"``, ``"last_stage"`` or ``"all"``."""
-    return stages.resolve_trainable(str(classifier.trainable), classifier.weights is not None)
+    return stages.resolve_trainable_for_stages(
+        str(classifier.trainable), classifier.weights is not None
+    )
 
 
 def training_stages_from_parameters(classifier):
@@ -175,7 +177,7 @@ def training_options_from_parameters(classifier, seed):
         feature_cache=check_feature_cache_parameter(classifier.feature_cache),
         batch_size=int(classifier.batch_size),
         optimizer=str(classifier.optimizer),
-        augment=augmentation.augment_as_json(classifier.augment),
+        augment=augmentation.augmentation_as_json(classifier.augment),
         n_iter_no_change=int(classifier.n_iter_no_change),
         verbose=int(classifier.verbose),
         seed=seed,

@@ -116,7 +116,7 @@ def check_weighting_of_images(X, y, sample_weight, class_weight, classes):
     ValueError
         A weight is negative, or fewer than two classes have images of a weight above 0.
     """
-    sample_weight = _compat.check_sample_weight(sample_weight, X)
+    sample_weight = _compat.sklearn_check_sample_weight(sample_weight, X)
     n_classes = len(np.unique(y))
     if len(np.unique(y[sample_weight > 0])) < 2 and n_classes > 1:
         raise ValueError("sample_weight leaves one class only: a classifier needs two or more")

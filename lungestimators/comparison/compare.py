@@ -144,7 +144,7 @@ def compare_models(
             f"split {shared[0]} has images of one group on both sides: let cv be an integer, or "
             "a splitter that keeps groups together, as StratifiedGroupKFold does"
         )
-    _check_scoring(scoring, test, splits, y)
+    _check_scoring_to_compare(scoring, test, splits, y)
     lacking = [
         name
         for name, each in estimators.items()
@@ -252,7 +252,7 @@ def compare_predictions(
     y, classes = check_y_and_classes(y)
     groups = check_groups(y, groups)
     splits = check_splits(splits, y)
-    _check_scoring(scoring, test, splits, y)
+    _check_scoring_to_compare(scoring, test, splits, y)
     truth = np.searchsorted(classes, y)
     folds = {
         name: check_all_predictions(name, found, splits, classes, scoring)
@@ -264,7 +264,7 @@ def compare_predictions(
     return conclude(compared, np.random.default_rng(seed))
 
 
-def _check_scoring(scoring, test, splits, y):
+def _check_scoring_to_compare(scoring, test, splits, y):
     """Raise where a score or a test is unknown, or cannot be computed from the splits."""
     for given, name, known in ((scoring, "scoring", NAMES), (test, "test", TESTS)):
         if given not in known:

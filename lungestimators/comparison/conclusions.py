@@ -7,7 +7,7 @@ import numpy as np
 from . import scores, statistics, wording
 from .predictions import count_right_predictions, out_of_fold_predictions
 from .report import ModelComparison
-from .splits import have_one_test_set, tested_rows
+from .splits import have_one_test_set, tested_rows_of_splits
 from .wording import LEVEL
 
 TESTS = ("auto", "corrected_t", "wilcoxon", "mcnemar", "bootstrap")
@@ -27,14 +27,14 @@ def conclude(predictions, rng):
         if have_one_test_set(predictions.splits):
             test = "mcnemar" if predictions.scoring == "accuracy" else "bootstrap"
         predictions = predictions._replace(test=test)
-    models = [_row_of_model(predictions, name) for name in predictions.folds]
-    drawn = _bootstrap_scores(predictions, models, rng)
+    models = [_conclude_on_model(predictions, name) for name in predictions.folds]
+    drawn = _bootstrap_for_conclusions(predictions, models, rng)
     for row in models:
-        _add_intervals(predictions, row, drawn[row["model"]])
+        _conclude_intervals_of_model(predictions, row, drawn[row["model"]])
     pairs = []
     for two in combinations(models, 2):
         first, second = sorted(two, key=lambda row: -row[predictions.scoring])
-        pairs.append(_row_of_pair(predictions, first, second, drawn, rng))
+        pairs.append(_conclude_on_pair(predictions, first, second, drawn, rng))
     adjusted = statistics.holm([pair["pvalue"] for pair in pairs])
     for pair, pvalue in zip(pairs, adjusted, strict=True):
         pair["adjusted_pvalue"] = float(pvalue)
@@ -52,11 +52,13 @@ def conclude(predictions, rng):
     )
 
 
-def _row_of_model(predictions, name):
+def _conclude_on_model(predictions, name):
     """Return the row of a model in the table of models, without its intervals."""
     folds, n_classes = predictions.folds[name], len(predictions.classes)
     of_folds = [
-        scores.score_fold(predictions.y[fold.rows], fold.predicted, fold.probabilities, n_classes)
+        scores.score_predictions_of_fold(
+            predictions.y[fold.rows], fold.predicted, fold.probabilities, n_classes
+        )
         for fold in folds
     ]
     row = dict(model=name)
@@ -65,7 +67,7 @@ def _row_of_model(predictions, name):
         row[metric] = float(np.mean(defined)) if defined else None
     row["calibration_error"] = None
     if folds[0].probabilities is not None:
-        row["calibration_error"] = scores.calibration_error(
+        row["calibration_error"] = scores.score_calibration_error(
             predictions.pooled_truth(name), predictions.pooled_probabilities(name)
         )
     seconds = [fold.fit_seconds for fold in folds if fold.fit_seconds is not None]
@@ -74,12 +76,12 @@ def _row_of_model(predictions, name):
     return row
 
 
-def _bootstrap_scores(predictions, models, rng):
+def _bootstrap_for_conclusions(predictions, models, rng):
     """Score all models when groups, or images, are drawn again: {model: {metric: values}}.
 
     There are no values where all images are of one group.
     """
-    rows = tested_rows(predictions.splits)
+    rows = tested_rows_of_splits(predictions.splits)
     groups = np.unique(predictions.units()[rows], return_inverse=True)[1]
     if groups.max() == 0:
         return {row["model"]: {} for row in models}
@@ -101,7 +103,7 @@ def _bootstrap_scores(predictions, models, rng):
     return drawn
 
 
-def _count_units_that_differ(predictions, names):
+def _count_units_for_conclusions(predictions, names):
     """Count the groups, or images, for which two models do not predict the same."""
     first, second = (predictions.folds[name] for name in names)
     if predictions.scoring == "roc_auc":
@@ -118,10 +120,10 @@ def _count_units_that_differ(predictions, names):
     return len(np.unique(predictions.units()[np.concatenate(differ)]))
 
 
-def _add_intervals(predictions, row, drawn):
+def _conclude_intervals_of_model(predictions, row, drawn):
     """Add the intervals of the compared score and of the AUC to the row of a model."""
-    row |= _ends_of_interval("bootstrap_", drawn.get(predictions.scoring))
-    row |= _ends_of_interval("roc_auc_", drawn.get("roc_auc"))
+    row |= _interval_for_conclusions("bootstrap_", drawn.get(predictions.scoring))
+    row |= _interval_for_conclusions("roc_auc_", drawn.get("roc_auc"))
     row["low"], row["high"] = _conclude_interval_of_score(predictions, row)
 
 
@@ -135,41 +137,43 @@ def _conclude_interval_of_score(predictions, row):
     one = have_one_test_set(predictions.splits)
     low, high = row["bootstrap_low"], row["bootstrap_high"]
     if not one:
-        ratio = _ratio_of_test_to_training_images(predictions)
+        ratio = _test_ratio_for_conclusions(predictions)
         found = statistics.corrected_t_test(np.array(row["fold_scores"]), ratio)
         low, high = max(0.0, float(found.low)), min(1.0, float(found.high))
     if predictions.scoring != "accuracy" or low is None:
         return low, high
-    n_tested = len(tested_rows(predictions.splits))
+    n_tested = len(tested_rows_of_splits(predictions.splits))
     wilson = statistics.wilson_interval_over_folds(row["accuracy"], n_tested)
     if one and predictions.groups is None:
         return wilson
     return min(low, wilson[0]), max(high, wilson[1])
 
 
-def _ratio_of_test_to_training_images(predictions):
+def _test_ratio_for_conclusions(predictions):
     """Return the ratio that the corrected t-test needs."""
     sizes = [(len(train), len(test)) for train, test in predictions.splits]
     n_train, n_test = np.sum(sizes, axis=0)
     return n_test / n_train
 
 
-def _row_of_pair(predictions, first, second, drawn, rng):
+def _conclude_on_pair(predictions, first, second, drawn, rng):
     """Return the row of a pair in the table of differences; p is not corrected."""
     names = first["model"], second["model"]
     pair = dict(first=names[0], second=names[1])
     pair["difference"] = first[predictions.scoring] - second[predictions.scoring]
-    values = _bootstrapped_difference(drawn, names, predictions.scoring)
-    pair |= _ends_of_interval("bootstrap_", values)
+    values = _difference_for_conclusions(drawn, names, predictions.scoring)
+    pair |= _interval_for_conclusions("bootstrap_", values)
     pair["roc_auc_difference"] = None
     if first["roc_auc"] is not None and second["roc_auc"] is not None:
         pair["roc_auc_difference"] = first["roc_auc"] - second["roc_auc"]
-    pair |= _ends_of_interval("roc_auc_", _bootstrapped_difference(drawn, names, "roc_auc"))
+    pair |= _interval_for_conclusions(
+        "roc_auc_", _difference_for_conclusions(drawn, names, "roc_auc")
+    )
     pair["low"], pair["high"] = pair["bootstrap_low"], pair["bootstrap_high"]
     differences = np.array(first["fold_scores"]) - np.array(second["fold_scores"])
     pair["test"] = test = predictions.test
     if test == "corrected_t":
-        ratio = _ratio_of_test_to_training_images(predictions)
+        ratio = _test_ratio_for_conclusions(predictions)
         found = statistics.corrected_t_test(differences, ratio)
         if np.isinf(found.statistic):  # no variance between folds, yet a difference
             pair["test"] = test = "bootstrap"
@@ -184,20 +188,20 @@ def _row_of_pair(predictions, first, second, drawn, rng):
     if test == "bootstrap":
         # Few groups are drawn alike again and again. However they fall, exchanging the models on
         # each of n leaves 2**n ways, of which two are the most extreme.
-        pair["pvalue"] = min(1.0, 2.0 ** (1 - _count_units_that_differ(predictions, names)))
+        pair["pvalue"] = min(1.0, 2.0 ** (1 - _count_units_for_conclusions(predictions, names)))
         if values is not None:
             drawn_p = statistics.percentile_interval(values)[2]
             pair["pvalue"] = max(pair["pvalue"], drawn_p)
     return pair
 
 
-def _bootstrapped_difference(drawn, names, metric):
+def _difference_for_conclusions(drawn, names, metric):
     """Return the difference of two models' resampled scores; None where a model has none."""
     first, second = (drawn[name].get(metric) for name in names)
     return None if first is None or second is None else first - second
 
 
-def _ends_of_interval(prefix, values):
+def _interval_for_conclusions(prefix, values):
     """Return both ends of the interval of resampled values; None where there is none."""
     low = high = None
     if values is not None:

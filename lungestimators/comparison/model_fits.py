@@ -20,7 +20,7 @@ def name_models_to_fit(estimators):
             "classifiers"
         )
     if not isinstance(estimators, dict):
-        estimators = dict(_compat.name_estimators(list(estimators)))
+        estimators = dict(_compat.sklearn_name_estimators(list(estimators)))
     if not estimators:
         raise ValueError("estimators is empty: there is nothing to compare")
     for name, estimator in estimators.items():
@@ -76,11 +76,11 @@ def fit_clone(estimator, X, y, train, groups=None):
     given = {}
     if groups is not None and get_routing_for_object(estimator).consumes("fit", ["groups"]):
         given["groups"] = groups[train]
-    estimator.fit(_compat.take_rows(X, train), y[train], **given)
+    estimator.fit(_compat.sklearn_take_rows(X, train), y[train], **given)
     return estimator
 
 
-def probabilities_of_all_classes(fitted, X, classes, name=None):
+def probabilities_of_fitted_model(fitted, X, classes, name=None):
     """Return the probabilities of a fitted model for all classes, also those it was not fitted on.
 
     Parameters
@@ -100,7 +100,7 @@ def probabilities_of_all_classes(fitted, X, classes, name=None):
     if not hasattr(fitted, "predict_proba"):
         return None
     name = type(fitted).__name__ if name is None else name
-    columns = _columns_of_classes(name, fitted, classes)
+    columns = _columns_of_fitted_classes(name, fitted, classes)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     found = np.asarray(fitted.predict_proba(X))
     if found.shape != (n, len(columns)):
@@ -113,7 +113,7 @@ def probabilities_of_all_classes(fitted, X, classes, name=None):
     return probabilities
 
 
-def _columns_of_classes(name, fitted, classes):
+def _columns_of_fitted_classes(name, fitted, classes):
     """Return which of all classes each column of ``predict_proba`` is of."""
     if not hasattr(fitted, "classes_"):
         raise ValueError(f"{name!r} has predict_proba but no classes_ that name its columns")
@@ -144,9 +144,9 @@ def fit_and_predict(name, number, estimator, X, y, classes, split, groups, scori
             f"{name!r} has no predict after fit: a search needs refit=True, and a meta-estimator a "
             "final estimator that can predict"
         )
-    images = _compat.take_rows(X, test)
+    images = _compat.sklearn_take_rows(X, test)
     labels = fitted.predict(images)
-    probabilities = probabilities_of_all_classes(fitted, images, classes, name)
+    probabilities = probabilities_of_fitted_model(fitted, images, classes, name)
     if probabilities is None and scoring == "roc_auc" and number == 0:
         raise ValueError(
             f"scoring='roc_auc' needs predict_proba: {name!r} has none after fit. "

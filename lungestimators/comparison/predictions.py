@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from .report import OutOfFold
-from .splits import earlier_tests
+from .splits import earlier_tests_of_splits
 
 
 class FoldPredictions(NamedTuple):
@@ -156,7 +156,7 @@ def out_of_fold_predictions(predictions, name):
         predictions.pooled_probabilities(name),
         predictions.classes[np.concatenate([fold.predicted for fold in folds])],
         np.concatenate([fold.rows for fold in folds]),
-        np.concatenate(earlier_tests(predictions.splits)),
+        np.concatenate(earlier_tests_of_splits(predictions.splits)),
         np.repeat(np.arange(len(folds)), [len(fold.rows) for fold in folds]),
     )
 

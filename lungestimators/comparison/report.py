@@ -160,7 +160,7 @@ class ModelComparison:
             lines += ["", *text_table(self._pair_cells(), align="right")]
         lines += ["", *textwrap.wrap(self.conclusion, _WIDTH), ""]
         for text in (*self.sentences, *self.notes):
-            lines += _wrap_comparison_note(text)
+            lines += _wrap_comparison_report_note(text)
         return "\n".join(lines)
 
     def _repr_html_(self):
@@ -185,15 +185,16 @@ class ModelComparison:
         header += ["log loss", "Brier", "calibration error", "fit s"]
         lines = [header]
         for row in self.models:
-            line = [row["model"], _reported_score(row[self.scoring])]
+            line = [row["model"], _score_in_comparison_report(row[self.scoring])]
             line += [
-                _reported_interval(row, prefix) for prefix in ("", "bootstrap_")[: len(intervals)]
+                _interval_in_comparison_report(row, prefix)
+                for prefix in ("", "bootstrap_")[: len(intervals)]
             ]
             for name in others:
-                line += [_reported_score(row[name])]
-                line += [_reported_interval(row, "roc_auc_")] * (name == "roc_auc")
+                line += [_score_in_comparison_report(row[name])]
+                line += [_interval_in_comparison_report(row, "roc_auc_")] * (name == "roc_auc")
             line += [
-                _reported_score(row[key])
+                _score_in_comparison_report(row[key])
                 for key in ("log_loss", "brier_score", "calibration_error")
             ]
             seconds = row["fit_seconds"]
@@ -214,32 +215,36 @@ class ModelComparison:
         for pair in self.pairs:
             line = [
                 f"{pair['first']} minus {pair['second']}",
-                _reported_difference(pair["difference"]),
+                _difference_in_comparison_report(pair["difference"]),
             ]
             if by_folds:
-                line.append(_reported_interval(pair, "") if pair["test"] == "corrected_t" else "-")
-            line.append(_reported_interval(pair, "bootstrap_"))
+                line.append(
+                    _interval_in_comparison_report(pair, "")
+                    if pair["test"] == "corrected_t"
+                    else "-"
+                )
+            line.append(_interval_in_comparison_report(pair, "bootstrap_"))
             for pvalue in (pair["pvalue"], pair["adjusted_pvalue"])[: 1 + several]:
                 line.append(p_value_for_sentence(pvalue).removeprefix("p ").removeprefix("= "))
             line.append("yes" if pair["shown"] else "no")
             if with_auc:
                 line += [
-                    _reported_difference(pair["roc_auc_difference"]),
-                    _reported_interval(pair, "roc_auc_"),
+                    _difference_in_comparison_report(pair["roc_auc_difference"]),
+                    _interval_in_comparison_report(pair, "roc_auc_"),
                 ]
             lines.append(line)
         return lines
 
 
-def _reported_score(value):
+def _score_in_comparison_report(value):
     return "-" if value is None else f"{value:.3f}"
 
 
-def _reported_difference(value):
+def _difference_in_comparison_report(value):
     return "-" if value is None else f"{value:+z.3f}"
 
 
-def _wrap_comparison_note(text):
+def _wrap_comparison_report_note(text):
     """Break a text into lines, never between a number and its ``%`` or ``p =``."""
     for glued in ("95 %", "p = ", "p < "):
         text = text.replace(glued, glued.replace(" ", "\0"))
@@ -247,6 +252,6 @@ def _wrap_comparison_note(text):
     return [line.replace("\0", " ") for line in lines]
 
 
-def _reported_interval(row, prefix):
+def _interval_in_comparison_report(row, prefix):
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     return "-" if low is None else f"{low:z.3f} to {high:z.3f}"

@@ -12,7 +12,7 @@ from sklearn.metrics import (
 _BINS = 10
 
 
-def score_fold(truth, predicted, probabilities, n_classes):
+def score_predictions_of_fold(truth, predicted, probabilities, n_classes):
     """Score the predictions of one fold by accuracy, AUC, log loss and Brier score.
 
     Parameters
@@ -51,7 +51,7 @@ def score_fold(truth, predicted, probabilities, n_classes):
     return {name: None if score is None else float(score) for name, score in scores.items()}
 
 
-def calibration_error(truth, probabilities):
+def score_calibration_error(truth, probabilities):
     """Return the mean distance between the probability of the predicted class and its accuracy.
 
     The mean is over ten bins of equal width, weighted by their images (Guo et al., 2017).
@@ -83,9 +83,9 @@ def score_model_with_weights(metric, y, folds, n_classes):
     """
     if metric == "roc_auc":
         folds = [fold for fold in folds if len(np.unique(y[fold.rows])) == n_classes]
-        return lambda weights: _mean_of_defined(
+        return lambda weights: _mean_of_defined_scores(
             [
-                _auc(y[fold.rows], fold.probabilities, weights[:, fold.rows], n_classes)
+                _score_auc(y[fold.rows], fold.probabilities, weights[:, fold.rows], n_classes)
                 for fold in folds
             ]
         )
@@ -117,7 +117,7 @@ def _parts_of_score(metric, y):
     return y if metric == "balanced_accuracy" else np.zeros_like(y)
 
 
-def _auc(truth, probabilities, weights, n_classes):
+def _score_auc(truth, probabilities, weights, n_classes):
     """Return the AUC of one fold: of the second of two classes, or the mean over all classes."""
     classes = [1] if n_classes == 2 else range(n_classes)
     return np.mean(
@@ -126,7 +126,7 @@ def _auc(truth, probabilities, weights, n_classes):
     )
 
 
-def _mean_of_defined(values):
+def _mean_of_defined_scores(values):
     """Return the mean over the first axis of the values that are not NaN; NaN where all are."""
     values = np.array(values)
     defined = ~np.isnan(values)

@@ -56,12 +56,12 @@ def splits_that_share_groups(splits, groups):
     ]
 
 
-def tested_rows(splits):
+def tested_rows_of_splits(splits):
     """Return the rows of all images that any split tests, sorted."""
     return np.unique(np.concatenate([test for _, test in splits]))
 
 
-def earlier_tests(splits):
+def earlier_tests_of_splits(splits):
     """Count for each split how often earlier splits tested each of its test rows."""
     times = np.zeros(1 + max(rows.max() for split in splits for rows in split), int)
     counts = []

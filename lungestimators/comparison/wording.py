@@ -4,7 +4,12 @@ import numpy as np
 
 from ..text_tables import counted
 from . import statistics
-from .splits import earlier_tests, have_one_test_set, splits_that_share_groups, tested_rows
+from .splits import (
+    earlier_tests_of_splits,
+    have_one_test_set,
+    splits_that_share_groups,
+    tested_rows_of_splits,
+)
 
 NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "AUC"}
 LEVEL = 0.05  # p below it: the difference counts as shown
@@ -60,14 +65,16 @@ def sentence_on_best_models(scoring, models, pairs):
     beaten = [other for other in others if all((one, other) in shown for one in best)]
     not_shown = [other for other in others if other not in beaten]
     several = len(best) > 1
-    parts = [f"{_names_in_words(best)} {'have' if several else 'has'} the highest {name}, {score}."]
+    parts = [
+        f"{_names_in_sentence(best)} {'have' if several else 'has'} the highest {name}, {score}."
+    ]
     if beaten:
         each = "Each of them" if several else "It"
-        parts.append(f"{each} was shown to be better than {_names_in_words(beaten)}.")
+        parts.append(f"{each} was shown to be better than {_names_in_sentence(beaten)}.")
     if not_shown:
         each = "each of them" if several else "it"
         parts.append(
-            f"It was not shown that {each} is better than {_names_in_words(not_shown, 'or')}."
+            f"It was not shown that {each} is better than {_names_in_sentence(not_shown, 'or')}."
         )
     return " ".join(parts)
 
@@ -75,7 +82,7 @@ def sentence_on_best_models(scoring, models, pairs):
 def notes_on_comparison(predictions, models, pairs):
     """Say how the figures were made, and what to know before they are believed."""
     unit = "image" if predictions.groups is None else "group"
-    rows = tested_rows(predictions.splits)
+    rows = tested_rows_of_splits(predictions.splits)
     n_units = len(rows if predictions.groups is None else np.unique(predictions.groups[rows]))
     return [
         *_notes_on_scores(predictions, rows),
@@ -96,7 +103,7 @@ def _notes_on_scores(predictions, rows):
             "were trained anew."
         ]
     else:
-        times = 1 + np.concatenate(earlier_tests(predictions.splits)).max()
+        times = 1 + np.concatenate(earlier_tests_of_splits(predictions.splits)).max()
         same = times * len(rows) == sum(len(test) for _, test in predictions.splits)
         often = f", each tested {'' if same else 'up to '}{times} times" if times > 1 else ""
         found = [f"Scores are means over {n_splits} folds of {images}{often}."]
@@ -153,7 +160,7 @@ def _notes_on_tests(predictions, pairs, unit):
     name = NAMES[predictions.scoring]
     made = list(dict.fromkeys(pair["test"] for pair in pairs))
     for test in made:
-        which = f" of the {name}" if len(made) == 1 else f" of {_pairs_text(pairs, test)}"
+        which = f" of the {name}" if len(made) == 1 else f" of {_pairs_in_sentence(pairs, test)}"
         found.append(f"p{which}: {_MADE[test].format(unit=unit)}.")
     several = len(pairs) > 1
     decides = f"p (Holm), which allows for {len(pairs)} comparisons," if several else "p"
@@ -195,8 +202,8 @@ def _notes_on_doubts(predictions, models, pairs, unit, n_units):
         found += _warnings_on_wilcoxon(models, pairs)
     if predictions.test == "corrected_t" and "bootstrap" in made:
         found.append(
-            f"{_pairs_text(pairs, 'bootstrap')}: the difference is the same in each fold, which "
-            "leaves the t-test no variance: p is the bootstrap's."
+            f"{_pairs_in_sentence(pairs, 'bootstrap')}: the difference is the same in each fold, "
+            "which leaves the t-test no variance: p is the bootstrap's."
         )
     for side, part in ((0, "training"), (1, "test")):
         n_classes = [len(np.unique(predictions.y[split[side]])) for split in predictions.splits]
@@ -213,12 +220,12 @@ def _notes_on_doubts(predictions, models, pairs, unit, n_units):
     silent = [row["model"] for row in models if row["log_loss"] is None]
     if silent:
         found.append(f"No probabilities, hence no AUC and no log loss: {', '.join(silent)}.")
-    if n_units > 1 and any(_lacks_interval(row) for row in models):
+    if n_units > 1 and any(_noted_row_lacks_interval(row) for row in models):
         found.append(
             f"More than half of the drawings of {unit}s lack a class: the score has no interval by "
             f"{unit}s. A class is in too few {unit}s."
         )
-    if any(_has_no_width(predictions, row) for row in models):
+    if any(_noted_row_has_no_width(predictions, row) for row in models):
         found.append(
             "An interval without width is no certainty: the score is the same in every fold or "
             "drawing, as that of a model that says the same of every image, or is always right."
@@ -241,21 +248,21 @@ def _warnings_on_wilcoxon(models, pairs):
         if n and adjusted >= LEVEL:
             limited.setdefault((n, f"{adjusted:.3f}"), []).append(pair)
     return [
-        f"{_names_in_words([_minus(pair) for pair in found])}: the scores differ in "
-        f"{counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}: no "
-        "difference can be shown."
+        f"{_names_in_sentence([_difference_in_sentence(pair) for pair in found])}: the scores "
+        f"differ in {counted(n, 'fold')}, with which Wilcoxon's p cannot be below {adjusted}{holm}"
+        ": no difference can be shown."
         for (n, adjusted), found in limited.items()
     ]
 
 
-def _lacks_interval(row):
+def _noted_row_lacks_interval(row):
     """Tell whether the bootstrap gave no interval for a model."""
     return row["bootstrap_low"] is None or (
         row["roc_auc"] is not None and row["roc_auc_low"] is None
     )
 
 
-def _has_no_width(predictions, row):
+def _noted_row_has_no_width(predictions, row):
     """Tell whether a printed interval has no width; of one test set the bootstrap's is not
     printed."""
     kinds = ["", "roc_auc_"]
@@ -265,17 +272,19 @@ def _has_no_width(predictions, row):
     return any(low is not None and high - low < _ROUNDING for low, high in ends)
 
 
-def _pairs_text(pairs, test):
+def _pairs_in_sentence(pairs, test):
     """Name the pairs whose p comes from a test."""
-    return _names_in_words([_minus(pair) for pair in pairs if pair["test"] == test])
+    return _names_in_sentence(
+        [_difference_in_sentence(pair) for pair in pairs if pair["test"] == test]
+    )
 
 
-def _minus(pair):
+def _difference_in_sentence(pair):
     """Name a difference of two models."""
     return f"{pair['first']} minus {pair['second']}"
 
 
-def _names_in_words(names, word="and"):
+def _names_in_sentence(names, word="and"):
     """List names in a sentence: a, b and c."""
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 

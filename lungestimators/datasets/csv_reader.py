@@ -44,9 +44,9 @@ def read_csv(csv):
         raise ValueError(
             f"{source} is not UTF-8 ({error}): save it as CSV with that encoding"
         ) from None
-    delimiter, text = _find_delimiter(text)
+    delimiter, text = _find_csv_delimiter(text)
     try:
-        lines = list(_numbered_rows(text, delimiter))
+        lines = list(_numbered_csv_rows(text, delimiter))
     except CSVError as error:
         raise ValueError(f"{source} cannot be read as CSV: {error}") from error
     if len(lines) < 2:
@@ -63,7 +63,7 @@ def read_csv(csv):
     return header, rows
 
 
-def _find_delimiter(text):
+def _find_csv_delimiter(text):
     """Return the delimiter of a CSV file, and its text without the value of a line ``sep=``.
 
     Without such a line, the delimiter is the one that cuts the header into most cells.
@@ -75,7 +75,7 @@ def _find_delimiter(text):
     return max(_DELIMITERS, key=header.count), text
 
 
-def _numbered_rows(text, delimiter):
+def _numbered_csv_rows(text, delimiter):
     """Yield for each row that is not empty the line where it ends, and its cells."""
     file = io.StringIO(text)
     table = reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)

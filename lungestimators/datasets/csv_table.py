@@ -94,11 +94,11 @@ def load_image_table(
     (['healthy', 'ill'], ['ill', 'healthy'], ['A', 'B'])
     """
     wanted = [path, target] + ([] if group is None else [group])
-    read_columns = _columns_of_frame if _is_frame(csv) else _columns_of_file
+    read_columns = _columns_of_table_in_frame if _is_table_a_frame(csv) else _columns_of_csv_table
     source, folder, columns, rows = read_columns(csv, wanted)
     folder = folder if root is None else Path(root).expanduser()
     filenames = _check_files_of_table(source, folder, columns[path], rows)
-    y = _parse_labels(columns[target])
+    y = _parse_labels_of_table(columns[target])
     target_names = np.unique(y).astype(str).tolist()
     if len(target_names) < 2:
         raise ValueError(
@@ -124,7 +124,7 @@ def load_image_table(
     )
 
 
-def _columns_of_file(csv, names):
+def _columns_of_csv_table(csv, names):
     """Read columns of a CSV file.
 
     Returns
@@ -146,12 +146,12 @@ def _columns_of_file(csv, names):
     for name in names:
         _check_column_of_table(source, header, name)
         cells = [cells[header.index(name)] for _, cells in rows]
-        columns[name] = _check_cells(source, name, cells, ("line", lines))
+        columns[name] = _check_cells_of_table(source, name, cells, ("line", lines))
     return source, csv.parent, columns, ("line", lines)
 
 
-def _columns_of_frame(frame, names):
-    """Read columns of a DataFrame, as :func:`_columns_of_file`; rows are counted from 0."""
+def _columns_of_table_in_frame(frame, names):
+    """Read columns of a DataFrame, as :func:`_columns_of_csv_table`; rows are counted from 0."""
     # Tables of pyarrow have column_names; their columns are arrays.
     header = list(getattr(frame, "column_names", frame.columns))
     source = "the DataFrame"
@@ -162,12 +162,12 @@ def _columns_of_frame(frame, names):
     for name in names:
         _check_column_of_table(source, header, name)
         cells = np.asarray(frame[name], dtype=object).tolist()
-        cells = ["" if _is_missing_in_frame(cell) else str(cell).strip() for cell in cells]
-        columns[name] = _check_cells(source, name, cells, rows)
+        cells = ["" if _is_missing_in_table(cell) else str(cell).strip() for cell in cells]
+        columns[name] = _check_cells_of_table(source, name, cells, rows)
     return source, Path(), columns, rows
 
 
-def _is_frame(table):
+def _is_table_a_frame(table):
     """Whether a table is a DataFrame and not the path of a file; raise if it is neither."""
     if isinstance(table, str | os.PathLike):
         return False
@@ -178,7 +178,7 @@ def _is_frame(table):
     )
 
 
-def _is_missing_in_frame(cell):
+def _is_missing_in_table(cell):
     """Whether a cell of a DataFrame is None, NaN or pandas.NA."""
     try:
         return cell is None or bool(cell != cell)
@@ -193,10 +193,10 @@ def _check_column_of_table(source, header, name):
         raise ValueError(f"{source} has {found} {name!r}; its columns are {header}")
 
 
-def _check_cells(source, name, cells, rows):
+def _check_cells_of_table(source, name, cells, rows):
     """Return the cells of a column; raise if some are empty or hold NaN."""
     word, numbers = rows
-    for kind, is_bad in (("is empty", "".__eq__), ("holds NaN", _is_nan_in_csv)):
+    for kind, is_bad in (("is empty", "".__eq__), ("holds NaN", _is_nan_in_csv_table)):
         bad = [number for number, cell in zip(numbers, cells, strict=True) if is_bad(cell)]
         if bad:
             raise ValueError(
@@ -206,12 +206,12 @@ def _check_cells(source, name, cells, rows):
     return cells
 
 
-def _is_nan_in_csv(cell):
+def _is_nan_in_csv_table(cell):
     """Whether the text of a cell means that there is no value."""
     return cell.lower() in _MISSING
 
 
-def _parse_labels(cells):
+def _parse_labels_of_table(cells):
     """Return labels as int if all are whole numbers, else as str; equal numbers are one label."""
     if not all(_NUMBER.fullmatch(cell) for cell in cells):
         return np.array(cells)

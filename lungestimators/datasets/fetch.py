@@ -95,7 +95,9 @@ def fetch_lung_disease(
             kagglehub = _import_kagglehub()
             kagglehub.dataset_download(_LUNG_DISEASE, output_dir=str(scratch))
             train = next(scratch.rglob("train"), scratch)
-            digests = sorted(_sha256(file) for file in train.rglob("*") if file.is_file())
+            digests = sorted(
+                _sha256_of_download(file) for file in train.rglob("*") if file.is_file()
+            )
             if hashlib.sha256("".join(digests).encode()).hexdigest() != _LUNG_DISEASE_TRAIN:
                 raise OSError(
                     f"the {len(digests)} training images of {_LUNG_DISEASE} are not those known "
@@ -216,6 +218,6 @@ def _downloading(source, home):
         ) from error
 
 
-def _sha256(file):
+def _sha256_of_download(file):
     """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

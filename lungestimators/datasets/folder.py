@@ -14,7 +14,7 @@ from ..images.reading import read_images
 from ..validation import PathLike
 from .description import describe_data_set
 from .image_files import HIDDEN, ImageFileScan
-from .layout import sort_by_split_and_class
+from .layout import find_layout_of_splits_and_classes
 from .patients import choose_patient_finder
 
 
@@ -116,10 +116,10 @@ def load_image_folder(
     >>> lungs.target.tolist(), lungs.data.shape, lungs.groups
     (['healthy', 'healthy', 'ill'], (3, 8, 8, 3), array(['A', 'A', 'B'], dtype='<U1'))
     """
-    path = _check_folder(path)
+    path = _check_folder_to_load(path)
     find_patients = choose_patient_finder(group, group_csv)
     scan = ImageFileScan(path)
-    rows, target_names, has_splits = sort_by_split_and_class(scan)
+    rows, target_names, has_splits = find_layout_of_splits_and_classes(scan)
     below = [file.relative_to(path).as_posix() for file, _, _ in rows]
     groups, how = find_patients(below, 2 if has_splits else 1)
     filenames = np.array([str(file) for file, _, _ in rows])
@@ -127,7 +127,7 @@ def load_image_folder(
     left_out = scan.describe_possible_images()
     if left_out:
         warnings.warn(f"Left out of {str(path)!r}: {left_out}", UserWarning, stacklevel=2)
-    data = _read_as_array(filenames) if as_array else filenames
+    data = _load_folder_as_array(filenames) if as_array else filenames
     if return_X_y:
         return data, target
     return Bunch(
@@ -198,7 +198,7 @@ def load_images(path: PathLike) -> np.ndarray:
     >>> [Path(path).name for path in paths]
     ['2.png', '10.png']
     """
-    path = _check_folder(path)
+    path = _check_folder_to_load(path)
     scan = ImageFileScan(path)
     files = scan.images_below(path)
     left_out = scan.describe_left_out([reason for reason in scan.left_out if reason != HIDDEN])
@@ -209,11 +209,11 @@ def load_images(path: PathLike) -> np.ndarray:
         )
     if left_out:
         warnings.warn(f"Left out of {str(path)!r}: {left_out}", UserWarning, stacklevel=2)
-    files.sort(key=lambda file: _natural_order(file.relative_to(path)))
+    files.sort(key=lambda file: _order_of_files_in_folder(file.relative_to(path)))
     return np.array([str(file) for file in files])
 
 
-def _check_folder(path):
+def _check_folder_to_load(path):
     """Return the path of a folder; raise if there is none."""
     path = Path(path).expanduser()
     if not path.is_dir():
@@ -222,15 +222,15 @@ def _check_folder(path):
     return path
 
 
-def _natural_order(path):
+def _order_of_files_in_folder(path):
     """Return a key that sorts numbers in names by their value."""
     parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
     return [[int(s) if n % 2 else s for n, s in enumerate(part)] for part in parts], path
 
 
-def _read_as_array(filenames):
+def _load_folder_as_array(filenames):
     """Return the pixels of all files as one array; raise if their sizes differ."""
-    paths = checking.check_paths(filenames)
+    paths = checking.check_paths_in_x(filenames)
     pixels = [np.rint(image * 255).astype(np.uint8) for image in read_images(paths, 3)]
     shapes = sorted({image.shape for image in pixels})
     if len(shapes) > 1:

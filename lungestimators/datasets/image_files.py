@@ -88,7 +88,7 @@ class ImageFileScan:
         """
         folders, loose, closed = self._list_folder(folder, self._real_paths_to(folder))
         if closed:
-            raise _permission_error(closed)
+            raise _image_files_permission_error(closed)
         for path, _ in loose:
             self.leave_out(BESIDE if is_image_file(path) else NO_IMAGES, path)
         return {path.name: path for path, _ in folders}
@@ -117,7 +117,7 @@ class ImageFileScan:
         found, closed = [], []
         self._collect_images(folder, self._real_paths_to(folder), found, closed)
         if closed:
-            raise _permission_error(closed)
+            raise _image_files_permission_error(closed)
         kept = []
         for path, real in sorted(found):
             if real not in self._first_path_of:
@@ -142,7 +142,7 @@ class ImageFileScan:
         found, closed = [], []
         self._collect_images(folder, self._real_paths_to(folder), found, closed)
         if closed:
-            raise _permission_error(closed)
+            raise _image_files_permission_error(closed)
         for path, real in found:
             if real not in self._first_path_of:
                 self.leave_out(BESIDE, path)
@@ -266,7 +266,7 @@ def is_image_file(file):
     return image_format in Image.OPEN and image_format not in _NO_IMAGES
 
 
-def _permission_error(folders):
+def _image_files_permission_error(folders):
     """Return an error that names folders that must not be read."""
     named = ", ".join(repr(str(folder)) for folder in folders[:_N_NAMED])
     return PermissionError(

@@ -1,4 +1,4 @@
-"""Folders of a data set: which are classes, which are splits, and which are neither."""
+"""The layout of a data set's folders: which are classes, which are splits, which are neither."""
 
 import re
 
@@ -18,7 +18,7 @@ _SPLIT_WORD = re.compile(r"(?<![A-Za-z])(?i:(train|val|test)(?:ing|id|idation)?)
 _IMAGES_NAME = re.compile(r"images?|imgs?|cxr(?:[ _-]?png)?", re.IGNORECASE)
 
 
-def sort_by_split_and_class(scan):
+def find_layout_of_splits_and_classes(scan):
     """Sort the images below a folder by split and class.
 
     Parameters
@@ -38,10 +38,10 @@ def sort_by_split_and_class(scan):
     ValueError
         Whether a folder is a class or a split is not clear, or splits have different classes.
     """
-    folders, others = _find_split_folders(scan)
+    folders, others = _find_layout_of_splits(scan)
     if folders is None:
         classes = _layout_of_classes(scan, scan.root)
-        splits = _splits_below_classes(scan.root, classes)
+        splits = _layout_of_splits_below_classes(scan.root, classes)
         rows = [
             (file, name, splits and splits[file])
             for name in sorted(classes)
@@ -68,17 +68,17 @@ def sort_by_split_and_class(scan):
     return rows, target_names, True
 
 
-def _split_named(name):
+def _split_in_layout(name):
     """Return the split that a folder is called after, or None."""
     match = _SPLIT_NAME.fullmatch(name.strip())
     return match and _SPLITS[match[1].lower()[:2]]
 
 
-def _find_split_folders(scan):
+def _find_layout_of_splits(scan):
     """Return a dict of split to folder (None if there are no splits) and the other folders."""
     path, folders, others = scan.root, {}, []
     for name, folder in scan.folders_in(scan.root).items():
-        split = _split_named(name)
+        split = _split_in_layout(name)
         if split in folders:
             raise ValueError(
                 f"{str(path)!r} holds {folders[split].name}/ and {name}/, both for {split!r}: "
@@ -133,7 +133,7 @@ def _check_layout_of_class_folders(folder, names):
             f"{str(folder)!r} holds {others[0]}/ and {printable(masks[0])}/, which are no classes: "
             "pass a folder with one sub-folder a class, or a list of labels to load_image_table"
         )
-    splits = sorted(filter(_split_named, names))
+    splits = sorted(filter(_split_in_layout, names))
     if splits:
         raise ValueError(
             f"{str(folder)!r} holds {splits[0]}/: a folder of this name is a split, not a class. "
@@ -157,7 +157,7 @@ def _check_layout_of_class_folders(folder, names):
             )
 
 
-def _splits_below_classes(path, classes):
+def _layout_of_splits_below_classes(path, classes):
     """Return a dict of image file to split if class folders hold the splits; None if none does.
 
     Raises
@@ -169,7 +169,7 @@ def _splits_below_classes(path, classes):
     splits, doubtful = {}, []
     for file in (file for files_of in classes.values() for file in files_of):
         _, *folders = file.relative_to(path).parent.parts
-        said = [_split_named(name) for name in folders]
+        said = [_split_in_layout(name) for name in folders]
         splits[file] = said[0] if said else None
         others = [name for name in folders[1:] if not _IMAGES_NAME.fullmatch(name)]
         if any(said[1:]) or (splits[file] and others):

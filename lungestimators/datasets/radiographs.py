@@ -38,9 +38,9 @@ def draw_radiographs(y, difficulty, image_size, random):
     x, y_cm = _radiograph_coordinates(p, image_size)
     fields = RandomFields(n, image_size, random)
     lungs = thorax.trace_lungs(p, x, y_cm)
-    opacity = _draw_opacity(y, difficulty, p, lungs, x, y_cm, fields, random)
-    path = thorax.attenuate(p, lungs, opacity, x, y_cm, fields, random)
-    return _expose(path, p, fields, image_size, random)
+    opacity = _draw_opacity_of_radiograph(y, difficulty, p, lungs, x, y_cm, fields, random)
+    path = thorax.attenuate_by_thorax(p, lungs, opacity, x, y_cm, fields, random)
+    return _expose_radiograph(path, p, fields, image_size, random)
 
 
 def _draw_patients_of_radiographs(n, random):
@@ -151,7 +151,7 @@ class RandomFields:
         return out / out.std(axis=(1, 2), keepdims=True)
 
 
-def _draw_opacity(y, difficulty, p, lungs, x, y_cm, fields, random):
+def _draw_opacity_of_radiograph(y, difficulty, p, lungs, x, y_cm, fields, random):
     """Draw the share of the lung's air that fluid replaces, for each pixel."""
     n = len(y)
     kind = y[:, None, None]
@@ -182,7 +182,7 @@ def _draw_opacity(y, difficulty, p, lungs, x, y_cm, fields, random):
     return np.minimum(disease + haze + shade + clutter, 0.9)
 
 
-def _expose(path, p, fields, image_size, random):
+def _expose_radiograph(path, p, fields, image_size, random):
     """Turn attenuation into grey values: photons, scatter, detector and display."""
     primary = np.exp(-path)
     scattered = fields.blur(np.minimum(primary, 0.25), 2.5)
@@ -195,7 +195,7 @@ def _expose(path, p, fields, image_size, random):
     # Detectors sharpen and flatten images: fine detail gains contrast, large shades lose it.
     grey = grey + 0.55 * (grey - fields.blur(grey, 0.7)) - p.flatten * fields.blur(grey - 0.5, 5.0)
     grey = np.clip(grey, 0, 1) ** p.gamma
-    _draw_letter_r(grey, p, image_size, random)
+    _draw_letter_r_on_radiograph(grey, p, image_size, random)
     margin = np.rint(p.collimation / _DETECTOR * image_size)
     edge = np.minimum(np.arange(image_size), np.arange(image_size)[::-1])
     grey *= np.minimum(edge[None, None, :], edge[None, :, None]) >= margin
@@ -207,7 +207,7 @@ _LETTER_R = np.array(
 )
 
 
-def _draw_letter_r(grey, p, image_size, random):
+def _draw_letter_r_on_radiograph(grey, p, image_size, random):
     """Draw the letter R at the right shoulder of some patients of every class, in place."""
     scale = max(1, round(image_size / 128))
     letter = np.kron(_LETTER_R, np.ones((scale, scale), "f4"))

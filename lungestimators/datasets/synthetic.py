@@ -84,7 +84,7 @@ def make_chest_xrays(
     ((12, 64, 64), 'uint8', array([4, 4, 4]))
     """
     check_whole_number("n_samples", n_samples, 1)
-    counts = _count_classes(n_samples, weights)
+    counts = _count_synthetic_classes(n_samples, weights)
     check_real_number("difficulty", difficulty, lambda x: 0 <= x <= 1, "be between 0 and 1")
     check_whole_number("image_size", image_size, 32)
     check_real_number("leak", leak, lambda x: 0 <= x < 1, "be at least 0 and below 1")
@@ -108,7 +108,7 @@ def make_chest_xrays(
     return X, y
 
 
-def _count_classes(n_samples, weights):
+def _count_synthetic_classes(n_samples, weights):
     """Return the number of images of each class; the largest remainders are rounded up."""
     weights = np.ones(3) if weights is None else np.asarray(weights, float)
     if weights.shape != (3,) or (weights < 0).any() or not weights.sum() > 0:

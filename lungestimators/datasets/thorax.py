@@ -66,7 +66,7 @@ def trace_lungs(p, x, y):
     )
 
 
-def attenuate(p, lungs, opacity, x, y, fields, random):
+def attenuate_by_thorax(p, lungs, opacity, x, y, fields, random):
     """Return the line integral of attenuation for each pixel.
 
     Parameters

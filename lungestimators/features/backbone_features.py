@@ -137,7 +137,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
             random_state = check_random_state(self.random_state)
             random_state.randint(2**31)  # as a classifier does, whose second seed is its network's
-            self._network = blueprints.initial_backbone(
+            self._network = blueprints.initial_backbone_blueprint(
                 self.backbone,
                 (("alpha", float(self.alpha)),),
                 int(self.image_size),

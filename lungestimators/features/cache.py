@@ -40,7 +40,7 @@ def feature_cache_info(cache: PathLike = "memory") -> FeatureCacheInfo:
     >>> feature_cache_info()
     FeatureCacheInfo(hits=0, misses=0, bytes=0, max_bytes=536870912)
     """
-    return _existing_store(cache).info()
+    return _existing_feature_cache(cache).info()
 
 
 def clear_feature_cache(cache: PathLike = "memory") -> None:
@@ -63,7 +63,7 @@ def clear_feature_cache(cache: PathLike = "memory") -> None:
     >>> feature_cache_info().bytes
     0
     """
-    _existing_store(cache).clear()
+    _existing_feature_cache(cache).clear()
 
 
 def limit_feature_cache(max_bytes: int, cache: PathLike = "memory") -> None:
@@ -92,10 +92,10 @@ def limit_feature_cache(max_bytes: int, cache: PathLike = "memory") -> None:
     """
     if max_bytes < 0:
         raise ValueError(f"max_bytes={max_bytes!r} must not be negative")
-    open_store(os.fspath(cache)).limit(int(max_bytes))
+    open_feature_cache(os.fspath(cache)).limit(int(max_bytes))
 
 
-def open_store(cache):
+def open_feature_cache(cache):
     """Return the store that an estimator's ``feature_cache`` names, the same object every time.
 
     Parameters
@@ -122,7 +122,7 @@ def open_store(cache):
         return _directories[path]
 
 
-def close_store(cache):
+def close_feature_cache(cache):
     """Close and forget a directory's store in this process, if it is open.
 
     Parameters
@@ -135,11 +135,11 @@ def close_store(cache):
         store.close()
 
 
-def _existing_store(cache):
+def _existing_feature_cache(cache):
     """Return the store of a feature cache, or raise if a directory holds none."""
     if cache != "memory" and not (Path(cache).expanduser() / FILE).is_file():
         raise ValueError(f"{os.fspath(cache)!r} holds no feature cache: it has no {FILE}")
-    return open_store(os.fspath(cache))
+    return open_feature_cache(os.fspath(cache))
 
 
 _memory = MemoryStore(MEMORY_BYTES)

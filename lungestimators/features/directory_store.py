@@ -50,7 +50,7 @@ class DirectoryStore(CountingStore):
         self._writable = True
         self._refuse_foreign()
         try:
-            self._connection()
+            self._database_connection()
         except sqlite3.DatabaseError as error:
             raise ValueError(
                 f"feature_cache={str(path)!r}: {FILE} in it cannot be used ({error}). Name "
@@ -61,10 +61,10 @@ class DirectoryStore(CountingStore):
         """Return a dictionary of the known keys, and their values."""
         keys = list(keys)
         rows = []
-        with self._lock, self._warning("read from"):
+        with self._lock, self._database_warning("read from"):
             for start in range(0, len(keys), 500):
                 some = keys[start : start + 500]
-                rows += self._connection().execute(
+                rows += self._database_connection().execute(
                     "SELECT key, value, checksum, used FROM entry "
                     f"WHERE key IN ({','.join('?' * len(some))})",
                     some,
@@ -74,7 +74,7 @@ class DirectoryStore(CountingStore):
             for key, value, checksum, used in rows
             if isinstance(value, bytes)
             and isinstance(used, int)
-            and checksum == _checksum(key, value)
+            and checksum == _checksum_in_directory_store(key, value)
         }
         damaged = [row[0] for row in rows if row[0] not in found]
         if damaged:
@@ -82,35 +82,40 @@ class DirectoryStore(CountingStore):
         stale = time.time() - _USED_SECONDS
         old = [(int(time.time()), row[0]) for row in rows if row[0] in found and row[3] < stale]
         if old:
-            self._write("UPDATE entry SET used = ? WHERE key = ?", old)
+            self._write_to_database("UPDATE entry SET used = ? WHERE key = ?", old)
         return found
 
     def put(self, entries):
         """Keep values under their keys; if the process is killed meanwhile, keep none of them."""
         now = int(time.time())
-        rows = [(key, value, _checksum(key, value), now) for key, value in entries.items()]
-        self._write("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
+        rows = [
+            (key, value, _checksum_in_directory_store(key, value), now)
+            for key, value in entries.items()
+        ]
+        self._write_to_database("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
 
     def drop(self, keys):
         """Delete the entries of these keys."""
-        self._write("DELETE FROM entry WHERE key = ?", [(key,) for key in keys])
+        self._write_to_database("DELETE FROM entry WHERE key = ?", [(key,) for key in keys])
 
     def info(self):
         """Return a FeatureCacheInfo."""
         with self._lock:
-            return FeatureCacheInfo(self.hits, self.misses, self._bytes(), self._max_bytes())
+            return FeatureCacheInfo(
+                self.hits, self.misses, self._bytes_of_database(), self._max_bytes_of_database()
+            )
 
     def clear(self):
         """Delete everything, and set the counts to 0."""
         self._refuse_read_only()
-        self._write("DELETE FROM entry WHERE key IS NOT ?", [(None,)])
+        self._write_to_database("DELETE FROM entry WHERE key IS NOT ?", [(None,)])
         self._give_back_space()
         self.hits = self.misses = 0
 
     def limit(self, max_bytes):
         """Set the largest size."""
         self._refuse_read_only()
-        self._write("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
+        self._write_to_database("UPDATE setting SET max_bytes = ?", [(max_bytes,)])
         self._give_back_space()
 
     def close(self):
@@ -127,19 +132,19 @@ class DirectoryStore(CountingStore):
 
     def _give_back_space(self):
         """Make the file as small as its entries."""
-        with self._lock, self._warning("shrink the file of"):
-            self._connection().execute("VACUUM")
+        with self._lock, self._database_warning("shrink the file of"):
+            self._database_connection().execute("VACUUM")
 
-    def _write(self, statement, rows):
+    def _write_to_database(self, statement, rows):
         """Run a statement over rows in one transaction, and keep the file within its size."""
         if not self._writable:
             return
-        with self._lock, self._warning("write to"):
-            database = self._connection()
+        with self._lock, self._database_warning("write to"):
+            database = self._database_connection()
             try:
                 database.execute("BEGIN IMMEDIATE")
                 database.executemany(statement, rows)
-                self._shrink(database)
+                self._shrink_database(database)
                 database.execute("COMMIT")
             except BaseException:
                 # A full disk has ended the transaction already.
@@ -147,13 +152,13 @@ class DirectoryStore(CountingStore):
                     database.execute("ROLLBACK")
                 raise
 
-    def _shrink(self, database):
+    def _shrink_database(self, database):
         """Delete the least recently used entries if the file is beyond its largest size."""
-        max_bytes = self._max_bytes()
-        if self._bytes() <= max_bytes:
+        max_bytes = self._max_bytes_of_database()
+        if self._bytes_of_database() <= max_bytes:
             return
         # Down to nine tenths, so that not every later entry must make room for itself.
-        while self._bytes() > 0.9 * max_bytes:
+        while self._bytes_of_database() > 0.9 * max_bytes:
             deleted = database.execute(
                 "DELETE FROM entry WHERE rowid IN (SELECT rowid FROM entry ORDER BY used, rowid "
                 "LIMIT 1 + (SELECT count(*) / 20 FROM entry))"
@@ -161,20 +166,20 @@ class DirectoryStore(CountingStore):
             if deleted.rowcount == 0:
                 return
 
-    def _bytes(self):
+    def _bytes_of_database(self):
         """Return the size of the entries in the file."""
 
         def pragma(name):
-            return self._connection().execute(f"PRAGMA {name}").fetchone()[0]
+            return self._database_connection().execute(f"PRAGMA {name}").fetchone()[0]
 
         empty = 5  # pages of a store without entries
         return max(0, pragma("page_count") - pragma("freelist_count") - empty) * pragma("page_size")
 
-    def _max_bytes(self):
+    def _max_bytes_of_database(self):
         """Return the largest size, which the file itself remembers."""
-        return self._connection().execute("SELECT max_bytes FROM setting").fetchone()[0]
+        return self._database_connection().execute("SELECT max_bytes FROM setting").fetchone()[0]
 
-    def _warning(self, doing):
+    def _database_warning(self, doing):
         """Return a context in which an error of SQLite becomes a warning."""
         return _Warning(self._path, doing)
 
@@ -206,7 +211,7 @@ class DirectoryStore(CountingStore):
                 stacklevel=2,
             )
 
-    def _connection(self):
+    def _database_connection(self):
         """Return this process's own connection: SQLite forbids using one after a fork."""
         if self._process != os.getpid():
             mode = "rwc" if self._writable else "ro"
@@ -218,14 +223,14 @@ class DirectoryStore(CountingStore):
                 check_same_thread=False,
             )
             database.execute("PRAGMA synchronous = NORMAL")
-            self._prepare(database)
+            self._prepare_database(database)
             if self._database is not None:
                 # Closing the parent's connection here could roll back the parent's transaction.
                 _inherited.append(self._database)
             self._database, self._process = database, os.getpid()
         return self._database
 
-    def _prepare(self, database):
+    def _prepare_database(self, database):
         """Create the tables in an empty file; raise for any other file not of this version."""
 
         def marks():
@@ -276,6 +281,6 @@ class _Warning:
         return False
 
 
-def _checksum(key, value):
+def _checksum_in_directory_store(key, value):
     """Return the checksum of an entry."""
     return xxhash.xxh3_64_digest(key + value)

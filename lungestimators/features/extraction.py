@@ -17,9 +17,9 @@ from ..backends.compiled import FORWARD_BATCH_SIZE as _BATCH
 from ..backends.startup import keras
 from ..images.hashing import digest, update_hash
 from ..images.progress import ProgressBar
-from ..images.reading import read_ahead
+from ..images.reading import read_files_in_threads
 from ..networks import augmentation
-from .cache import open_store
+from .cache import open_feature_cache
 
 # Images that are looked up in the store at once.
 _LOOK_UP = 64
@@ -68,7 +68,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
     cache : {"memory", None} or str
         Where features are kept: in this process, nowhere, or in a directory.
     augment : str, optional
-        The result of ``augmentation.augment_as_json``: the network sees an augmented view.
+        The result of ``augmentation.augmentation_as_json``: the network sees an augmented view.
     view : bytes
         Another value gives another view of each image.
     verbose : int
@@ -81,7 +81,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
     vectors : ndarray of shape (len(rows), network.n_outputs), float32
         The features of these images.
     """
-    kept = None if cache is None else _NetworkStore(open_store(cache), network, view)
+    kept = None if cache is None else _NetworkStore(open_feature_cache(cache), network, view)
     rows = np.arange(len(images))
     quick = [None] * len(rows)
     if kept is not None:
@@ -114,7 +114,7 @@ def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0
     )
     batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
     advice = "" if kept is None else _GO_ON
-    for some, prepared, keys in read_ahead(read, batches, images.paths(), advice):
+    for some, prepared, keys in read_files_in_threads(read, batches, images.paths(), advice):
 
         def compute(needed, prepared=prepared):
             images = prepared[needed]

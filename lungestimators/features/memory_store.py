@@ -76,10 +76,10 @@ class MemoryStore(CountingStore):
         """Keep values under their keys."""
         with self._lock:
             for key, value in entries.items():
-                self._drop(key)
+                self._drop_from_memory(key)
                 self._entries[key] = value
                 self._bytes += len(value) + _ENTRY_BYTES
-            self._shrink()
+            self._shrink_memory()
 
     def info(self):
         """Return a FeatureCacheInfo."""
@@ -95,15 +95,15 @@ class MemoryStore(CountingStore):
         """Set the largest size."""
         with self._lock:
             self.max_bytes = max_bytes
-            self._shrink()
+            self._shrink_memory()
 
-    def _drop(self, key):
+    def _drop_from_memory(self, key):
         """Delete an entry, if it is there."""
         value = self._entries.pop(key, None)
         if value is not None:
             self._bytes -= len(value) + _ENTRY_BYTES
 
-    def _shrink(self):
+    def _shrink_memory(self):
         """Delete the least recently used entries beyond the largest size."""
         while self._bytes > self.max_bytes:
-            self._drop(next(iter(self._entries)))
+            self._drop_from_memory(next(iter(self._entries)))

@@ -28,7 +28,7 @@ def check_feature_cache_parameter(feature_cache):
     if feature_cache is not None and not isinstance(feature_cache, str | os.PathLike):
         raise TypeError(f"feature_cache={feature_cache!r} must be 'memory', None or a directory")
     name = None if feature_cache is None else os.fspath(feature_cache)
-    cache.open_store(name)
+    cache.open_feature_cache(name)
     return name
 
 
@@ -44,13 +44,13 @@ def _check_backbone_structure(estimator):
             f"lie between {smallest} and {largest}: it multiplies the number of channels, which is "
             "1 in the published network",
         )
-    if "filters" in parameters and not _is_parameter_of_whole_numbers(parameters["filters"]):
+    if "filters" in parameters and not _is_backbone_parameter_of_numbers(parameters["filters"]):
         raise ValueError(
             f"filters={parameters['filters']!r} must be a tuple of one whole number, at least 1, "
             "for each block, such as (32, 64, 128)"
         )
     if "blocks" in parameters and not (
-        _is_parameter_of_whole_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
+        _is_backbone_parameter_of_numbers(parameters["blocks"]) and len(parameters["blocks"]) == 4
     ):
         raise ValueError(
             f"blocks={parameters['blocks']!r} must be a tuple of four whole numbers, at least 1, "
@@ -58,7 +58,7 @@ def _check_backbone_structure(estimator):
         )
 
 
-def _is_parameter_of_whole_numbers(values):
+def _is_backbone_parameter_of_numbers(values):
     """Return whether values are a sequence of whole numbers, at least 1."""
     return (
         isinstance(values, list | tuple | np.ndarray)

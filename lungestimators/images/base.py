@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from . import checking, columns, pixel_ranges
-from .errors import read_error
+from .errors import image_read_error
 from .file_checks import unreadable_files
 from .prepared import PreparedImages
 
@@ -51,9 +51,9 @@ class ImageInput(BaseEstimator):
         paths = columns.paths_in_column(X)
         reasons = unreadable_files(paths)
         if len(reasons) == len(set(paths)):
-            raise read_error(reasons)
+            raise image_read_error(reasons)
         if reasons:
-            warnings.warn(f"Left out: {read_error(reasons)}", UserWarning, stacklevel=5)
+            warnings.warn(f"Left out: {image_read_error(reasons)}", UserWarning, stacklevel=5)
         self.skipped_.update(reasons)
         kept = np.array([path not in reasons for path in paths])
         return np.array(paths, object)[kept].tolist(), *(
@@ -74,13 +74,13 @@ class ImageInput(BaseEstimator):
                 )
             if reset:
                 self.image_shape_ = (None, None, 3)
-            return checking.check_paths(X)
-        X = checking.check_and_stack_images(X)
+            return checking.check_paths_in_x(X)
+        X = checking.check_and_stack_x(X)
         if self.image_shape is not None or len(columns.shape_of_columns(X)) <= 2:
             X = validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
         else:
-            X = checking.check_pixels(X)
-        X = checking.check_image_shape(X, self.image_shape)
+            X = checking.check_pixels_of_x(X)
+        X = checking.check_image_shape_of_x(X, self.image_shape)
         if reset:
             self.image_shape_ = X.shape[1:]
         sizes = zip(self.image_shape_[:2], X.shape[1:3], strict=True)
@@ -90,7 +90,7 @@ class ImageInput(BaseEstimator):
                 f"images of shape {self.image_shape_} (height, width, channels): resize X, or "
                 "pass the paths of files, which are resized"
             )
-        return checking.check_channels(X, self._channels())
+        return checking.check_channels_of_x(X, self._channels())
 
     def _remember_parameters(self):
         """Keep the values of the parameters that predictions depend on.

@@ -1,17 +1,17 @@
-"""What X may be: check the files, or the array of pixels, that an estimator is given."""
+"""Check X: the paths of images, or the array of pixels, that an estimator is given."""
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import check_array
 
-from . import columns, pixel_ranges
+from . import columns
 from .file_checks import check_files
 
 # Modes of Pillow images whose numbers are brightness.
 _PLAIN_MODES = {"1", "L", "I", "I;16", "I;16L", "I;16B", "F", "RGB"}
 
 
-def check_paths(X):
+def check_paths_in_x(X):
     """Return the paths as a list of str, after a check that every file has an image's header.
 
     Parameters
@@ -31,7 +31,7 @@ def check_paths(X):
     return paths
 
 
-def check_image_shape(X, image_shape):
+def check_image_shape_of_x(X, image_shape):
     """Check the shape of an array of pixels and give it four dimensions; its values stay.
 
     Parameters
@@ -92,10 +92,10 @@ def check_image_shape(X, image_shape):
         )
     if 0 in X.shape:
         raise ValueError(f"X has the shape {X.shape}: there is no pixel in it")
-    return pixel_ranges.in_native_byte_order(X)
+    return _native_byte_order_of_x(X)
 
 
-def check_and_stack_images(X):
+def check_and_stack_x(X):
     """Return a list or column of images as one array, and anything else as it is.
 
     Raises
@@ -107,7 +107,7 @@ def check_and_stack_images(X):
     items = columns.column_as_list(X)
     if not items:
         return X
-    items = [_as_one_array(item) for item in items]
+    items = [_one_array_of_item_in_x(item) for item in items]
     for row, item in enumerate(items):
         if isinstance(item, Image.Image) and item.mode not in _PLAIN_MODES:
             raise ValueError(
@@ -131,25 +131,30 @@ def check_and_stack_images(X):
     return np.stack(items)
 
 
-def _as_one_array(item):
+def _one_array_of_item_in_x(item):
     """Return an image that is nested arrays, as in columns of polars and pyarrow, as one array."""
     if isinstance(item, np.ndarray) and item.dtype == object and len(item):
-        parts = [_as_one_array(part) for part in item]
+        parts = [_one_array_of_item_in_x(part) for part in item]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.stack(parts)
     return item
 
 
-def check_pixels(X):
+def check_pixels_of_x(X):
     """Return X as a numeric array without NaN or infinity, as scikit-learn checks it."""
     if hasattr(X, "__array__"):
         X = np.asarray(X)  # a tensor's types are not NumPy's
     if getattr(X, "dtype", None) == np.dtype(bool):
         X = X.astype(np.uint8) * np.uint8(255)
-    return pixel_ranges.in_native_byte_order(check_array(X, dtype="numeric", allow_nd=True))
+    return _native_byte_order_of_x(check_array(X, dtype="numeric", allow_nd=True))
 
 
-def check_channels(X, channels):
+def _native_byte_order_of_x(X):
+    """Return X in the processor's order of bytes: X itself where it is in that order already."""
+    return X.astype(X.dtype.newbyteorder("="), copy=False)
+
+
+def check_channels_of_x(X, channels):
     """Return images with the channels that a fitted estimator wants: one (grey) or three (RGB).
 
     RGB images whose channels are equal become grey where grey is wanted. Grey images stay as they

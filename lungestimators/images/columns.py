@@ -78,11 +78,11 @@ def is_column_of_paths(X):
         )
     if isinstance(items[0], str | os.PathLike) and all(map(_is_path_in_column, items)):
         return True
-    missing = [row for row, item in enumerate(items) if _is_missing_in_column(item)]
+    missing = [row for row, item in enumerate(items) if _is_missing_in_column_of_paths(item)]
     others = {
         type(item).__name__
         for item in items
-        if not (_is_path_in_column(item) or _is_missing_in_column(item))
+        if not (_is_path_in_column(item) or _is_missing_in_column_of_paths(item))
     }
     if missing and not others:
         raise ValueError(
@@ -109,7 +109,7 @@ def _is_path_in_column(item):
     return isinstance(item, os.PathLike) or (isinstance(item, str) and item != "")
 
 
-def _is_missing_in_column(item):
+def _is_missing_in_column_of_paths(item):
     """Whether an item is None, NaN, pandas.NA or an empty str."""
     if item is None or isinstance(item, str):
         return not item
@@ -166,7 +166,7 @@ def _refuse_text_among_columns(X, shape, dtype):
     names = getattr(X, "column_names", getattr(X, "columns", None))
     if names is None and not isinstance(dtype, np.dtype):
         return  # a tensor
-    first = np.asarray(_compat.take_rows(X, [0]), dtype=object).reshape(-1).tolist()
+    first = np.asarray(_compat.sklearn_take_rows(X, [0]), dtype=object).reshape(-1).tolist()
     text = [column for column, item in enumerate(first) if isinstance(item, str | os.PathLike)]
     if text:
         which = _first_few_of_column(

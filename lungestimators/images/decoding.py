@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from . import dicom, fits, pillow, pixel_ranges, signatures, tiff
-from .errors import ImageReadError, read_error, reason_of
+from .errors import ImageReadError, image_read_error, reason_of_read_error
 
 # Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -43,15 +43,15 @@ def decode(path, channels):
             pixels = pixel_ranges.in_range_of_float64(pixels)
             limits = pixel_ranges.range_of_file(pixels)
         if pixels.ndim == 3 and channels == 1:
-            if pixel_ranges.needs_float64(pixels.dtype, *limits):
-                pixels, limits = pixel_ranges.to_unit(pixels, *limits), (0.0, 1.0)
+            if pixel_ranges.range_needs_float64(pixels.dtype, *limits):
+                pixels, limits = pixel_ranges.scale_to_unit_range(pixels, *limits), (0.0, 1.0)
             pixels = pixels @ _LUMINANCE
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        _check_decoded(pixels, limits, channels)
+        _check_decoded_pixels(pixels, limits, channels)
     except (ImageReadError, ImportError):
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        raise read_error({path: reason_of(cause, path)}) from cause
+        raise image_read_error({path: reason_of_read_error(cause, path)}) from cause
     return pixels, limits
 
 
@@ -65,15 +65,15 @@ def _decode_by_format(path, file, channels):
         The values that are black and white; None where the file does not say.
     """
     start = signatures.first_bytes(file)
-    if signatures.is_dicom(start):
+    if signatures.starts_as_dicom(start):
         return dicom.decode_dicom(path, Image.MAX_IMAGE_PIXELS)
-    if signatures.is_fits(start):
+    if signatures.starts_as_fits(start):
         header = fits.read_fits_header(file)
-        pillow.check_pillow_limit(*fits.size_in_header(header))
+        pillow.check_pillow_limit(*fits.size_in_fits_header(header))
         return fits.decode_fits(file, header), None
-    if not signatures.is_tiff(start):
+    if not signatures.starts_as_tiff(start):
         image = Image.open(file)
-        pillow.check_opened(image)
+        pillow.check_opened_by_pillow(image)
         return pillow.decode_with_pillow(image, channels)
     layout = tiff.read_tiff_layout(file)
     pillow.check_pillow_limit(layout.width, layout.height)
@@ -94,10 +94,10 @@ def _decode_by_format(path, file, channels):
                     ) from cause
                 raise
     pixels, limits = tiff.decode_tiff(file, layout)
-    return pillow.turn_by_orientation(pixels, layout.orientation), limits
+    return pillow.turn_by_exif_orientation(pixels, layout.orientation), limits
 
 
-def _check_decoded(pixels, limits, channels):
+def _check_decoded_pixels(pixels, limits, channels):
     """Raise unless pixels and limits are what every decoder promises: the last line of defence."""
     if pixels.ndim != 3 or not pixels.size or pixels.shape[2] not in (1, channels):
         raise ValueError(f"its decoder returned pixels of shape {pixels.shape}")
@@ -141,9 +141,9 @@ def is_decodable(path):
     try:
         with open(path, "rb") as file:
             start = signatures.first_bytes(file)
-            if signatures.is_dicom(start) or signatures.is_fits(start):
+            if signatures.starts_as_dicom(start) or signatures.starts_as_fits(start):
                 return True
-            if signatures.is_tiff(start):
+            if signatures.starts_as_tiff(start):
                 return bool(tiff.read_tiff_layout(file))
             return Image.open(file).format not in pillow.NO_IMAGES
     except Exception:  # decoders raise anything over a file that is no image
@@ -160,9 +160,9 @@ def decoded_format_and_mode(path):
     """
     with open(path, "rb") as file:
         start = signatures.first_bytes(file)
-        if signatures.is_dicom(start):
+        if signatures.starts_as_dicom(start):
             return "DICOM", "unknown"
-        if signatures.is_fits(start):
+        if signatures.starts_as_fits(start):
             return "FITS", "unknown"
         try:
             image = Image.open(file)

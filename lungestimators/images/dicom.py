@@ -1,4 +1,4 @@
-"""Decode the first frame of DICOM files as a workstation shows it, at full depth, by pydicom."""
+"""Read DICOM files by pydicom, and decode the first frame as a workstation shows it."""
 
 import io
 import warnings
@@ -24,9 +24,9 @@ _MOST_INFLATED = 256 * 2**20
 _DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 
-def check_dicom(path, max_pixels):
+def read_and_check_dicom(path, max_pixels):
     """Raise unless the header of a DICOM file is that of an image; return its number of frames."""
-    dataset = _read_dataset(path, defer_size=_LONG)
+    dataset = _read_dicom(path, defer_size=_LONG)
     dicom_checks.check_dicom_dataset(dataset, path, max_pixels)
     return dicom_elements.element_number_of_frames(dataset)
 
@@ -50,20 +50,24 @@ def decode_dicom(path, max_pixels):
     limits : tuple of (float, float)
         The values that are black and white.
     """
-    dataset = _read_dataset(path, defer_size=_LONG)
+    dataset = _read_dicom(path, defer_size=_LONG)
     dicom_checks.check_dicom_dataset(dataset, path, max_pixels)
     n_frames = dicom_elements.element_number_of_frames(dataset)
-    stored = dicom_pixels.read_first_frame(dataset, path, n_frames)
+    stored = dicom_pixels.read_stored_values(dataset, path, n_frames)
     if stored.colour in dicom_checks.GREY:
         return dicom_display.display_grey(stored, dataset)
     if stored.colour == "PALETTE COLOR":
-        return dicom_colour.rgb_of_palette(stored, dataset)
-    pixels, limits = dicom_colour.rgb_of_samples(stored)
+        return dicom_colour.rgb_of_dicom_palette(stored, dataset)
+    pixels, limits = dicom_colour.rgb_of_dicom_samples(stored)
     # Colours of 8 bits are shown as they are.
-    return (pixels, limits) if stored.bits <= 8 else dicom_display.spread_limits(pixels, limits)
+    return (
+        (pixels, limits)
+        if stored.bits <= 8
+        else dicom_display.spread_display_limits(pixels, limits)
+    )
 
 
-def _read_dataset(path, **options):
+def _read_dicom(path, **options):
     """Read a DICOM file as a pydicom data set, also one without preamble or end of its pixels."""
     try:
         import pydicom
@@ -72,17 +76,17 @@ def _read_dataset(path, **options):
             f"{path!r} is a DICOM file; reading it needs pydicom: "
             "pip install 'lungestimators[dicom]'"
         ) from error
-    _check_inflated_size(path, pydicom)
+    _check_inflated_dicom_size(path, pydicom)
     # Without force, files without a preamble would be refused.
     dataset = pydicom.dcmread(path, force=True, **options)
     if not any(name in dataset for name in dicom_checks.PIXELS):
-        dataset = _read_dataset_without_end(path, pydicom) or dataset
+        dataset = _read_dicom_without_end(path, pydicom) or dataset
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
     return dataset
 
 
-def _read_dataset_without_end(path, pydicom):
+def _read_dicom_without_end(path, pydicom):
     """Read a file whose encoded pixels have no end but that of the file; return None for others.
 
     pydicom drops the pixels of such a file.
@@ -97,7 +101,7 @@ def _read_dataset_without_end(path, pydicom):
     return dataset if "PixelData" in dataset else None
 
 
-def _check_inflated_size(path, pydicom):
+def _check_inflated_dicom_size(path, pydicom):
     """Raise for a deflated file that would inflate to more than the limit."""
     try:
         meta = pydicom.filereader.read_file_meta_info(path)

@@ -42,19 +42,19 @@ def check_dicom_dataset(dataset, path, max_pixels):
         raise ValueError(
             f"it claims {n_pixels} pixels, above PIL.Image.MAX_IMAGE_PIXELS = {max_pixels}"
         )
-    _check_colour_space(dataset)
+    _check_dicom_colour_space(dataset)
     if "PixelData" in dataset:
-        _check_bit_depth(dataset)
+        _check_dicom_bit_depth(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_transfer_syntax:
         raise ValueError(f"DICOM in the transfer syntax {str(syntax)!r}, which is not known")
     if syntax.is_compressed:
-        _check_decoder(syntax)
+        _check_dicom_decoder(syntax)
     elif "PixelData" in dataset:
-        _check_pixels_length(dataset, path)
+        _check_dicom_pixels_length(dataset, path)
 
 
-def _check_pixels_length(dataset, path):
+def _check_dicom_pixels_length(dataset, path):
     """Raise where the pixels have another length in bytes than the header describes."""
     colour = dataset.PhotometricInterpretation
     n_frames = dicom_elements.element_number_of_frames(dataset)
@@ -77,7 +77,7 @@ def _check_pixels_length(dataset, path):
         )
 
 
-def _check_colour_space(dataset):
+def _check_dicom_colour_space(dataset):
     """Raise for a colour space, or samples a pixel, that are not decoded."""
     n_samples, colour = dataset.SamplesPerPixel, dataset.PhotometricInterpretation
     if n_samples not in (1, 3):
@@ -106,7 +106,7 @@ def _check_colour_space(dataset):
             )
 
 
-def _check_bit_depth(dataset):
+def _check_dicom_bit_depth(dataset):
     """Raise where BitsAllocated, BitsStored, HighBit or PixelRepresentation is impossible."""
     allocated, stored = dataset.BitsAllocated, dataset.BitsStored
     if allocated not in (1, 8, 16, 32, 64):
@@ -118,7 +118,7 @@ def _check_bit_depth(dataset):
         and not dataset.file_meta.TransferSyntaxUID.is_little_endian
     ):
         raise ValueError("its pixels are single bits in words of big-endian order")
-    high_bit = dicom_elements.high_bit(dataset)
+    high_bit = dicom_elements.element_high_bit(dataset)
     if not 1 <= stored <= high_bit + 1 <= allocated:
         raise ValueError(
             f"BitsAllocated is {allocated}, BitsStored {stored} and HighBit {high_bit}: "
@@ -128,7 +128,7 @@ def _check_bit_depth(dataset):
         raise ValueError(f"PixelRepresentation is {dataset.PixelRepresentation}, neither 0 nor 1")
 
 
-def _check_decoder(syntax):
+def _check_dicom_decoder(syntax):
     """Raise where no decoder for a transfer syntax is installed."""
     from pydicom.pixels import get_decoder
 

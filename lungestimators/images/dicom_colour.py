@@ -15,7 +15,7 @@ _PARTIAL = _FULL * np.array([[255 / 219], [255 / 224], [255 / 224]])
 SPACES = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT")
 
 
-def rgb_of_samples(stored):
+def rgb_of_dicom_samples(stored):
     """Convert the pixels of a StoredFrame with three samples to RGB.
 
     Returns
@@ -37,21 +37,21 @@ def rgb_of_samples(stored):
             "its colours cannot be told"
         )
     if stored.colour == "YBR_PARTIAL_422":
-        return _rgb_of_ybr(values, 16 * (high + 1) / 256, high, _PARTIAL), (0.0, high)
+        return _rgb_of_dicom_ybr(values, 16 * (high + 1) / 256, high, _PARTIAL), (0.0, high)
     if values.dtype == np.uint8 and stored.bits == 8:
         from pydicom.pixels import convert_color_space
 
         return convert_color_space(values, "YBR_FULL", "RGB"), (0.0, high)
-    return _rgb_of_ybr(values, 0, high, _FULL), (0.0, high)
+    return _rgb_of_dicom_ybr(values, 0, high, _FULL), (0.0, high)
 
 
-def _rgb_of_ybr(values, black, high, matrix):
+def _rgb_of_dicom_ybr(values, black, high, matrix):
     """Convert luminance and two colour differences to RGB by a matrix."""
     grey = (high + 1) / 2
     return np.clip((values - np.array([black, grey, grey])) @ matrix, 0, high)
 
 
-def rgb_of_palette(stored, dataset):
+def rgb_of_dicom_palette(stored, dataset):
     """Look the pixels of a StoredFrame up in the palette of its data set.
 
     Returns
@@ -64,8 +64,8 @@ def rgb_of_palette(stored, dataset):
         raise ValueError(f"{stored.doubt}: it has no place in its palette")
     channels, needed, declared = [], 0, 0
     for colour in ("Red", "Green", "Blue"):
-        entries, first, bits, said = _palette_of_channel(dataset, colour)
-        first = dicom_elements.signed_word(first) if stored.signed else first
+        entries, first, bits, said = _dicom_palette_of_colour(dataset, colour)
+        first = dicom_elements.signed_element_word(first) if stored.signed else first
         positions = np.clip(stored.values.astype(np.int64) - first, 0, len(entries) - 1)
         channels.append(entries[positions])
         needed, declared = max(needed, bits), max(declared, said)
@@ -74,7 +74,7 @@ def rgb_of_palette(stored, dataset):
     return np.stack(channels, axis=-1), (0.0, 2.0**bits - 1)
 
 
-def _palette_of_channel(dataset, colour):
+def _dicom_palette_of_colour(dataset, colour):
     """Return one colour's palette, its first value, its bits, and the bits that it declares."""
     name = f"{colour}PaletteColorLookupTable"
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
@@ -85,5 +85,5 @@ def _palette_of_channel(dataset, colour):
     if not len(descriptor) or not (len(data) or len(segments)):
         raise ValueError(f"PALETTE COLOR without {name}")
     if not len(data):
-        data = dicom_elements.expand_segments(descriptor, segments, f"its {name}")
-    return *dicom_elements.lookup_table(descriptor, data, f"its {name}"), int(descriptor[2])
+        data = dicom_elements.expand_element_segments(descriptor, segments, f"its {name}")
+    return *dicom_elements.element_lookup_table(descriptor, data, f"its {name}"), int(descriptor[2])

@@ -22,11 +22,11 @@ def display_grey(stored, dataset):
     limits : tuple of (float, float)
         The values that are black and white.
     """
-    pixels, limits = _apply_modality(stored, dataset)
+    pixels, limits = _display_modality(stored, dataset)
     seen = None if stored.padded is None else ~stored.padded
-    shown, shown_limits = _apply_values_of_interest(stored, pixels, limits, dataset, seen)
+    shown, shown_limits = _display_values_of_interest(stored, pixels, limits, dataset, seen)
     if shown is None:
-        shown, shown_limits = spread_limits(pixels, limits, seen)
+        shown, shown_limits = spread_display_limits(pixels, limits, seen)
     if stored.colour == "MONOCHROME1":
         shown = shown_limits[0] + shown_limits[1] - shown
     if stored.padded is not None:
@@ -34,7 +34,7 @@ def display_grey(stored, dataset):
     return shown, shown_limits
 
 
-def spread_limits(pixels, limits, seen=None):
+def spread_display_limits(pixels, limits, seen=None):
     """Return pixels and limits; where pixels fill little of the limits, their extremes instead.
 
     Parameters
@@ -45,7 +45,7 @@ def spread_limits(pixels, limits, seen=None):
         Where there is a picture; everywhere by default.
     """
     some = pixels if seen is None or not seen.any() else pixels[seen]
-    if _fills_limits(pixels, limits, seen) or some.min() == some.max():
+    if _display_fills_limits(pixels, limits, seen) or some.min() == some.max():
         return pixels, limits
     _warn_of_display(
         "the pixels fill little of what their bits can hold", "their extremes are black and white"
@@ -53,7 +53,7 @@ def spread_limits(pixels, limits, seen=None):
     return pixels, (float(some.min()), float(some.max()))
 
 
-def _fills_limits(pixels, limits, seen=None):
+def _display_fills_limits(pixels, limits, seen=None):
     """Whether pixels fill more than little of the limits; a few, such as letters, do not count."""
     steps = (
         slice(None, None, max(1, pixels.shape[0] // 256)),
@@ -67,7 +67,7 @@ def _fills_limits(pixels, limits, seen=None):
     return limits[1] > limits[0] and high - low >= _SMALLEST_SHARE * (limits[1] - limits[0])
 
 
-def _apply_modality(stored, dataset):
+def _display_modality(stored, dataset):
     """Apply the modality table, or slope and intercept; return pixels and their limits."""
     pixels, limits = stored.values, stored.limits
     holders = dicom_elements.datasets_that_may_hold_element(
@@ -75,7 +75,7 @@ def _apply_modality(stored, dataset):
     )
     for holder in holders:
         for item in holder.get("ModalityLUTSequence") or ():
-            shown = _apply_table(pixels, limits, item, "ModalityLUTSequence", stored, dataset)
+            shown = _display_by_table(pixels, limits, item, "ModalityLUTSequence", stored, dataset)
             if shown is not None:
                 return shown
         slope, intercept = (
@@ -91,7 +91,7 @@ def _apply_modality(stored, dataset):
     return pixels, limits
 
 
-def _apply_values_of_interest(stored, pixels, limits, dataset, seen):
+def _display_values_of_interest(stored, pixels, limits, dataset, seen):
     """Apply the first value-of-interest table or window that shows something.
 
     Returns
@@ -104,23 +104,23 @@ def _apply_values_of_interest(stored, pixels, limits, dataset, seen):
     is_constant = some.min() == some.max()
     for holder in dicom_elements.datasets_that_may_hold_element(dataset, "FrameVOILUTSequence"):
         for item in holder.get("VOILUTSequence") or ():
-            shown = _apply_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
+            shown = _display_by_table(pixels, limits, item, "VOILUTSequence", stored, dataset)
             if shown is not None:
-                if _fills_limits(*shown, seen) or is_constant:
+                if _display_fills_limits(*shown, seen) or is_constant:
                     return shown
                 _warn_of_display(
                     "the table of values of interest shows next to nothing", "it is passed over"
                 )
-        for window in _windows(holder):
-            shown = _apply_window(pixels, *window)
-            if _fills_limits(*shown, seen) or is_constant:
-                _check_window_fits_stream(stored, limits, window)
+        for window in _display_windows(holder):
+            shown = _display_by_window(pixels, *window)
+            if _display_fills_limits(*shown, seen) or is_constant:
+                _check_display_window(stored, limits, window)
                 return shown
             _warn_of_display("the window shows next to nothing", "it is passed over")
     return None, None
 
 
-def _apply_table(pixels, limits, item, name, stored, dataset):
+def _display_by_table(pixels, limits, item, name, stored, dataset):
     """Look pixels up in a table; return pixels and limits, or None for an item without a table."""
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
     descriptor, data = (
@@ -129,9 +129,11 @@ def _apply_table(pixels, limits, item, name, stored, dataset):
     )
     if not len(descriptor) and not len(data):
         return None
-    entries, first, bits = dicom_elements.lookup_table(descriptor, data, f"the table in its {name}")
+    entries, first, bits = dicom_elements.element_lookup_table(
+        descriptor, data, f"the table in its {name}"
+    )
     # The sign of the first value is that of the pixels, although its VR may say another.
-    first = dicom_elements.signed_word(first) if limits[0] < 0 else first
+    first = dicom_elements.signed_element_word(first) if limits[0] < 0 else first
     last = first + len(entries) - 1
     if first > limits[1] or last < limits[0]:
         raise ValueError(
@@ -144,7 +146,7 @@ def _apply_table(pixels, limits, item, name, stored, dataset):
     return entries[positions.astype(np.int64)], (0.0, 2.0**bits - 1)
 
 
-def _windows(holder):
+def _display_windows(holder):
     """Yield the windows that can show something, as (center, width, function)."""
     function = str(holder.get("VOILUTFunction") or "LINEAR").strip().upper()
     centers, widths = (
@@ -157,7 +159,7 @@ def _windows(holder):
             yield center, width, function
 
 
-def _check_window_fits_stream(stored, limits, window):
+def _check_display_window(stored, limits, window):
     """Raise where a window may be for the bits of the stream, or for BitsStored, which differ."""
     center, width, _ = window
     if stored.doubt and (
@@ -166,7 +168,7 @@ def _check_window_fits_stream(stored, limits, window):
         raise ValueError(f"{stored.doubt}: which of them its window is for cannot be told")
 
 
-def _apply_window(pixels, center, width, function):
+def _display_by_window(pixels, center, width, function):
     """Apply a window (PS3.3 C.11.2.1.2); return pixels and limits."""
     if function == "SIGMOID":
         scaled = np.clip(-4 * (pixels - center) / width, -700, 700)  # exp would overflow beyond

@@ -38,7 +38,7 @@ def element_number_of_frames(dataset):
     return max(1, int(element_number(dataset, "NumberOfFrames") or 1))
 
 
-def high_bit(dataset):
+def element_high_bit(dataset):
     """Return HighBit; where it is absent or empty, BitsStored - 1."""
     value = dataset.get("HighBit")
     return dataset.BitsStored - 1 if value in (None, "") else value
@@ -79,12 +79,12 @@ def element_words(dataset, name, little_endian):
     return np.atleast_1d(np.asarray([] if value is None else value, np.int64)) & 0xFFFF
 
 
-def signed_word(word):
+def signed_element_word(word):
     """Return the signed number that a 16-bit word is in two's complement."""
     return int(word) - 2**16 if word >= 2**15 else int(word)
 
 
-def lookup_table(descriptor, data, name):
+def element_lookup_table(descriptor, data, name):
     """Return the entries of a look-up table, the value of the first entry, and the bits.
 
     Parameters
@@ -118,7 +118,7 @@ def lookup_table(descriptor, data, name):
     return entries, first, max(needed, min(bits, 8))
 
 
-def expand_segments(descriptor, segments, name):
+def expand_element_segments(descriptor, segments, name):
     """Return the entries, a word each, of a table stored in segments (PS3.3 C.7.9.2)."""
     n_entries = int(descriptor[0]) or 2**16
     if descriptor[-1] == 8:

@@ -14,7 +14,7 @@ def padded_pixels(values, words, dataset, signed):
         padded = words == value
     if signed:
         value, limit = (
-            None if n is None else dicom_elements.signed_word(n) for n in (value, limit)
+            None if n is None else dicom_elements.signed_element_word(n) for n in (value, limit)
         )
     among = in_padding_range(values, value, limit)
     padded = among if padded is None else padded | among

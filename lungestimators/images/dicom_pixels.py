@@ -36,7 +36,7 @@ class StoredFrame(NamedTuple):
         return low, low + n_values - 1
 
 
-def read_first_frame(dataset, path, n_frames):
+def read_stored_values(dataset, path, n_frames):
     """Read the first frame of a DICOM data set.
 
     Parameters
@@ -51,15 +51,17 @@ def read_first_frame(dataset, path, n_frames):
     StoredFrame
     """
     if "PixelData" not in dataset:
-        return _read_floats(dataset)
+        return _read_stored_floats(dataset)
     signed = dataset.PixelRepresentation == 1
     colour, doubt, deeper = dataset.PhotometricInterpretation, None, False
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated and syntax != _RUN_LENGTHS:
-        values, bits, colour, doubt, words = _read_encoded(dataset, path, n_frames, signed)
+        values, bits, colour, doubt, words = _read_encoded_stored_values(
+            dataset, path, n_frames, signed
+        )
         deeper = doubt is not None and bits > dataset.BitsStored
     else:
-        words = _read_words(dataset, path, n_frames)
+        words = _read_stored_words(dataset, path, n_frames)
         values, bits = _values_of_stored_bits(words, dataset, signed), dataset.BitsStored
     if values.itemsize == 8:
         values = values.astype(np.float64)  # more digits than the float32 that others become
@@ -69,7 +71,7 @@ def read_first_frame(dataset, path, n_frames):
     return StoredFrame(values, bits, signed, padded, colour, doubt, deeper)
 
 
-def _read_floats(dataset):
+def _read_stored_floats(dataset):
     """Read the first frame of FloatPixelData or DoubleFloatPixelData as a StoredFrame."""
     from pydicom.pixels import pixel_array
 
@@ -84,15 +86,17 @@ def _read_floats(dataset):
     return StoredFrame(values, None, True, padded, dataset.PhotometricInterpretation)
 
 
-def _read_words(dataset, path, n_frames):
+def _read_stored_words(dataset, path, n_frames):
     """Read pixels that are not encoded, or by run lengths only: all bits of each, unsigned."""
     from pydicom.pixels import pixel_array
 
     if dataset.file_meta.TransferSyntaxUID == _RUN_LENGTHS:
-        frame = dicom_streams.first_encoded_frame(dataset, path, n_frames)
+        frame = dicom_streams.first_frame_as_stream(dataset, path, n_frames)
         # Over a damaged frame, the decoder of pylibjpeg-rle raises what is no Exception.
         colour = dataset.PhotometricInterpretation
-        return _decode_frame(frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom")
+        return _decode_stored_values(
+            frame, dataset, dataset.BitsAllocated, colour, plugin="pydicom"
+        )
     options = {
         "bits_stored": dataset.BitsAllocated,
         "pixel_representation": 0,
@@ -113,9 +117,13 @@ def _read_words(dataset, path, n_frames):
 def _values_of_stored_bits(words, dataset, signed):
     """Return the values of the stored bits of words, at the place that HighBit says."""
     allocated, stored = 8 * words.itemsize, dataset.BitsStored
-    high_bit = dicom_elements.high_bit(dataset)
+    high_bit = dicom_elements.element_high_bit(dataset)
     lowest = high_bit + 1 - stored
-    if lowest and not _embeds_overlays(dataset) and (words & ((1 << lowest) - 1)).any():
+    if (
+        lowest
+        and not _stored_values_embed_overlays(dataset)
+        and (words & ((1 << lowest) - 1)).any()
+    ):
         raise ValueError(
             f"its HighBit {high_bit} says that the {lowest} lowest bits of its pixels "
             "hold nothing, and they do"
@@ -128,7 +136,7 @@ def _values_of_stored_bits(words, dataset, signed):
     return words
 
 
-def _embeds_overlays(dataset):
+def _stored_values_embed_overlays(dataset):
     """Whether unused bits of the pixels hold graphics (retired from the standard)."""
     for group in range(0x6000, 0x6020, 2):
         position = dataset.get((group, 0x0102))
@@ -137,7 +145,7 @@ def _embeds_overlays(dataset):
     return False
 
 
-def _read_encoded(dataset, path, n_frames, signed):
+def _read_encoded_stored_values(dataset, path, n_frames, signed):
     """Decode the first frame of JPEG, JPEG-LS or JPEG 2000 pixels.
 
     Returns
@@ -152,24 +160,24 @@ def _read_encoded(dataset, path, n_frames, signed):
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
     syntax = dataset.file_meta.TransferSyntaxUID
-    frame = dicom_streams.first_encoded_frame(dataset, path, n_frames)
+    frame = dicom_streams.first_frame_as_stream(dataset, path, n_frames)
     if syntax in JPEG2000TransferSyntaxes:
-        header = dicom_streams.read_jpeg_2000_header(frame)
+        header = dicom_streams.read_jpeg_2000_stream_header(frame)
     elif syntax in JPEGLSTransferSyntaxes or syntax in JPEGTransferSyntaxes:
-        header = dicom_streams.read_jpeg_header(frame)
+        header = dicom_streams.read_jpeg_stream_header(frame)
     else:
         raise ValueError(f"DICOM in {syntax.name}, which is not supported")
     dicom_streams.check_stream_header(header, dataset)
     colour = dicom_streams.colour_of_stream(header, dataset.PhotometricInterpretation)
-    words = _decode_frame(frame, dataset, header.bits, colour, header.signed, header.plugin)
+    words = _decode_stored_values(frame, dataset, header.bits, colour, header.signed, header.plugin)
     if header.signed:
         words = words.view(f"u{words.itemsize}")
     words &= words.dtype.type((1 << header.bits) - 1)
-    values, bits, doubt = _values_at_depth(words, header, dataset, signed)
+    values, bits, doubt = _stored_values_at_depth(words, header, dataset, signed)
     return values, bits, colour, doubt, words if header.bits == 16 else None
 
 
-def _decode_frame(frame, dataset, bits, colour, signed=False, plugin=""):
+def _decode_stored_values(frame, dataset, bits, colour, signed=False, plugin=""):
     """Decode an encoded frame by pydicom; return its pixels as words."""
     from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
@@ -201,7 +209,7 @@ def _decode_frame(frame, dataset, bits, colour, signed=False, plugin=""):
         ) from error
 
 
-def _values_at_depth(words, header, dataset, signed):
+def _stored_values_at_depth(words, header, dataset, signed):
     """Return the values of a stream, by its own bits or by BitsStored, where these differ.
 
     Returns
@@ -212,22 +220,26 @@ def _values_at_depth(words, header, dataset, signed):
     """
     depth, stored = header.bits, dataset.BitsStored
     doubt = f"its stream has {depth} bits a sample, and BitsStored says {stored}"
-    if signed and dicom_streams.is_cosine_transformed(dataset):
-        _check_sign_of_pixels(
+    if signed and dicom_streams.is_cosine_transformed_stream(dataset):
+        _check_sign_of_stored_values(
             words, header, signed, "its stream is one of a discrete cosine transform"
         )
     if depth == stored:
-        return _signed_pixels(words, depth) if signed else words, depth, None
-    high_bit = dicom_elements.high_bit(dataset)
+        return _signed_stored_values(words, depth) if signed else words, depth, None
+    high_bit = dicom_elements.element_high_bit(dataset)
     if high_bit != stored - 1:
         raise ValueError(f"{doubt} and HighBit {high_bit}: its values cannot be told")
     if depth < stored:
-        _check_sign_of_pixels(words, header, signed, doubt)
-        return _signed_pixels(words, depth) if signed and header.signed else words, depth, doubt
-    whole = _signed_pixels(words, depth) if signed else words
-    if _embeds_overlays(dataset):
+        _check_sign_of_stored_values(words, header, signed, doubt)
+        return (
+            _signed_stored_values(words, depth) if signed and header.signed else words,
+            depth,
+            doubt,
+        )
+    whole = _signed_stored_values(words, depth) if signed else words
+    if _stored_values_embed_overlays(dataset):
         few = words & words.dtype.type((1 << stored) - 1)
-        return _signed_pixels(few, stored) if signed else few, stored, None
+        return _signed_stored_values(few, stored) if signed else few, stored, None
     low = -(2 ** (stored - 1)) if signed else 0
     high = low + 2**stored - 1
     slack = _OVERSHOOT * 2**stored * dicom_streams.is_lossy_stream(dataset)
@@ -239,13 +251,13 @@ def _values_at_depth(words, header, dataset, signed):
         some = whole[pixels] if pixels.any() else whole
     if low - slack <= some.min() and some.max() <= high + slack:
         return np.clip(whole, low, high), stored, None
-    _check_sign_of_pixels(words, header, signed, doubt)
+    _check_sign_of_stored_values(words, header, signed, doubt)
     if signed and not header.signed and words.max() < 2**stored:
         raise ValueError(f"{doubt}: which of them is the sign cannot be told")
     return whole, depth, doubt
 
 
-def _check_sign_of_pixels(words, header, signed, doubt):
+def _check_sign_of_stored_values(words, header, signed, doubt):
     """Raise where sign and depth of a stream are both in doubt."""
     if header.signed != signed and (words >> (header.bits - 1)).any():
         raise ValueError(
@@ -254,7 +266,7 @@ def _check_sign_of_pixels(words, header, signed, doubt):
         )
 
 
-def _signed_pixels(words, bits):
+def _signed_stored_values(words, bits):
     """Read the lowest bits of words as signed numbers, in two's complement."""
     unused = 8 * words.itemsize - bits
     return words.view(f"i{words.itemsize}") << unused >> unused

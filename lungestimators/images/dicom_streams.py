@@ -27,7 +27,7 @@ class StreamHeader(NamedTuple):
     plugin: str = ""  # the one of pydicom's decoders to be used; "" leaves it to pydicom
 
 
-def first_encoded_frame(dataset, path, n_frames):
+def first_frame_as_stream(dataset, path, n_frames):
     """Return the bytes of the first encoded frame, from the data set or from its file."""
     offsets = None
     if dataset.get("ExtendedOffsetTable") and dataset.get("ExtendedOffsetTableLengths"):
@@ -58,12 +58,12 @@ def _first_stream(file, n_frames, extended_offsets):
     from pydicom.encaps import get_frame
 
     start = file.tell()
-    _check_encapsulated_items(file)
+    _check_items_of_streams(file)
     file.seek(start)
     return get_frame(file, 0, number_of_frames=n_frames, extended_offsets=extended_offsets)
 
 
-def _check_encapsulated_items(file):
+def _check_items_of_streams(file):
     """Raise unless all items of encapsulated pixels are complete; their end mark may be missing."""
     n_items = 0
     place = file.tell()
@@ -81,7 +81,7 @@ def _check_encapsulated_items(file):
         raise ValueError(_TOO_SHORT)
 
 
-def read_jpeg_header(frame):
+def read_jpeg_stream_header(frame):
     """Return the StreamHeader of a JPEG or JPEG-LS stream."""
     colour, plugin = None, ""
     place = 2 if frame.startswith(b"\xff\xd8") else len(frame)
@@ -110,7 +110,7 @@ def read_jpeg_header(frame):
     raise ValueError(_DAMAGED)
 
 
-def read_jpeg_2000_header(frame):
+def read_jpeg_2000_stream_header(frame):
     """Return the StreamHeader of a JPEG 2000 stream, bare or in the boxes of a JPEG 2000 file."""
     start = _codestream_start(frame)
     size = frame[start + 4 : start + 4 + int.from_bytes(frame[start + 4 : start + 6], "big")]
@@ -129,7 +129,7 @@ def read_jpeg_2000_header(frame):
         samples,
         None,
         False,
-        _is_colour_transformed(frame, start + 4 + len(size)),
+        _is_colour_transformed_stream(frame, start + 4 + len(size)),
     )
 
 
@@ -149,7 +149,7 @@ def _codestream_start(frame):
     return place + 8
 
 
-def _is_colour_transformed(frame, place):
+def _is_colour_transformed_stream(frame, place):
     """Whether the segment COD of a JPEG 2000 stream says that its colours are transformed."""
     while frame[place : place + 1] == b"\xff" and frame[place + 1 : place + 2] != b"\x90":
         if frame[place + 1] == 0x52:
@@ -194,7 +194,7 @@ def colour_of_stream(header, said):
     return header.colour or said
 
 
-def is_cosine_transformed(dataset):
+def is_cosine_transformed_stream(dataset):
     """Whether the pixels are encoded by a discrete cosine transform."""
     from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
@@ -206,4 +206,4 @@ def is_lossy_stream(dataset):
     from pydicom.uid import HTJ2K, JPEG2000, JPEGLSNearLossless
 
     lossy = (HTJ2K, JPEG2000, JPEGLSNearLossless)
-    return is_cosine_transformed(dataset) or dataset.file_meta.TransferSyntaxUID in lossy
+    return is_cosine_transformed_stream(dataset) or dataset.file_meta.TransferSyntaxUID in lossy

@@ -54,10 +54,10 @@ on_error="skip" does so).
         return type(self), (self.reasons, self.advice)
 
     def __str__(self):
-        message = self._message()
+        message = self._message_of_read_error()
         return f"{message}. {self.advice}" if self.advice else message
 
-    def _message(self):
+    def _message_of_read_error(self):
         """Return the sentence that names the files, without the advice."""
         if len(self.reasons) == 1:
             ((path, why),) = self.reasons.items()
@@ -74,7 +74,7 @@ class MissingImageError(ImageReadError, FileNotFoundError):
     """An :class:`ImageReadError` where some of the files do not exist."""
 
 
-def read_error(reasons, advice=""):
+def image_read_error(reasons, advice=""):
     """Return the :class:`ImageReadError` for a dict from paths to what is wrong with the files.
 
     Returns
@@ -86,7 +86,7 @@ def read_error(reasons, advice=""):
     return (MissingImageError if missing else ImageReadError)(reasons, advice)
 
 
-def reason_of(exception, path=None):
+def reason_of_read_error(exception, path=None):
     """Say in one line why a file cannot be read, from the exception of its decoder.
 
     Parameters

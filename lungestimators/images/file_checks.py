@@ -9,7 +9,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from . import dicom, pillow, signatures, tiff
 from .decoding import check_file_to_decode, decode
-from .errors import LEAVE_OUT, ImageReadError, read_error, reason_of
+from .errors import LEAVE_OUT, ImageReadError, image_read_error, reason_of_read_error
 from .threads import map_in_threads
 
 # Files named in one warning.
@@ -42,10 +42,10 @@ def check_files(paths):
     ImportError
         There are DICOM files, and pydicom is not installed.
     """
-    states = _check_each(paths, whole=False)
+    states = _check_each_file(paths, whole=False)
     reasons = {path: state.fault for path, state in states.items() if state.fault}
     if reasons:
-        raise read_error(reasons, LEAVE_OUT)
+        raise image_read_error(reasons, LEAVE_OUT)
     _warn_of_files_of_several_pages(states)
 
 
@@ -60,7 +60,7 @@ def unreadable_files(paths):
     -------
     dict of {str: str}
     """
-    states = _check_each(paths, whole=True)
+    states = _check_each_file(paths, whole=True)
     return {path: state.fault for path, state in states.items() if state.fault}
 
 
@@ -81,10 +81,10 @@ def check_files_after_error(first, paths, advice=""):
     """
     found = first.reasons | unreadable_files(paths)
     reasons = {path: found[path] for path in dict.fromkeys([*paths, *found]) if path in found}
-    return read_error(reasons, " ".join([LEAVE_OUT, advice]).rstrip())
+    return image_read_error(reasons, " ".join([LEAVE_OUT, advice]).rstrip())
 
 
-def _check_each(paths, whole):
+def _check_each_file(paths, whole):
     """Check each file once, in threads; return a dict from its path to its _FileState."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         warnings.warn(
@@ -94,30 +94,30 @@ def _check_each(paths, whole):
             stacklevel=4,
         )
     paths = list(dict.fromkeys(paths))
-    states = map_in_threads(functools.partial(_check_one, whole=whole), paths)
+    states = map_in_threads(functools.partial(_check_one_file, whole=whole), paths)
     return dict(zip(paths, states, strict=True))
 
 
-def _check_one(path, whole):
+def _check_one_file(path, whole):
     """Check the header of one file, or all of it, and return its _FileState."""
     try:
         state = check_file_to_decode(path)
     except Exception as cause:
-        return _FileState(reason_of(cause), False)
+        return _FileState(reason_of_read_error(cause), False)
     stamp = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     switches = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     try:
-        return _FileState(None, _check_content(os.path.abspath(path), whole, stamp, switches))
+        return _FileState(None, _check_file_content(os.path.abspath(path), whole, stamp, switches))
     except ImageReadError as cause:
         return _FileState(next(iter(cause.reasons.values())), False)
     except ImportError:
         raise
     except Exception as cause:  # decoders raise anything over a damaged file
-        return _FileState(reason_of(cause, path), False)
+        return _FileState(reason_of_read_error(cause, path), False)
 
 
 @functools.lru_cache(_REMEMBERED)
-def _check_content(path, whole, stamp, switches):
+def _check_file_content(path, whole, stamp, switches):
     """Raise unless a file can be read, and return whether it has several pages or frames.
 
     ``stamp`` and ``switches`` are arguments because the result depends on them. Files that cannot
@@ -125,17 +125,20 @@ def _check_content(path, whole, stamp, switches):
     """
     with open(path, "rb") as file:
         start = signatures.first_bytes(file)
-        if signatures.is_dicom(start):
-            several, seems_whole = dicom.check_dicom(path, Image.MAX_IMAGE_PIXELS) > 1, True
-        elif signatures.is_fits(start):  # decoding FITS is hardly more than reading the file
+        if signatures.starts_as_dicom(start):
+            several, seems_whole = (
+                dicom.read_and_check_dicom(path, Image.MAX_IMAGE_PIXELS) > 1,
+                True,
+            )
+        elif signatures.starts_as_fits(start):  # decoding FITS is hardly more than reading the file
             several, seems_whole = False, False
-        elif signatures.is_tiff(start):
+        elif signatures.starts_as_tiff(start):
             several, seems_whole = _check_file_as_tiff(file, stamp[0])
         else:
             image = Image.open(file)
-            pillow.check_opened(image)
+            pillow.check_opened_by_pillow(image)
             several = getattr(image, "is_animated", False)
-            seems_whole = whole or pillow.seems_whole(image, stamp[0])
+            seems_whole = whole or pillow.seems_whole_to_pillow(image, stamp[0])
     if whole or not seems_whole:
         decode(path, 3)
     return several
@@ -151,7 +154,7 @@ def _check_file_as_tiff(file, n_bytes):
             tiff.check_tiff_layout(layout)
     except UnidentifiedImageError:
         tiff.check_tiff_layout(layout)
-    return layout.has_several_pages, not tiff.ends_too_early(layout, n_bytes)
+    return layout.has_several_pages, not tiff.tiff_ends_too_early(layout, n_bytes)
 
 
 def _warn_of_files_of_several_pages(states):

@@ -38,11 +38,11 @@ def read_fits_header(file):
             _check_fits_header(header)
             return header
         if card[8:10] == b"= ":
-            header.setdefault(keyword.decode("latin-1"), _card_value(card[10:]))
+            header.setdefault(keyword.decode("latin-1"), _fits_card_value(card[10:]))
     raise ValueError("it is FITS that ends too early: its header has no end")
 
 
-def size_in_header(header):
+def size_in_fits_header(header):
     """Return width and height as a FITS header says them."""
     return header["NAXIS1"], header["NAXIS2"]
 
@@ -54,7 +54,7 @@ def decode_fits(file, header):
     -------
     ndarray of shape (height, width)
     """
-    width, height = size_in_header(header)
+    width, height = size_in_fits_header(header)
     dtype = np.dtype(_DTYPES[header["BITPIX"]])
     content = file.read(width * height * dtype.itemsize)
     if len(content) < width * height * dtype.itemsize:
@@ -75,7 +75,7 @@ def decode_fits(file, header):
     return zero + scale * pixel_ranges.in_range_of_float64(pixels).astype(np.float64)
 
 
-def _card_value(text):
+def _fits_card_value(text):
     """Return the value of a card of a FITS header: an int, a float, or text."""
     text = re.split(r"/", text.decode("latin-1"))[0].strip()
     try:

@@ -1,4 +1,4 @@
-"""Decode the image files that Pillow opens: at full depth, turned as their EXIF says."""
+"""Decode PNG, JPEG 2000, PPM, SGI and others by Pillow: at full depth, turned as EXIF says."""
 
 import io
 import re
@@ -24,7 +24,7 @@ _SYCC = 18  # luminance and differences of colours, in JPEG 2000
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "JPEG2000": b"\xff\xd9", "GIF": b";"}
 
 
-def check_opened(image):
+def check_opened_by_pillow(image):
     """Raise for an opened image of a format without a decoder, or of too many pixels."""
     if image.format in NO_IMAGES:
         raise ValueError(f"it is {image.format}, which Pillow does not decode by itself")
@@ -41,7 +41,7 @@ def check_pillow_limit(width, height):
         )
 
 
-def seems_whole(image, n_bytes):
+def seems_whole_to_pillow(image, n_bytes):
     """Whether an opened image file seems to be complete, without decoding it.
 
     Parameters
@@ -101,10 +101,10 @@ def decode_with_pillow(image, channels):
     decode_deep = _DEEP_DECODERS.get(image.format)
     decoded = decode_deep and decode_deep(image)
     pixels, limits = decoded or _decode_as_pillow_does(image, channels)
-    return turn_by_orientation(pixels, _exif_orientation(image)), limits
+    return turn_by_exif_orientation(pixels, _exif_orientation(image)), limits
 
 
-def turn_by_orientation(pixels, orientation):
+def turn_by_exif_orientation(pixels, orientation):
     """Turn or mirror pixels by one of the eight orientations of EXIF."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -199,7 +199,7 @@ def _decode_deep_jpeg2000(image):
     Pillow shifts samples of fewer bits to 8 or 16. Samples of more bits Pillow rounds, and some
     overflow.
     """
-    bits = _bits_of_jpeg2000(image.fp)
+    bits = _depth_of_jpeg2000(image.fp)
     if bits is None or bits > 16 or (image.mode in ("P", "PA") and bits != 8):
         raise ValueError("it is JPEG 2000 whose components have unusual numbers of bits")
     if bits == 8:
@@ -239,7 +239,7 @@ def _decode_deep_jpeg2000_by_openjpeg(image, bits):
     return pixels[..., 0] if pixels.shape[2] < 3 else pixels[..., :3]
 
 
-def _bits_of_jpeg2000(file):
+def _depth_of_jpeg2000(file):
     """Return the bits a sample of an open JPEG 2000 file, or None where the colours differ."""
     file.seek(0)
     start = file.read(2**16)

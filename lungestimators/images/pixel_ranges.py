@@ -54,10 +54,12 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
     -------
     tuple of (float, float)
     """
-    if fitted_dtype is None or _kind(pixels.dtype) != _kind(fitted_dtype):
+    if fitted_dtype is None or _kind_of_pixel_range(pixels.dtype) != _kind_of_pixel_range(
+        fitted_dtype
+    ):
         return pixel_range(pixels)
     low, high = fitted_range
-    if _kind(pixels.dtype) == "other":
+    if _kind_of_pixel_range(pixels.dtype) == "other":
         smallest, largest = float(pixels.min()), float(pixels.max())
         span = high - low
         too_wide = smallest < low - span or largest > high + span
@@ -104,7 +106,7 @@ def range_of_file(pixels):
 
 def _assumed_range(pixels):
     """Return black, white, and in words what is in doubt about them, or None."""
-    name = _kind(pixels.dtype)
+    name = _kind_of_pixel_range(pixels.dtype)
     if name == "uint8":
         return 0.0, 255.0, None
     low, high = float(pixels.min()), float(pixels.max())
@@ -122,7 +124,7 @@ def _assumed_range(pixels):
     return low, high, doubt
 
 
-def _kind(dtype):
+def _kind_of_pixel_range(dtype):
     """Return the kind of a pixel type; pixels of one kind share a range, in any order of bytes."""
     return dtype.name if dtype.name in ("uint8", "uint16") else "other"
 
@@ -137,23 +139,18 @@ def _warn_of_range(found, low, high):
     )
 
 
-def needs_float64(dtype, low, high):
+def range_needs_float64(dtype, low, high):
     """Whether pixels must be scaled in float64: float32 is too coarse, or its maximum too small."""
     digits = dtype.itemsize > 4 or (dtype.kind in "iu" and dtype.itemsize == 4)
     far = max(abs(low), abs(high)) > _FAR * (high - low)
     return (digits and far) or high - low > np.finfo(np.float32).max
 
 
-def to_unit(pixels, low, high):
+def scale_to_unit_range(pixels, low, high):
     """Scale pixels to 0..1 in float64 and return them as float32."""
     if not np.isfinite(high - low):
         pixels, low, high = pixels / 4, low / 4, high / 4
     return ((pixels.astype(np.float64) - low) / (high - low)).astype(np.float32)
-
-
-def in_native_byte_order(pixels):
-    """Return pixels in the processor's order of bytes; most are, and are returned as they are."""
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
 def in_range_of_float64(pixels):

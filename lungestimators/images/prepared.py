@@ -1,4 +1,4 @@
-"""PreparedImages: images as a network sees them, read, resized and scaled when asked for."""
+"""PreparedImages: X as a network takes it, each image read and prepared when it is asked for."""
 
 import contextlib
 import functools
@@ -12,7 +12,7 @@ import PIL
 from .. import __version__
 from . import pixel_ranges
 from .hashing import digest
-from .reading import read_unscaled, resize
+from .reading import read_files_in_threads, read_unscaled_image, resize_image
 
 # Version of the way in which pixels are prepared: features of pixels that another version prepared
 # are not taken from the feature store.
@@ -23,6 +23,9 @@ _VERSION = 3
 # where stamps are whole seconds).
 _TICK = 0.1
 _COARSE_TICK = 2.0
+
+# Images that a thread prepares at once.
+_BATCH = 16
 
 
 class PreparedImages:
@@ -81,14 +84,15 @@ class PreparedImages:
         prepared = np.empty((len(rows), size, size, self._channels), np.float32)
         for number, row in enumerate(rows):
             if isinstance(self._X, list):
-                pixels, low, high = read_unscaled(self._X[row], self._channels)
+                pixels, low, high = read_unscaled_image(self._X[row], self._channels)
             else:
                 pixels, (low, high) = self._X[row], self._pixel_range
-                if pixel_ranges.needs_float64(pixels.dtype, low, high):
-                    pixels, (low, high) = pixel_ranges.to_unit(pixels, low, high), (0.0, 1.0)
+                if pixel_ranges.range_needs_float64(pixels.dtype, low, high):
+                    pixels = pixel_ranges.scale_to_unit_range(pixels, low, high)
+                    low, high = 0.0, 1.0
                 pixels = pixels.astype(np.float32)
             # Scaled last, when there are the fewest pixels.
-            pixels = resize(pixels, size)
+            pixels = resize_image(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
         return prepared
 
@@ -109,15 +113,15 @@ class PreparedImages:
         versions = f"{_VERSION} {__version__} {PIL.__version__}"
         how = f"{versions} {self._image_size} {self._channels} {self._pixel_range}"
         if isinstance(self._X, list):
-            how = f"{how} {_decoder_versions()}"
-            return [_file_key(self._X[row], how) for row in self._rows[rows]]
+            how = f"{how} {_versions_in_prepared_key()}"
+            return [_key_of_prepared_file(self._X[row], how) for row in self._rows[rows]]
         how = f"{how} {self._X.dtype.str} {self._X.shape[1:]}".encode()
         return [
             digest(b"array", how, np.ascontiguousarray(self._X[row])) for row in self._rows[rows]
         ]
 
 
-def _file_key(path, how):
+def _key_of_prepared_file(path, how):
     """Return a hash of a file's path, size and time stamps, or None where these are not enough."""
     path = os.path.abspath(path)
     try:
@@ -133,10 +137,29 @@ def _file_key(path, how):
 
 
 @functools.cache
-def _decoder_versions():
+def _versions_in_prepared_key():
     """Return the versions of the installed packages that decode DICOM files, as a text."""
     found = []
     for name in ("pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{name} {importlib.metadata.version(name)}")
     return " ".join(found)
+
+
+def read_all_prepared(prepared_images):
+    """Return all of ``PreparedImages`` as one array, read in threads.
+
+    Returns
+    -------
+    ndarray of shape (n, image_size, image_size, channels), float32, in 0..1
+    """
+    n_images = len(prepared_images)
+    filled = np.empty(prepared_images.shape, np.float32)
+
+    def fill(start):
+        rows = np.arange(start, min(start + _BATCH, n_images))
+        filled[rows] = prepared_images.prepare(rows)
+
+    for _ in read_files_in_threads(fill, range(0, n_images, _BATCH), prepared_images.paths()):
+        pass
+    return filled

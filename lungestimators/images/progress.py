@@ -38,7 +38,7 @@ class ProgressBar:
         self._is_started = True
         print(self._title, flush=True)
         self._overwrites = sys.stdout.isatty() or "ipykernel" in sys.modules
-        self._character = "━" if _can_print("━") else "="
+        self._character = "━" if _can_print_in_progress_bar("━") else "="
         self._started = self._last_print = time.monotonic()
         self._length = 0
 
@@ -56,7 +56,7 @@ class ProgressBar:
         if self._is_started and self._n_printed < self._n_done < n_done and self._is_due():
             seconds = time.monotonic() - self._started
             left = seconds / self._n_done * (self._total - self._n_done)
-            self._print(
+            self._print_bar(
                 f"{_duration_in_progress_bar(left)} left", end="" if self._overwrites else "\n"
             )
         self._n_done, self._note = n_done, note
@@ -64,7 +64,7 @@ class ProgressBar:
     def close(self):
         """Print the last count, and the time that it took."""
         if self._is_started:
-            self._print(_duration_in_progress_bar(time.monotonic() - self._started), end="\n")
+            self._print_bar(_duration_in_progress_bar(time.monotonic() - self._started), end="\n")
 
     def _is_due(self):
         if self._overwrites:
@@ -72,7 +72,7 @@ class ProgressBar:
         part, printed = (n * _LINES // self._total for n in (self._n_done, self._n_printed))
         return part > printed
 
-    def _print(self, duration, end):
+    def _print_bar(self, duration, end):
         count = f"{self._n_done:>{len(str(self._total))}}/{self._total}"
         n_filled = max(1, _LENGTH * self._n_done // max(1, self._total))
         bar = (self._character * n_filled).ljust(_LENGTH)
@@ -87,7 +87,7 @@ def _duration_in_progress_bar(seconds):
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _can_print(character):
+def _can_print_in_progress_bar(character):
     try:
         character.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Read image files as float32 in 0..1: one file, or many of them in threads."""
+"""Read image files as float32 in 0..1: one file, resized or not, or many of them in threads."""
 
 import numpy as np
 from PIL import Image
@@ -8,9 +8,6 @@ from .decoding import decode
 from .errors import ImageReadError
 from .file_checks import check_files_after_error
 from .threads import map_in_threads
-
-# Images that a thread prepares at once.
-_BATCH = 16
 
 
 def read_image(path, channels, size=None):
@@ -32,14 +29,14 @@ def read_image(path, channels, size=None):
     ------
     ImageReadError
     """
-    pixels, low, high = read_unscaled(path, channels)
+    pixels, low, high = read_unscaled_image(path, channels)
     if size is not None:
-        pixels = resize(pixels, size)
+        pixels = resize_image(pixels, size)
     pixels = (pixels - np.float32(low)) / np.float32(high - low)
     return np.repeat(pixels, channels // pixels.shape[2], axis=2)
 
 
-def read_unscaled(path, channels):
+def read_unscaled_image(path, channels):
     """Read one file as float32, in the values of the file, to be scaled to 0..1 later.
 
     Parameters
@@ -69,12 +66,12 @@ def read_unscaled(path, channels):
         high = low + 1
     # float32 has fewer digits than these types.
     wide = pixels.dtype.name in ("int32", "uint32", "float64")
-    if wide or pixel_ranges.needs_float64(pixels.dtype, low, high):
-        return pixel_ranges.to_unit(pixels, low, high), 0.0, 1.0
+    if wide or pixel_ranges.range_needs_float64(pixels.dtype, low, high):
+        return pixel_ranges.scale_to_unit_range(pixels, low, high), 0.0, 1.0
     return pixels.astype(np.float32), low, high
 
 
-def resize(image, size):
+def resize_image(image, size):
     """Bring one image to a square, bilinear and antialiased.
 
     Pillow takes a third of the time of Keras' operation, whose results Pillow has to 1e-5, and
@@ -99,7 +96,7 @@ def resize(image, size):
     return resized
 
 
-def read_ahead(function, items, paths, advice=""):
+def read_files_in_threads(function, items, paths, advice=""):
     """Yield ``function(item)`` in order, where the function reads image files, in threads.
 
     Where one file turns out to be damaged, all the others are checked as well, so that one error
@@ -134,23 +131,4 @@ def read_images(paths, channels, size=None):
     ImageReadError
         It names all the files that cannot be read.
     """
-    return read_ahead(lambda path: read_image(path, channels, size), paths, paths)
-
-
-def read_all_prepared(prepared_images):
-    """Return all of ``PreparedImages`` as one array, read in threads.
-
-    Returns
-    -------
-    ndarray of shape (n, image_size, image_size, channels), float32, in 0..1
-    """
-    n_images = len(prepared_images)
-    filled = np.empty(prepared_images.shape, np.float32)
-
-    def fill(start):
-        rows = np.arange(start, min(start + _BATCH, n_images))
-        filled[rows] = prepared_images.prepare(rows)
-
-    for _ in read_ahead(fill, range(0, n_images, _BATCH), prepared_images.paths()):
-        pass
-    return filled
+    return read_files_in_threads(lambda path: read_image(path, channels, size), paths, paths)

@@ -67,7 +67,7 @@ def first_bytes(file):
     return start
 
 
-def is_dicom(start):
+def starts_as_dicom(start):
     """Whether the first 132 bytes of a file are those of a DICOM file.
 
     Files older than the preamble of DICOM begin with an element of group 2 or 8.
@@ -83,12 +83,12 @@ def is_dicom(start):
     )
 
 
-def is_fits(start):
+def starts_as_fits(start):
     """Whether the first bytes of a file are those of FITS."""
     return start.startswith(b"SIMPLE  =")
 
 
-def is_tiff(start):
+def starts_as_tiff(start):
     """Whether the first bytes of a file are those of a TIFF."""
     return start[:4] in TiffImagePlugin.PREFIXES
 
@@ -129,7 +129,7 @@ def describe_jpeg_signature(path):
         A sentence; None for other files, and for the kinds of JPEG that Pillow decodes.
     """
     start = _bytes_with_signature(path)
-    marker, bits = _frame_in_jpeg_signature(start) if start.startswith(_JPEG) else (None, None)
+    marker, bits = _kind_of_jpeg_by_signature(start) if start.startswith(_JPEG) else (None, None)
     if marker is None or (marker in _DECODED and bits == 8):
         return None
     if marker == _JPEG_LS:
@@ -153,7 +153,7 @@ def _signature_of_damaged(name):
     return f"it begins as {name}, and is damaged"
 
 
-def _frame_in_jpeg_signature(start):
+def _kind_of_jpeg_by_signature(start):
     """Return the marker of a JPEG's first frame and its bits a sample, or (None, None)."""
     position = 2
     while position + 5 <= len(start) and start[position] == 0xFF:

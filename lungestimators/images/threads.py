@@ -1,4 +1,4 @@
-"""Run a function over many items in a few threads, and yield the results in order."""
+"""Call any function on many items in a few threads, and yield the results in order."""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""Decode TIFF files that Pillow does not read without loss, such as 16-bit colours and floats.
+"""Decode TIFF files that Pillow does not read without loss: their layout, their colours.
 
 Of 16-bit colours Pillow keeps the upper 8 bits, and some layouts Pillow mistakes for others.
 """
@@ -137,8 +137,8 @@ def read_tiff_layout(file):
         width=width,
         height=height,
         n_samples=n_samples,
-        bits=_tag_for_each_sample(whole_numbers(258, 1), n_samples),
-        formats=_tag_for_each_sample(whole_numbers(339, 1), n_samples),
+        bits=_tiff_tag_for_each_sample(whole_numbers(258, 1), n_samples),
+        formats=_tiff_tag_for_each_sample(whole_numbers(339, 1), n_samples),
         photometric=photometric,
         compression=compression,
         predictor=first_number(317, 1),
@@ -155,12 +155,12 @@ def read_tiff_layout(file):
     )
 
 
-def _tag_for_each_sample(values, n_samples):
+def _tiff_tag_for_each_sample(values, n_samples):
     """Return one value for each sample, where a single value may stand for all samples."""
     return values * n_samples if len(values) == 1 else values[:n_samples]
 
 
-def ends_too_early(layout, n_bytes):
+def tiff_ends_too_early(layout, n_bytes):
     """Whether strips or tiles lie beyond the end of a TIFF of ``n_bytes`` bytes."""
     counts = layout.counts or (1,) * len(layout.offsets)
     return any(o + c > n_bytes for o, c in zip(layout.offsets, counts, strict=False))
@@ -183,16 +183,16 @@ def decode_tiff(file, layout):
     check_tiff_layout(layout)
     samples = tiff_samples.read_tiff_samples(file, layout)
     colours, extra = np.split(samples, [_COLOURS[layout.photometric]], axis=2)
-    limits = _declared_range(colours, layout)
+    limits = _range_in_tiff_layout(colours, layout)
     if extra.shape[2] and layout.extra[:1] == (1,):
-        colours, limits = _without_alpha(colours, extra[..., :1], layout), (0.0, 1.0)
+        colours, limits = _tiff_colours_without_alpha(colours, extra[..., :1], layout), (0.0, 1.0)
     if layout.photometric == 0:
         low, high = limits or pixel_ranges.range_of_file(colours)
         colours, limits = high - colours.astype(np.float64) + low, (low, high)
     elif layout.photometric == 3:
-        colours, limits = _rgb_of_palette(colours, layout)
+        colours, limits = _rgb_of_tiff_palette(colours, layout)
     elif layout.photometric == 5:
-        colours, limits = _rgb_of_cmyk(colours, layout)
+        colours, limits = _rgb_of_tiff_cmyk(colours, layout)
     return (colours[..., 0] if colours.shape[2] == 1 else colours), limits
 
 
@@ -201,12 +201,12 @@ def check_tiff_layout(layout):
     bits, kind = layout.bits[0], layout.formats[0]
     if layout.photometric not in _COLOURS:
         name = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
-        found = f"{name} in {_describe_samples(layout)}"
+        found = f"{name} in {_describe_tiff_layout(layout)}"
         raise ValueError(f"it is a TIFF of {found}, which is not read")
     if layout.compression not in tiff_samples.BYTEWISE:
         name = TiffImagePlugin.COMPRESSION_INFO.get(layout.compression, "unknown")
         raise ValueError(
-            f"it is a TIFF of {_describe_samples(layout)} in compression {layout.compression} "
+            f"it is a TIFF of {_describe_tiff_layout(layout)} in compression {layout.compression} "
             f"({name.removeprefix('tiff_')}), which is not read"
         )
     allowed = {1: {*range(1, 17), 32, 64}, 2: {8, 16, 32, 64}, 3: {16, 32, 64}}
@@ -217,7 +217,7 @@ def check_tiff_layout(layout):
         or len(layout.bits) != layout.n_samples
         or len(layout.formats) != layout.n_samples
     ):
-        raise ValueError(f"it is a TIFF of {_describe_samples(layout)}, which is not read")
+        raise ValueError(f"it is a TIFF of {_describe_tiff_layout(layout)}, which is not read")
     n_colours = _COLOURS[layout.photometric]
     n_extra = layout.n_samples - n_colours
     if n_extra < 0 or layout.n_samples > _MOST_SAMPLES or (n_extra > 1 and n_colours == 1):
@@ -235,16 +235,18 @@ def check_tiff_layout(layout):
         or (layout.predictor == 3 and kind != 3)
     ):
         raise ValueError(
-            f"it is a TIFF with predictor {layout.predictor} for {_describe_samples(layout)} in "
-            f"compression {layout.compression}, which go not together"
+            f"it is a TIFF with predictor {layout.predictor} for {_describe_tiff_layout(layout)} "
+            f"in compression {layout.compression}, which go not together"
         )
     if layout.photometric == 3 and (kind != 1 or bits > 16 or len(layout.colormap) != 3 * 2**bits):
-        raise ValueError(f"it is a TIFF of a palette that does not fit {_describe_samples(layout)}")
+        raise ValueError(
+            f"it is a TIFF of a palette that does not fit {_describe_tiff_layout(layout)}"
+        )
     if layout.fill_order not in (1, 2):
         raise ValueError(f"it is a TIFF of fill order {layout.fill_order}, which does not exist")
 
 
-def _describe_samples(layout):
+def _describe_tiff_layout(layout):
     """Say the bits and the type of a layout's samples, for messages."""
     names = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned", 5: "complex", 6: "complex"}
     bits = " + ".join(map(str, dict.fromkeys(layout.bits)))
@@ -252,7 +254,7 @@ def _describe_samples(layout):
     return f"{bits}-bit {kinds} samples"
 
 
-def _declared_range(samples, layout):
+def _range_in_tiff_layout(samples, layout):
     """Return black and white where the number of bits says them, and None elsewhere."""
     bits = layout.bits[0]
     if layout.formats[0] not in (1, 4) or bits >= 16:
@@ -263,7 +265,7 @@ def _declared_range(samples, layout):
     return 0.0, 2.0**bits - 1
 
 
-def _without_alpha(colours, alpha, layout):
+def _tiff_colours_without_alpha(colours, alpha, layout):
     """Divide colours by the alpha that they were multiplied by; return them in 0..1."""
     if layout.photometric not in (1, 2) or layout.formats[0] == 2:
         raise ValueError("it is a TIFF of such samples that were multiplied by an alpha")
@@ -273,17 +275,19 @@ def _without_alpha(colours, alpha, layout):
     return np.divide(colours, alpha, out=np.zeros(colours.shape), where=alpha > 0)
 
 
-def _rgb_of_palette(index, layout):
+def _rgb_of_tiff_palette(index, layout):
     """Look pixels up in the palette, which may hold 8 bits in 16; return RGB and its limits."""
     palette = np.array(layout.colormap, np.uint16).reshape(3, -1).T
     return palette[index[..., 0]], (0.0, 255.0 if palette.max() < 256 else 65535.0)
 
 
-def _rgb_of_cmyk(inks, layout):
+def _rgb_of_tiff_cmyk(inks, layout):
     """Mix CMYK inks to RGB in 0..1, as Pillow does; return RGB and its limits."""
     bits = layout.bits[0]
     if layout.formats[0] not in (1, 4):
-        raise ValueError(f"it is a TIFF of CMYK in {_describe_samples(layout)}, which is not read")
+        raise ValueError(
+            f"it is a TIFF of CMYK in {_describe_tiff_layout(layout)}, which is not read"
+        )
     if bits > 8 and 0 < inks.max() < 2 ** (bits - 4):
         raise ValueError(f"it is a TIFF of CMYK in {bits} bits of which it uses few")
     light = 1 - inks / (2.0**bits - 1)

@@ -50,7 +50,7 @@ def read_tiff_samples(file, layout):
     planes = []
     for plane in range(layout.planes):
         blocks = range(plane * down * across, (plane + 1) * down * across)
-        rows = _read_rows(file, layout, blocks, n_rows, row_bytes)
+        rows = _read_rows_of_samples(file, layout, blocks, n_rows, row_bytes)
         samples = _samples_of_rows(rows, width * n_together, n_together, layout)
         samples = samples.reshape(-1, height, width, n_together) if layout.tiled else samples
         if layout.tiled:
@@ -60,7 +60,7 @@ def read_tiff_samples(file, layout):
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
-def _read_rows(file, layout, blocks, n_rows, row_bytes):
+def _read_rows_of_samples(file, layout, blocks, n_rows, row_bytes):
     """Return the decompressed bytes of strips, or of tiles below each other.
 
     Returns

@@ -36,11 +36,11 @@ def build_cnn(image_size, channels, weights, filters):
     keras.Model
         Image -> vector.
     """
-    _check_size("the custom CNN", image_size, 2 ** len(filters))
+    _check_size_for_application("the custom CNN", image_size, 2 ** len(filters))
     inputs = keras.Input((image_size, image_size, channels), name="image")
-    x = _batch_norm("normalise", center=False, scale=False)(inputs)
+    x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)
     for number, n_filters in enumerate(filters, start=1):
-        x = _conv_block(x, n_filters, name=f"conv{number}")
+        x = _block_of_cnn(x, n_filters, name=f"conv{number}")
     x = keras.layers.Flatten(name="flatten")(x)
     network = keras.Model(inputs, x, name="backbone")
     if weights == "imagenet":
@@ -53,15 +53,15 @@ def build_cnn(image_size, channels, weights, filters):
     return load_weights(network, weights, "CNN", {"filters": tuple(filters), "channels": channels})
 
 
-def _conv_block(x, filters, name):
+def _block_of_cnn(x, filters, name):
     """Add a convolution, batch normalisation, ReLU and pooling to a graph."""
     x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = _batch_norm(f"{name}_bn")(x)
+    x = _batch_norm_of_cnn(f"{name}_bn")(x)
     x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return keras.layers.MaxPooling2D(name=f"{name}_pool")(x)
 
 
-def _batch_norm(name, **options):
+def _batch_norm_of_cnn(name, **options):
     """Return a new layer of batch normalisation with the momentum for small data sets."""
     return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=name, **options)
 
@@ -89,7 +89,7 @@ def build_application(backbone, image_size, channels, weights, options):
     """
     options = dict(options)
     builder = _find_application(backbone, options)
-    _check_size(backbone, image_size, 32)
+    _check_size_for_application(backbone, image_size, 32)
     shape = (image_size, image_size, 3)
     try:
         application = build_with_weights(builder, backbone, shape, weights, options)
@@ -99,7 +99,7 @@ def build_application(backbone, image_size, channels, weights, options):
                 f"image_size={image_size} is too small for {backbone}: {error}"
             ) from None
         raise
-    application = _application_with_constant_normalization(application)
+    application = _application_with_constant_norm(application)
     for layer in application.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -115,7 +115,7 @@ def build_application(backbone, image_size, channels, weights, options):
     if channels == 1:
         x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
     x = keras.layers.Rescaling(255.0, name="to_255")(x)
-    x = _compat.application_module(builder).preprocess_input(x)
+    x = _compat.keras_application_module(builder).preprocess_input(x)
     return keras.Model(inputs, application(x), name="backbone")
 
 
@@ -126,7 +126,7 @@ def _find_application(backbone, options):
         if name is None:
             # keras.applications exports only the three standard depths; the general function
             # stands beside them.
-            return _compat.application_module(keras.applications.DenseNet121).DenseNet
+            return _compat.keras_application_module(keras.applications.DenseNet121).DenseNet
         del options["blocks"]
         return getattr(keras.applications, name)
     builder = getattr(keras.applications, str(backbone), None)
@@ -141,7 +141,7 @@ def _find_application(backbone, options):
     return builder
 
 
-def _application_with_constant_normalization(application):
+def _application_with_constant_norm(application):
     """Return a network that holds its mean and variance of pixels as constants, not as weights.
 
     EfficientNet has them as weights. Keras computes with copies of these weights, and updates the
@@ -170,7 +170,7 @@ def _application_with_constant_normalization(application):
     return clones
 
 
-def _check_size(network, image_size, smallest):
+def _check_size_for_application(network, image_size, smallest):
     """Raise if images are smaller than a network can take."""
     if image_size < smallest:
         raise ValueError(
@@ -196,9 +196,9 @@ def _last_resolutions_of_application(application, count=3):
 def build_head(n_features, n_classes, dense_units, dropout):
     """Build a head, a small dense network: feature vector -> class probabilities."""
     inputs = keras.Input((n_features,), name="features")
-    x = _batch_norm("normalise", center=False, scale=False)(inputs)
+    x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)
     x = keras.layers.Dense(dense_units, use_bias=False, name="dense")(x)
-    x = _batch_norm("dense_bn")(x)
+    x = _batch_norm_of_cnn("dense_bn")(x)
     x = keras.layers.ReLU(name="dense_relu")(x)
     # Without a seed, Keras' dropout draws from PyTorch's global generator under PyTorch. The number
     # does not matter: every epoch sets a seed of its own.

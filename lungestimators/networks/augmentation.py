@@ -1,4 +1,4 @@
-"""Augmentation: random changes of an image that leave its diagnosis alone."""
+"""Augmentation: random layers that change an image and leave its diagnosis alone; their seeds."""
 
 import json
 
@@ -14,7 +14,7 @@ from . import pool
 N_VIEWS = 8
 
 
-def augment_as_json(augment):
+def augmentation_as_json(augment):
     """Return a parameter ``augment`` as plain data: None, ``"gentle"`` or a Keras layer's JSON."""
     if augment is None:
         return None
@@ -29,7 +29,7 @@ def check_augment(augment):
     """Raise unless the layer that a user passed as ``augment`` can be built again from its JSON."""
     if augment is None or isinstance(augment, bool | np.bool_):
         return
-    plain = augment_as_json(augment)
+    plain = augmentation_as_json(augment)
     try:
         with pool.seeded_building(0):
             build_augmentation_layers(plain)
@@ -55,7 +55,7 @@ def _augmentation_without_names(value):
 
 
 def build_augmentation_layers(augment):
-    """Return new Keras layers, built from the result of ``augment_as_json``."""
+    """Return new Keras layers, built from the result of ``augmentation_as_json``."""
     if augment is None:
         return []
     if augment == "gentle":
@@ -79,7 +79,7 @@ def seed_generators_of_random_layers(network):
     """Return the seed generators of a network's random layers, those inside layers among them."""
     generators = (
         getattr(layer, "seed_generator", None) or getattr(layer, "generator", None)
-        for layer in _compat.all_layers(network)
+        for layer in _compat.keras_layers_of(network)
     )
     return [g for g in generators if isinstance(g, keras.random.SeedGenerator)]
 
@@ -98,7 +98,7 @@ def augment_images(images, augment, view):
     ----------
     images : ndarray of shape (n, image_size, image_size, channels), float32
     augment : str
-        The result of ``augment_as_json``.
+        The result of ``augmentation_as_json``.
     view : bytes
         Another value gives another view. It holds the seed of the fit.
 
@@ -109,17 +109,17 @@ def augment_images(images, augment, view):
     shape = images.shape[1:]
     views = np.empty_like(images)
     key = "augment", augment, shape
-    with pool.borrow_network(key, lambda: _build_network(augment, shape)) as network:
+    with pool.borrow_network(key, lambda: _build_augmentation_network(augment, shape)) as network:
         generators = seed_generators_of_random_layers(network)
         for row, image in enumerate(images):
             digest = xxhash.xxh3_64(view)
             digest.update(image)
             set_seeds_of_random_layers(generators, np.random.default_rng(digest.intdigest()))
-            views[row] = compiled.forward_in_training_mode(network, image[None])[0]
+            views[row] = compiled.training_forward_by_backend(network, image[None])[0]
     return views
 
 
-def _build_network(augment, shape):
+def _build_augmentation_network(augment, shape):
     """Return a Keras model of the augmentation layers, for images of one shape."""
     inputs = x = keras.Input(shape)
     for layer in build_augmentation_layers(augment):

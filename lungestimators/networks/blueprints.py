@@ -50,9 +50,9 @@ class Blueprint(NamedTuple):
         with pool.borrow_network(key, self.build) as network:
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_set", _Wrapped(None)).weights is not self.weights:
-                compiled.write_variables(network.weights, self.weights)
+                compiled.write_variables_by_backend(network.weights, self.weights)
                 network.last_set = _Wrapped(self.weights)
-            return compiled.forward(network, inputs)
+            return compiled.forward_by_backend(network, inputs)
 
 
 class _Wrapped:
@@ -69,7 +69,7 @@ class Parts(NamedTuple):
     head: Blueprint
 
 
-def initial_backbone(name, options, image_size, channels, weights, seed):
+def initial_backbone_blueprint(name, options, image_size, channels, weights, seed):
     """Return a backbone with pre-trained or random weights.
 
     Parameters
@@ -98,7 +98,7 @@ def initial_backbone(name, options, image_size, channels, weights, seed):
     )
 
 
-def initial_head(n_features, n_classes, dense_units, rate, seed):
+def initial_head_blueprint(n_features, n_classes, dense_units, rate, seed):
     """Return a head with random weights and a rate of dropout, as a Blueprint."""
     arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
     head = _build_blueprint(architectures.build_head, arguments, seed, None)
@@ -113,25 +113,25 @@ def _build_blueprint(build, arguments, seed, state_of_file):
     """
     with distribution.use_distribution(None), pool.seeded_building(seed):
         network = build(*arguments)
-    architecture = with_fixed_names(network.to_json())
+    architecture = blueprint_with_fixed_names(network.to_json())
     blueprint = Blueprint(architecture, tuple(network.get_weights()), network.output_shape[-1])
     network.last_set = _Wrapped(blueprint.weights)
     pool.offer_network(("forward", dropout.key_without_dropout_rate(architecture)), network)
     return blueprint
 
 
-def with_fixed_names(architecture):
+def blueprint_with_fixed_names(architecture):
     """Return Keras' JSON of a network with layer names that follow from the network alone.
 
     Keras numbers layers without a name of their own through the whole process, so that the JSON of
     two equal networks differs.
     """
     config = json.loads(architecture)
-    _rename_layers(config["config"])
+    _rename_blueprint_layers(config["config"])
     return json.dumps(config)
 
 
-def _rename_layers(config):
+def _rename_blueprint_layers(config):
     """Number the layers with automatic names from 0, in place, in models inside too."""
     new_names, counts = {}, {}
     for layer in config["layers"]:
@@ -142,19 +142,19 @@ def _rename_layers(config):
             new_names[name] = f"{automatic}_{number}" if number else automatic
             layer["name"] = layer["config"]["name"] = new_names[name]
         if "layers" in layer["config"]:
-            _rename_layers(layer["config"])
+            _rename_blueprint_layers(layer["config"])
     for layer in config["layers"]:
-        layer["inbound_nodes"] = _with_new_names(layer["inbound_nodes"], new_names)
+        layer["inbound_nodes"] = _blueprint_with_new_names(layer["inbound_nodes"], new_names)
     for ends in ("input_layers", "output_layers"):
-        config[ends] = _with_new_names(config[ends], new_names)
+        config[ends] = _blueprint_with_new_names(config[ends], new_names)
 
 
-def _with_new_names(value, new_names):
+def _blueprint_with_new_names(value, new_names):
     """Return references to layers, which are lists of a name and two numbers, with new names."""
     if isinstance(value, dict):
-        return {key: _with_new_names(item, new_names) for key, item in value.items()}
+        return {key: _blueprint_with_new_names(item, new_names) for key, item in value.items()}
     if not isinstance(value, list):
         return value
     if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
         return [new_names.get(value[0], value[0]), *value[1:]]
-    return [_with_new_names(item, new_names) for item in value]
+    return [_blueprint_with_new_names(item, new_names) for item in value]

@@ -10,7 +10,7 @@ import numpy as np
 from ..backends import distribution
 from ..backends.startup import keras
 from . import pool
-from .blueprints import Blueprint, with_fixed_names
+from .blueprints import Blueprint, blueprint_with_fixed_names
 
 
 def cut_frozen_part(backbone, trainable):
@@ -28,31 +28,31 @@ def cut_frozen_part(backbone, trainable):
         as a model with one output, the concatenation of all tensors that the last stage and the
         pooled features read. One vector an image, so that the feature store can keep it.
     """
-    return backbone if trainable == "head" else _part(backbone, 0)
+    return backbone if trainable == "head" else _part_of_cut_backbone(backbone, 0)
 
 
 def cut_last_stage(backbone):
     """Return the last stage of a backbone: output of ``cut_frozen_part`` -> features."""
-    return _part(backbone, 1)
+    return _part_of_cut_backbone(backbone, 1)
 
 
-def with_last_stage(backbone, last_stage):
+def join_cut_last_stage(backbone, last_stage):
     """Return ``backbone`` with the weights of ``last_stage``, which was cut from it and learnt."""
     weights = list(backbone.weights)
-    _, rows, _ = _cut(backbone.architecture)[1]
+    _, rows, _ = _cut_architecture(backbone.architecture)[1]
     for row, weight in zip(rows, last_stage.weights, strict=True):
         weights[row] = weight
     return backbone._replace(weights=tuple(weights))
 
 
-def _part(backbone, number):
+def _part_of_cut_backbone(backbone, number):
     """Return the frozen part (0) or the last stage (1) of a backbone as a Blueprint."""
-    architecture, rows, n_outputs = _cut(backbone.architecture)[number]
+    architecture, rows, n_outputs = _cut_architecture(backbone.architecture)[number]
     return Blueprint(architecture, tuple(backbone.weights[row] for row in rows), n_outputs)
 
 
 @functools.lru_cache(maxsize=8)
-def _cut(architecture):
+def _cut_architecture(architecture):
     """Cut an architecture; return, for both parts, architecture, weights and length of the output.
 
     The weights are given as their numbers among the weights of the whole network.
@@ -63,7 +63,7 @@ def _cut(architecture):
     number = {id(weight): row for row, weight in enumerate(network.weights)}
     return tuple(
         (
-            with_fixed_names(part.to_json()),
+            blueprint_with_fixed_names(part.to_json()),
             tuple(number[id(weight)] for weight in part.weights),
             int(np.prod(part.output_shape[1:])),
         )
@@ -84,7 +84,7 @@ def _cut_network(backbone):
     """
     nested = [layer for layer in backbone.layers if isinstance(layer, keras.Model)]
     graph = nested[0] if nested else backbone
-    tensors = _crossing(graph)
+    tensors = _crossing_of_cut(graph)
     vectors = [
         tensor if len(tensor.shape) == 2 else keras.layers.Flatten()(tensor) for tensor in tensors
     ]
@@ -105,9 +105,9 @@ def _cut_network(backbone):
     return below, keras.Model(inputs, last(pieces), name="above")
 
 
-def _crossing(graph):
+def _crossing_of_cut(graph):
     """Return the tensors that the last stage, or an operation behind it, reads from before it."""
-    last = _last_stage([layer for layer in graph.layers if layer.weights])
+    last = _last_stage_to_cut([layer for layer in graph.layers if layer.weights])
     above, crossing = set(), {}
     for operation in graph.operations:
         if isinstance(operation, keras.layers.InputLayer):
@@ -119,7 +119,7 @@ def _crossing(graph):
     return list(crossing.values())
 
 
-def _last_stage(layers):
+def _last_stage_to_cut(layers):
     """Return, of layers with weights, those behind the last reduction of the resolution."""
     sizes = [layer.output.shape[1] if len(layer.output.shape) == 4 else 0 for layer in layers]
     final = next(size for size in reversed(sizes) if size)

@@ -37,7 +37,7 @@ def key_of_adjustable_dropout(architecture):
     return with_dropout_rate(architecture, ANY_RATE) if _is_dropout_adjustable() else architecture
 
 
-def make_rate_adjustable(head):
+def make_dropout_adjustable(head):
     """Return a head, newly built, as one whose rate can be changed: on TensorFlow only."""
     if not _is_dropout_adjustable():
         return head
@@ -48,11 +48,11 @@ def make_rate_adjustable(head):
 def set_dropout_rate(head, architecture):
     """Give a head with an adjustable rate the rate of an architecture with the same key."""
     if _is_dropout_adjustable():
-        head.get_layer("dropout").variable_rate.assign(_rate_of(architecture))
+        head.get_layer("dropout").variable_rate.assign(_dropout_rate_of(architecture))
 
 
 @functools.lru_cache(maxsize=32)
-def _rate_of(architecture):
+def _dropout_rate_of(architecture):
     """Return the rate of dropout in Keras' JSON of a head."""
     (dropout,) = _dropout_configs(json.loads(architecture))
     return dropout["rate"]

@@ -40,18 +40,18 @@ def build_flat_model(parts, image_shape, pixel_range, name):
         pixels that are clearly of another range, and raises for images of another shape.
     """
     backbone, head = (json.loads(part.architecture)["config"] for part in parts)
-    image_size = _input_layers(backbone)[0]["config"]["batch_shape"][1]
+    image_size = _input_layers_to_flatten(backbone)[0]["config"]["batch_shape"][1]
     shape = tuple(size or image_size for size in image_shape)
     with pool.seeded_building(0):
-        preprocessing, kernels = _build_preprocessing(shape, image_size, pixel_range)
+        preprocessing, kernels = _build_flat_preprocessing(shape, image_size, pixel_range)
         first = _config_to_flatten(preprocessing)
-        (pixels,) = _input_layers(first)
+        (pixels,) = _input_layers_to_flatten(first)
         layers, output = [pixels], [pixels["name"], 0, 0]
         for config, prefix in ((first, "preprocessing_"), (backbone, "backbone_"), (head, "head_")):
-            nested = any(_is_nested_model(layer) for layer in config["layers"])
+            nested = any(_is_model_to_flatten(layer) for layer in config["layers"])
             if config is backbone and not nested:
                 prefix = ""
-            more, output = _flatten(config, output, prefix)
+            more, output = _flatten_config(config, output, prefix)
             layers += more
         model = keras.Model.from_config(
             {
@@ -71,7 +71,7 @@ def build_flat_model(parts, image_shape, pixel_range, name):
     return model
 
 
-def _build_preprocessing(image_shape, image_size, pixel_range):
+def _build_flat_preprocessing(image_shape, image_size, pixel_range):
     """Return a model that prepares pixels as ``PreparedImages.prepare`` does, and its weights."""
     low, high = pixel_range
     pixels = x = keras.Input(image_shape, dtype="float32", name="pixels")
@@ -79,7 +79,7 @@ def _build_preprocessing(image_shape, image_size, pixel_range):
     # Keras' Resizing is no operation of other runtimes, and is recorded as in training.
     for axis, side in ((2, "width"), (1, "height")):
         if x.shape[axis] != image_size:
-            kernels.append(_resizing_weights(x.shape[axis], image_size))
+            kernels.append(_flat_resizing_weights(x.shape[axis], image_size))
             swap = [1, 2, 3]
             swap[axis - 1], swap[2] = 3, axis
             x = keras.layers.Permute(swap, dtype="float32", name=f"{side}_last")(x)
@@ -99,13 +99,13 @@ def _build_preprocessing(image_shape, image_size, pixel_range):
     return keras.Model(pixels, x, name="preprocessing"), kernels
 
 
-def _resizing_weights(before, after):
+def _flat_resizing_weights(before, after):
     """Return the weights with which Pillow resizes a row of pixels: shape (before, after)."""
     each_pixel = Image.fromarray(np.eye(before, dtype=np.float32))
     return np.asarray(each_pixel.resize((before, after), Image.Resampling.BILINEAR)).T
 
 
-def _flatten(config, source, prefix):
+def _flatten_config(config, source, prefix):
     """Return the layers of a network and of the models in it as one list, and its output.
 
     Parameters
@@ -123,7 +123,7 @@ def _flatten(config, source, prefix):
     output : list
         A reference, as ``source``.
     """
-    (input_layer,) = _input_layers(config)
+    (input_layer,) = _input_layers_to_flatten(config)
     models = {input_layer["name"]: source}
     layers = []
 
@@ -138,7 +138,7 @@ def _flatten(config, source, prefix):
         name = prefix + layer["name"]
         nodes = _rewire_flattened_layers(layer["inbound_nodes"], renamed)
         inner, inner_prefix = None, ""
-        if _is_nested_model(layer):
+        if _is_model_to_flatten(layer):
             inner = layer["config"]
         elif _is_normalization_to_flatten(layer):
             inner, inner_prefix = _flatten_normalization(layer), f"{name}_"
@@ -148,7 +148,7 @@ def _flatten(config, source, prefix):
         else:
             ((called_on,),) = (node["args"] for node in nodes)
             inner_source = called_on["config"]["keras_history"]
-            inner_layers, models[layer["name"]] = _flatten(inner, inner_source, inner_prefix)
+            inner_layers, models[layer["name"]] = _flatten_config(inner, inner_source, inner_prefix)
             layers += inner_layers
     return layers, renamed(_output_of_flattened_model(config["output_layers"]))
 
@@ -167,10 +167,10 @@ def _flatten_normalization(layer):
 
 def _config_to_flatten(network):
     """Return Keras' configuration of a network, with layer names that follow from the network."""
-    return json.loads(blueprints.with_fixed_names(network.to_json()))["config"]
+    return json.loads(blueprints.blueprint_with_fixed_names(network.to_json()))["config"]
 
 
-def _is_nested_model(layer):
+def _is_model_to_flatten(layer):
     """Return whether a layer in a configuration is a model."""
     return "layers" in layer["config"]
 
@@ -184,7 +184,7 @@ def _is_normalization_to_flatten(layer):
     return is_one and layer["config"]["dtype"]["config"]["name"] == "float32"
 
 
-def _input_layers(config):
+def _input_layers_to_flatten(config):
     """Return the input layers in a configuration."""
     return [layer for layer in config["layers"] if layer["class_name"] == "InputLayer"]
 
@@ -237,7 +237,7 @@ def _checking_pixels_of_flat_model(method, shape, pixel_range):
     def checked(*args, **kwargs):
         # Keras calls them ``inputs`` or ``x`` where they are passed by name.
         pixels = args[0] if args else kwargs.get("inputs", kwargs.get("x"))
-        values = _values_of_model_input(pixels)
+        values = _values_of_flat_model_input(pixels)
         if values is not None and values.size:
             given = values.shape[1:]
             if given != shape and (*given, 1) != shape:
@@ -246,7 +246,7 @@ def _checking_pixels_of_flat_model(method, shape, pixel_range):
                     f"have the shape {given}: resize them first, or call predict_proba"
                 )
             extremes = float(values.min()), float(values.max())
-            if _is_other_range_than_model(*extremes, *pixel_range):
+            if _is_other_range_than_flat_model(*extremes, *pixel_range):
                 warnings.warn(
                     "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and "
                     "these lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which "
@@ -259,7 +259,7 @@ def _checking_pixels_of_flat_model(method, shape, pixel_range):
     return checked
 
 
-def _values_of_model_input(pixels):
+def _values_of_flat_model_input(pixels):
     """Return an array or tensor as an array; None for data sets, and for tensors while tracing."""
     if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
         return None
@@ -272,7 +272,7 @@ def _values_of_model_input(pixels):
         return None
 
 
-def _is_other_range_than_model(smallest, largest, low, high):
+def _is_other_range_than_flat_model(smallest, largest, low, high):
     """Return whether pixels reach far beyond black or white, or lie in 0..1 below a large white."""
     span = high - low
     beyond = smallest < low - span or largest > high + span

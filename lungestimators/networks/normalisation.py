@@ -37,7 +37,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         ops = keras.ops
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         axis = self.axis % len(x.shape)
-        mean, variance = _moments(ops, x, [a for a in range(len(x.shape)) if a != axis])
+        mean, variance = _normalisation_moments(
+            ops, x, [a for a in range(len(x.shape)) if a != axis]
+        )
         # The moving statistics average the variance before it is bounded: in a batch of two
         # images, a channel may have equal values by chance.
         for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -46,7 +48,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         outputs = ops.batch_normalization(
             x=x,
             mean=mean,
-            variance=_bounded(ops, self, ops.stop_gradient(mean), variance),
+            variance=_bounded_normalisation(ops, self, ops.stop_gradient(mean), variance),
             axis=self.axis,
             offset=ops.cast(self.beta, x.dtype) if self.center else None,
             scale=ops.cast(self.gamma, x.dtype) if self.scale else None,
@@ -61,19 +63,19 @@ def bound_batch_norm(layers):
         layer.__class__ = BatchNormalization
 
 
-def bound_statistics(layers):
+def bound_normalisation_statistics(layers):
     """Bound the moving variance of layers, so that Keras' own layer then gives the same output."""
     for layer in layers:
         mean, variance = (
             keras.ops.convert_to_numpy(moving)
             for moving in (layer.moving_mean, layer.moving_variance)
         )
-        bounded = _bounded(np, layer, mean, variance)
+        bounded = _bounded_normalisation(np, layer, mean, variance)
         if not np.array_equal(bounded, variance):
             layer.moving_variance.assign(bounded)
 
 
-def _moments(ops, x, axes):
+def _normalisation_moments(ops, x, axes):
     """Return mean and variance of each channel."""
     mean, variance = ops.moments(x, axes=axes)
     if keras.backend.backend() == "torch":
@@ -82,13 +84,13 @@ def _moments(ops, x, axes):
     return mean, variance
 
 
-def _bounded(ops, layer, mean, variance):
+def _bounded_normalisation(ops, layer, mean, variance):
     """Return the variance of each channel, a huge one for channels that count as constant."""
     square = ops.square(mean)
-    least = LEAST_VARIATION_OF_PIXELS if _normalises_pixels(layer) else LEAST_VARIATION
+    least = LEAST_VARIATION_OF_PIXELS if _normalisation_is_of_pixels(layer) else LEAST_VARIATION
     return ops.where(variance > least**2 * square, variance, _CONSTANT * (1.0 + square))
 
 
-def _normalises_pixels(layer):
+def _normalisation_is_of_pixels(layer):
     """Return whether a layer is the first of the custom CNN: no other of maps has no weights."""
     return layer.input_spec.ndim == 4 and not (layer.center or layer.scale)

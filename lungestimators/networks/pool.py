@@ -1,4 +1,4 @@
-"""A pool of built networks, each lent to one borrower at a time.
+"""A pool of networks, built from a seed, each lent to one borrower at a time.
 
 Building and tracing a network may cost more than training it. A network that is not in use waits
 here until the same architecture is asked for again. The borrower sets all its weights.
@@ -31,7 +31,7 @@ def seeded_building(seed):
     devices.prepare_devices()
     with (
         _seed_lock,
-        _compat.draw_initial_seeds_from(random.Random(seed)),
+        _compat.keras_draws_initial_seeds_from(random.Random(seed)),
         keras_settings.default_keras_settings(),
     ):
         yield
@@ -57,7 +57,7 @@ def borrow_network(key, build, spread_over=None, alone=False):
     """
     devices.prepare_devices()
     key = (*key, distribution.distribution_key(spread_over))
-    full_key = _with_backend(key)
+    full_key = _pool_key_with_backend(key)
     with _lock:
         waiting = [] if alone else _idle.pop(full_key, [])
         network = waiting.pop() if waiting else None
@@ -69,7 +69,7 @@ def borrow_network(key, build, spread_over=None, alone=False):
                 network = build()
         yield network
     if not alone:
-        _give_back(key, network)
+        _give_back_network(key, network)
 
 
 def offer_network(key, network):
@@ -78,13 +78,13 @@ def offer_network(key, network):
     The network was built on this process's own device.
     """
     key = (*key, distribution.distribution_key(None))
-    if _with_backend(key) not in _idle:
-        _give_back(key, network)
+    if _pool_key_with_backend(key) not in _idle:
+        _give_back_network(key, network)
 
 
-def _give_back(key, network):
+def _give_back_network(key, network):
     """Keep a network under ``key``; the longest idle ones leave if there are too many."""
-    key = _with_backend(key)
+    key = _pool_key_with_backend(key)
     with _lock:
         _idle.setdefault(key, []).append(network)
         _idle.move_to_end(key)
@@ -95,6 +95,6 @@ def _give_back(key, network):
                 del _idle[oldest]
 
 
-def _with_backend(key):
+def _pool_key_with_backend(key):
     """Return a key with the name of Keras' backend: a network serves one backend."""
     return (*key, keras.config.backend())

@@ -70,7 +70,7 @@ def build_with_weights(builder, backbone, shape, weights, options):
             f"choose one of {sorted(DENSENETS.values())}, or pass the path of a weights file. "
             f"{_WHAT_RANDOM_WEIGHTS_COST}"
         )
-    cached = _cached_file(builder.__name__, shape[0], options)
+    cached = _cached_weights_file(builder.__name__, shape[0], options)
     if cached is not None and cached.exists():
         return load_weights(build(None), cached, builder.__name__, options)
     try:
@@ -95,7 +95,7 @@ def _folder_of_imagenet_weights():
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
 
-def _cached_file(name, image_size, options):
+def _cached_weights_file(name, image_size, options):
     """Return where a file of ImageNet weights would be in Keras' folder, None if unknown."""
     if name not in _CACHED_FILES:
         return None
@@ -143,7 +143,7 @@ def load_weights(network, path, name, options):
         problem = str(error).strip().splitlines()[0]
     missing = [w.path for w in network.weights if np.isnan(keras.ops.convert_to_numpy(w)).any()]
     if problem or missing:
-        _check_parameters_of_file(path, name, options)
+        _check_parameters_of_weights_file(path, name, options)
         problem = problem or f"it lacks {len(missing)} weights, among them {missing[0]}"
         raise ValueError(
             f"weights={str(path)!r} could not be loaded into {network.name}: the file is damaged "
@@ -163,14 +163,14 @@ def state_of_weights_file(weights):
     return str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
-def _check_parameters_of_file(path, name, options):
+def _check_parameters_of_weights_file(path, name, options):
     """Raise if the shapes in a weights file show that a parameter should have another value.
 
     Parameters
     ----------
     path : path
     name : str
-        As in :func:`parameters_of_file`.
+        As in :func:`parameters_of_weights_file`.
     options : dict
         The arguments that the network was built with.
 
@@ -179,7 +179,7 @@ def _check_parameters_of_file(path, name, options):
     ValueError
         The file holds a network of the same kind that was built with other arguments.
     """
-    stored = parameters_of_file(path, name)
+    stored = parameters_of_weights_file(path, name)
     if name in DENSENETS:
         options = {"blocks": DENSENETS[name]}
     if abs(stored.get("alpha", 1.0) - options.get("alpha", 1.0)) < 0.02:
@@ -200,7 +200,7 @@ def _check_parameters_of_file(path, name, options):
         )
 
 
-def parameters_of_file(path, network):
+def parameters_of_weights_file(path, network):
     """Return the parameters that the network in a weights file was built with.
 
     Parameters
@@ -219,13 +219,13 @@ def parameters_of_file(path, network):
     if read is None:
         return {}
     try:
-        kernels = _kernels(path)
+        kernels = _kernels_in_weights_file(path)
     except (OSError, RuntimeError):  # no HDF5, or a damaged one
         return {}
     return read(kernels) if kernels else {}
 
 
-def _kernels(path):
+def _kernels_in_weights_file(path):
     """Return the shapes of the kernels of all but depthwise convolutions, by name, in order."""
     found = {}
 
@@ -245,14 +245,14 @@ def _sort_key_of_weights_name(name):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def _mobilenet_parameters(kernels):
+def _mobilenet_of_weights_file(kernels):
     """Return ``alpha``: the last pointwise convolution takes and gives 1024 * alpha channels."""
     widths = [shape[2] for shape in kernels.values() if shape[2] == shape[3]]
     fits = widths and len(kernels) in (14, 15)  # with the first convolution, and maybe the top
     return {"alpha": max(widths) / 1024} if fits else {}
 
 
-def _mobilenet_v2_parameters(kernels):
+def _mobilenet_v2_of_weights_file(kernels):
     """Return ``alpha``: the last convolution, the largest, takes 320 * alpha channels.
 
     It gives four times as many, and never less than 1280.
@@ -262,7 +262,7 @@ def _mobilenet_v2_parameters(kernels):
     return {"alpha": width / 320} if fits else {}
 
 
-def _densenet_parameters(kernels):
+def _densenet_of_weights_file(kernels):
     """Return ``blocks``, the numbers of layers in each block.
 
     A layer is a convolution of 1x1 and one of 3x3; between two blocks stands one more of 1x1.
@@ -281,7 +281,7 @@ def _densenet_parameters(kernels):
     return {"blocks": tuple(blocks)} if len(blocks) == 4 and min(blocks) else {}
 
 
-def _cnn_parameters(kernels):
+def _cnn_of_weights_file(kernels):
     """Return ``filters`` and ``channels``, the outputs and the first input of the convolutions."""
     shapes = list(kernels.values())
     chained = all(a[3] == b[2] for a, b in itertools.pairwise(shapes))
@@ -291,8 +291,8 @@ def _cnn_parameters(kernels):
 
 
 _READERS = {
-    "MobileNet": _mobilenet_parameters,
-    "MobileNetV2": _mobilenet_v2_parameters,
-    "DenseNet": _densenet_parameters,
-    "CNN": _cnn_parameters,
+    "MobileNet": _mobilenet_of_weights_file,
+    "MobileNetV2": _mobilenet_v2_of_weights_file,
+    "DenseNet": _densenet_of_weights_file,
+    "CNN": _cnn_of_weights_file,
 }

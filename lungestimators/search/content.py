@@ -36,9 +36,9 @@ def content_text(value):
         type alone.
     """
     try:
-        return _text_inside(value, ())
+        return _content_text_inside(value, ())
     except RecursionError:
-        return _text_of_type(value)
+        return _content_of_type(value)
 
 
 def shortened_content_text(value, length=100):
@@ -56,7 +56,7 @@ def digest_of_array_content(array):
     return joblib.hash((array.dtype.str, array.shape, values))
 
 
-def _text_inside(value, around):
+def _content_text_inside(value, around):
     """Describe a value; ``around`` holds the ids of the values that it lies in, to end loops."""
     if isinstance(value, np.generic) and not isinstance(value, np.void):
         value = value.item()
@@ -64,51 +64,51 @@ def _text_inside(value, around):
         return repr(value)
     if id(value) in around:
         return "..."
-    text_of = functools.partial(_text_inside, around=(*around, id(value)))
+    text_of = functools.partial(_content_text_inside, around=(*around, id(value)))
     if type(value) in (bytes, bytearray):
         return repr(value) if len(value) <= 32 else f"bytes of digest {joblib.hash(value)}"
     if isinstance(value, enum.Enum):
-        return f"{_text_of_type(value)}.{value.name}"
+        return f"{_content_of_type(value)}.{value.name}"
     if isinstance(value, os.PathLike):
         return repr(os.fspath(value))
     if type(value) in (list, tuple, dict, set, frozenset):
-        return _text_of_container(value, text_of)
+        return _content_of_container(value, text_of)
     if isinstance(value, types.ModuleType):
         return value.__name__
     if inspect.isclass(value):
         return f"{value.__module__}.{value.__qualname__}"
     if inspect.isroutine(value):
-        return _text_of_function(value, text_of)
+        return _content_of_function(value, text_of)
     if isinstance(value, functools.partial):
-        return _text_of_call("partial", [value.func, *value.args], value.keywords, text_of)
+        return _content_of_call("partial", [value.func, *value.args], value.keywords, text_of)
     if type(value) in (np.ndarray, np.memmap):
-        return _text_of_array(value, text_of)
+        return _content_of_array(value, text_of)
     keras = sys.modules.get("keras")
     if keras is not None and hasattr(value, "get_config"):
-        found = _text_of_keras_object(keras, value, text_of)
+        found = _content_of_keras_object(keras, value, text_of)
         if found is not None:
             return found
     if hasattr(value, "get_params"):
-        return _text_of_estimator(value, text_of)
-    return _text_of_other_object(value, text_of)
+        return _content_of_estimator(value, text_of)
+    return _content_of_other_object(value, text_of)
 
 
-def _text_of_estimator(value, text_of):
+def _content_of_estimator(value, text_of):
     """Describe an estimator by its parameters and callbacks; a frozen one by a digest as well."""
     usual = BaseEstimator.__sklearn_clone__
     attributes = value.get_params(deep=False)
-    attributes["set_callbacks"] = _compat.callbacks_of(value)
+    attributes["set_callbacks"] = _compat.sklearn_callbacks_of(value)
     if getattr(type(value), "__sklearn_clone__", usual) is not usual:
         attributes["digest"] = joblib.hash(value)
-    return _text_of_constructor_call(value, attributes, text_of)
+    return _content_of_constructor_call(value, attributes, text_of)
 
 
-def _text_of_type(value):
+def _content_of_type(value):
     """Return the name of the type of a value."""
     return type(value).__qualname__
 
 
-def _text_of_constructor_call(value, attributes, text_of):
+def _content_of_constructor_call(value, attributes, text_of):
     """Write an object as the call of its class: parameters first, without defaults."""
     try:
         parameters = inspect.signature(type(value)).parameters.values()
@@ -120,17 +120,17 @@ def _text_of_constructor_call(value, attributes, text_of):
     shown = [
         f"{name}={texts[name]}" for name in names if texts[name] != text_of(defaults.get(name))
     ]
-    return f"{_text_of_type(value)}({', '.join(shown)})"
+    return f"{_content_of_type(value)}({', '.join(shown)})"
 
 
-def _text_of_call(name, arguments, keywords, text_of):
+def _content_of_call(name, arguments, keywords, text_of):
     """Write a call as Python writes it."""
     parts = [text_of(argument) for argument in arguments]
     parts += [f"{key}={text_of(item)}" for key, item in keywords.items()]
     return f"{name}({', '.join(parts)})"
 
 
-def _text_of_container(value, text_of):
+def _content_of_container(value, text_of):
     """Write a container as Python writes it; dicts and sets in sorted order."""
     if isinstance(value, dict):
         items = sorted(f"{text_of(key)}: {text_of(item)}" for key, item in value.items())
@@ -140,10 +140,10 @@ def _text_of_container(value, text_of):
         return f"({', '.join(items)}{',' * (len(items) == 1)})"
     if isinstance(value, list):
         return f"[{', '.join(items)}]"
-    return f"{_text_of_type(value)}({{{', '.join(sorted(items))}}})"
+    return f"{_content_of_type(value)}({{{', '.join(sorted(items))}}})"
 
 
-def _text_of_array(value, text_of):
+def _content_of_array(value, text_of):
     """Describe a small array by its values, a large one by its shape and a digest."""
     if value.dtype.hasobject:
         return f"array({text_of(value.tolist())}, object)"
@@ -152,7 +152,7 @@ def _text_of_array(value, text_of):
     return f"array(shape {value.shape}, {value.dtype}, digest {digest_of_array_content(value)[:8]})"
 
 
-def _text_of_function(value, text_of):
+def _content_of_function(value, text_of):
     """Describe a function by its name; a lambda or a local one by its code, too."""
     name = getattr(value, "__qualname__", None) or value.__name__
     owner = getattr(value, "__self__", None)
@@ -162,18 +162,18 @@ def _text_of_function(value, text_of):
     code = getattr(value, "__code__", None)
     if code is None or not ("<lambda>" in name or "<locals>" in name):
         return named
-    held = [_text_of_closure_cell(cell, text_of) for cell in value.__closure__ or ()]
+    held = [_content_of_closure_cell(cell, text_of) for cell in value.__closure__ or ()]
     rest = [held, text_of(value.__defaults__), text_of(value.__kwdefaults__)]
     return f"{named} of digest {joblib.hash([_content_of_code(code), *rest])[:8]}"
 
 
-def _text_of_closure_cell(cell, text_of):
+def _content_of_closure_cell(cell, text_of):
     """Describe a variable of a closure; a container by its type alone, as calls may change it."""
     try:
         value = cell.cell_contents
     except ValueError:  # not set yet
         return ""
-    return _text_of_type(value) if isinstance(value, list | dict | set) else text_of(value)
+    return _content_of_type(value) if isinstance(value, list | dict | set) else text_of(value)
 
 
 def _content_of_code(code):
@@ -187,29 +187,29 @@ def _content_of_code(code):
     return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants]
 
 
-def _text_of_keras_object(keras, value, text_of):
+def _content_of_keras_object(keras, value, text_of):
     """Describe a Keras object by its configuration; None if it has none."""
-    name = _text_of_type(value)
+    name = _content_of_type(value)
     if isinstance(value, keras.layers.Lambda):  # its configuration names the file of the function
-        return _text_of_call(name, [value.function, value.arguments], {}, text_of)
+        return _content_of_call(name, [value.function, value.arguments], {}, text_of)
     if isinstance(value, keras.Sequential):
-        return _text_of_call(name, value.layers, {}, text_of)
+        return _content_of_call(name, value.layers, {}, text_of)
     try:
         config = value.get_config()
     except Exception:  # a layer of the user's may have none, or fail
         if not isinstance(value, keras.optimizers.Optimizer):
             return None
         # The user's schedule has no configuration. Other attributes may hold addresses.
-        config = _constructor_arguments(value)
+        config = _content_of_constructor_arguments(value)
     config = _content_of_keras_config(config, type(value).__name__)
     if isinstance(value, keras.layers.Layer) and value.weights:
         config["weights"] = value.get_weights()
     if isinstance(value, keras.losses.Loss):  # Keras leaves parameters out of some configurations
         config = {**{key: item for key, item in vars(value).items() if key != "name"}, **config}
-    return _text_of_constructor_call(value, config, text_of)
+    return _content_of_constructor_call(value, config, text_of)
 
 
-def _constructor_arguments(value):
+def _content_of_constructor_arguments(value):
     """Return the arguments that an object was made with, from its attributes of these names."""
     held = {name.removeprefix("_"): item for name, item in vars(value).items()}
     return {name: held[name] for name in inspect.signature(type(value)).parameters if name in held}
@@ -223,9 +223,9 @@ def _content_of_keras_config(config, class_name):
         if isinstance(part, dict):
             name = part.get("name")
             if isinstance(name, str) and re.fullmatch(
-                rf"{_text_of_keras_class(of_class)}(_\d+)?", name
+                rf"{_content_of_keras_class(of_class)}(_\d+)?", name
             ):
-                automatic.setdefault(name, f"{_text_of_keras_class(of_class)} {len(automatic)}")
+                automatic.setdefault(name, f"{_content_of_keras_class(of_class)} {len(automatic)}")
             for item in part.values():
                 collect(item, part.get("class_name", of_class))
         elif isinstance(part, list | tuple):
@@ -246,33 +246,33 @@ def _content_of_keras_config(config, class_name):
     return renamed
 
 
-def _text_of_keras_class(class_name):
+def _content_of_keras_class(class_name):
     """Return the name that Keras gives an object of a class, without a number."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _text_of_other_object(value, text_of):
+def _content_of_other_object(value, text_of):
     """Describe an object by its fields, or by what pickle would make a copy from."""
-    name = _text_of_type(value)
+    name = _content_of_type(value)
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return _text_of_call(name, [], fields, text_of)
+        return _content_of_call(name, [], fields, text_of)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return _text_of_call(name, [], value._asdict(), text_of)
+        return _content_of_call(name, [], value._asdict(), text_of)
     reduce = copyreg.dispatch_table.get(type(value))
     try:
         reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
     except Exception:  # an object that cannot be pickled may raise anything
         if not hasattr(value, "__dict__"):
             return name
-        return _text_of_constructor_call(value, vars(value), text_of)
+        return _content_of_constructor_call(value, vars(value), text_of)
     if isinstance(reduced, str):  # the name of an object in its module
         return f"{name} {reduced}"
     maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     if maker is copyreg.__newobj__ and len(arguments) == 1 and isinstance(state, dict):
         attributes = {str(key): item for key, item in state.items()}
-        return _text_of_constructor_call(value, attributes, text_of)
+        return _content_of_constructor_call(value, attributes, text_of)
     parts = [p for p in (maker, *arguments) if p is not copyreg.__newobj__ and p is not type(value)]
     parts += [part for part in (state, items and list(items), pairs and list(pairs)) if part]
-    return _text_of_call(name, parts, {}, text_of)
+    return _content_of_call(name, parts, {}, text_of)

@@ -48,9 +48,13 @@ def make_cv_results(trials, space, n_splits):
         add_columns(name, [some.get(name, []) for some in folds], splits=False)
     params = [space.from_stored(trial.params) for trial in trials]
     for name in space.given:
-        results[f"param_{name}"] = _masked_column([some.get(name, np.ma.masked) for some in params])
+        results[f"param_{name}"] = _masked_cv_results_column(
+            [some.get(name, np.ma.masked) for some in params]
+        )
     results["params"] = params
-    results["best_epoch"] = _masked_column([some.get("best_epoch", np.ma.masked) for some in folds])
+    results["best_epoch"] = _masked_cv_results_column(
+        [some.get("best_epoch", np.ma.masked) for some in folds]
+    )
     metrics = dict.fromkeys(name for some in folds for name in some.get("test", {}))
     for name in metrics:
         add_columns(
@@ -63,7 +67,7 @@ def make_cv_results(trials, space, n_splits):
     return results
 
 
-def check_failed_trials(trials):
+def check_failed_trials_for_cv_results(trials):
     """Raise if no trial is complete; warn if some trials failed."""
     errors = [t.user_attrs[studies.ERROR] for t in trials if studies.ERROR in t.user_attrs]
     if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials):
@@ -102,7 +106,7 @@ def warn_of_nan_in_cv_results(results):
             )
 
 
-def _masked_column(values):
+def _masked_cv_results_column(values):
     """Return a masked column: of bool, int or float if all values are, else of objects."""
     kinds = {type(value) for value in values if value is not np.ma.masked}
     dtype = kinds.pop() if len(kinds) == 1 and kinds <= {bool, int, float} else object

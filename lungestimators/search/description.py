@@ -42,23 +42,26 @@ def describe_search(objective, scoring):
     return {
         "estimator": type(objective.estimator).__name__,
         **{
-            f"parameter {name}": _as_json(_replace_estimators_by_type(value))
+            f"parameter {name}": _search_description_as_json(
+                _describe_search_estimators_by_type(value)
+            )
             for name, value in sorted(params.items())
         },
         **{
             f"space of {name}": _describe_search_distribution(distribution)
             for name, distribution in sorted(objective.space.stored.items())
         },
-        "scoring": _as_json(scoring),
+        "scoring": _search_description_as_json(scoring),
         "metric": objective.metric,
         "X": _describe_search_data(objective.X),
         "y": _describe_search_labels(objective.y),
         "folds": _describe_search_folds(objective.splits),
         **{
-            f"fit parameter {name}": _as_json(value) for name, value in objective.fit_params.items()
+            f"fit parameter {name}": _search_description_as_json(value)
+            for name, value in objective.fit_params.items()
         },
         **{
-            f"score parameter {name}": _as_json(value)
+            f"score parameter {name}": _search_description_as_json(value)
             for name, value in objective.score_params.items()
         },
     }
@@ -69,20 +72,20 @@ def _describe_search_distribution(distribution):
     described = json.loads(optuna.distributions.distribution_to_json(distribution))
     attributes = described["attributes"]
     for position, choice in enumerate(attributes.pop("choices", ())):
-        attributes[f"choices[{position}]"] = _as_json(choice)
+        attributes[f"choices[{position}]"] = _search_description_as_json(choice)
     return {"kind": described["name"], **attributes}
 
 
 def _describe_search_data(X):
     """Describe X by its rows, shape and type, and by digests of its columns or of all values."""
-    values = _array_to_describe(X)
+    values = _describe_search_array(X)
     if values is None:  # a sparse matrix, images of several sizes
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         return {"rows": rows, "values": DIGEST + joblib.hash(X)}
-    if _is_described_by_paths(values):
+    if _is_search_described_by_paths(values):
         return {
             "rows": len(values),
-            "paths": DIGEST + joblib.hash(_paths_to_describe(values)),
+            "paths": DIGEST + joblib.hash(_describe_search_paths(values)),
         }
     described = {"rows": len(values), "shape of a row": list(values.shape[1:])}
     if values.ndim != 2 or values.shape[1] > _MOST_ITEMS:
@@ -101,7 +104,7 @@ def _describe_search_data(X):
 
 def _describe_search_labels(y):
     """Describe y by its rows, a digest of its values and the number of rows of each class."""
-    values = None if y is None else _array_to_describe(y)
+    values = None if y is None else _describe_search_array(y)
     if values is None or values.ndim != 1:
         return None if y is None else _describe_search_data(y)
     values = values.tolist()
@@ -125,7 +128,7 @@ def _describe_search_folds(splits):
     return described
 
 
-def _array_to_describe(values):
+def _describe_search_array(values):
     """Return data as an array; None if NumPy cannot make an array of one value a row."""
     try:
         array = np.asarray(values)
@@ -134,29 +137,29 @@ def _array_to_describe(values):
     return array if array.ndim else None
 
 
-def _is_described_by_paths(values):
+def _is_search_described_by_paths(values):
     """Whether an array is one column of paths."""
     is_column = values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)
     return is_column and len(values) > 0 and isinstance(values.flat[0], str | os.PathLike)
 
 
-def _paths_to_describe(paths):
+def _describe_search_paths(paths):
     """Return paths without the beginning that all share: it may differ between machines."""
     paths = list(map(os.fspath, paths.ravel().tolist()))
     common = len(os.path.commonprefix(paths))  # noqa: RUF071 (any beginning will do)
     return [path[common:] for path in paths]
 
 
-def _replace_estimators_by_type(value):
+def _describe_search_estimators_by_type(value):
     """Return the type in place of a nested estimator: its parameters are described by name."""
     if hasattr(value, "get_params") and not inspect.isclass(value):
         return type(value).__name__
     if isinstance(value, list) and all(isinstance(item, tuple) for item in value):
-        return [[_replace_estimators_by_type(part) for part in item] for item in value]
+        return [[_describe_search_estimators_by_type(part) for part in item] for item in value]
     return value
 
 
-def _as_json(value):
+def _search_description_as_json(value):
     """Return a value as JSON; a text that describes its content if JSON has no such value."""
     if value is None or isinstance(value, str | bool):
         return value
@@ -167,7 +170,7 @@ def _as_json(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
+        return {str(key): _search_description_as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
+        return [_search_description_as_json(item) for item in value]
     return shortened_content_text(value, 200)

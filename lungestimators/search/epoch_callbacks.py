@@ -3,7 +3,7 @@
 from .. import _compat
 from ..classifiers.base import LungClassifier
 from .learning_curve import STEPS_PER_FOLD
-from .pipeline_view import PipelineView, last_step
+from .pipeline_view import PipelineView, last_step_of_pipeline
 
 
 def can_be_scored_by_epoch_callback(estimator):
@@ -12,11 +12,11 @@ def can_be_scored_by_epoch_callback(estimator):
     True for the classifiers of this package, alone or at the end of a pipeline, unless early
     stopping is on: then the classifier chooses its epoch itself.
     """
-    last = last_step(estimator)
+    last = last_step_of_pipeline(estimator)
     return isinstance(last, LungClassifier) and not last.early_stopping
 
 
-def fit_with_callback(estimator, callback, X, y, fit_params):
+def fit_with_epoch_callback(estimator, callback, X, y, fit_params):
     """Fit an estimator while its last step calls one more callback, and remove the callback.
 
     Parameters
@@ -33,8 +33,8 @@ def fit_with_callback(estimator, callback, X, y, fit_params):
     if callback is None:
         estimator.fit(X, *targets, **fit_params)
         return
-    last = last_step(estimator)
-    others = _compat.callbacks_of(last) or []
+    last = last_step_of_pipeline(estimator)
+    others = _compat.sklearn_callbacks_of(last) or []
     last.set_callbacks(*others, callback)
     try:
         estimator.fit(X, *targets, **fit_params)

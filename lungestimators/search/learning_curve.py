@@ -1,4 +1,4 @@
-"""The learning curve of a trial: scores of each fold while it learns, and when to prune."""
+"""LearningCurve: scores of the folds of a trial while they learn, and when to prune."""
 
 import numpy as np
 

@@ -18,9 +18,13 @@ from .._compat import optuna
 from ..validation import ArrayLike, ImagesLike, PathLike, check_whole_number
 from . import progress, workers
 from .best_estimator import BestEstimatorMixin
-from .cv_results import check_failed_trials, make_cv_results, warn_of_nan_in_cv_results
+from .cv_results import (
+    check_failed_trials_for_cv_results,
+    make_cv_results,
+    warn_of_nan_in_cv_results,
+)
 from .description import describe_search
-from .epoch_callbacks import StopAfterEpoch, fit_with_callback
+from .epoch_callbacks import StopAfterEpoch, fit_with_epoch_callback
 from .routing import make_metadata_router, route_metadata
 from .scoring import choose_scorer, scorers_by_metric
 from .space import Space, check_space, search_space
@@ -290,7 +294,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
     def _set_results(self, objective, scorer, seconds):
         """Set the attributes of a fitted search, and fit the best parameters to all rows."""
         trials = studies.settled_trials(self.study_)
-        check_failed_trials(trials)
+        check_failed_trials_for_cv_results(trials)
         self.n_splits_ = len(objective.splits)
         self.cv_results_ = make_cv_results(trials, objective.space, self.n_splits_)
         warn_of_nan_in_cv_results(self.cv_results_)
@@ -307,7 +311,9 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         if self.verbose:
             is_late = self.timeout is not None and seconds >= self.timeout
             print(
-                progress.summarise_search(len(trials), self.n_trials, is_late, self.refit),
+                progress.last_line_of_search_progress(
+                    len(trials), self.n_trials, is_late, self.refit
+                ),
                 flush=True,
             )
         if self.refit:
@@ -318,7 +324,7 @@ class OptunaSearch(BestEstimatorMixin, MetaEstimatorMixin, BaseEstimator):
         best = clone(objective.estimator).set_params(**clone(self.best_params_, safe=False))
         start = time.perf_counter()
         stop = None if self.best_epoch_ is None else StopAfterEpoch(self.best_epoch_)
-        fit_with_callback(best, stop, objective.X, objective.y, objective.fit_params)
+        fit_with_epoch_callback(best, stop, objective.X, objective.y, objective.fit_params)
         self.refit_time_ = time.perf_counter() - start
         self.best_estimator_ = workers.restore_cache_shared_by_workers(
             best, objective.estimator, self.estimator

@@ -3,7 +3,7 @@
 from sklearn.pipeline import Pipeline
 
 
-def last_step(estimator):
+def last_step_of_pipeline(estimator):
     """Return the last step of a pipeline, also of nested ones; any other estimator itself."""
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
@@ -27,8 +27,10 @@ class PipelineView:
         innermost = self._steps
         while isinstance(innermost[-1][1], Pipeline):
             name, pipeline = innermost[-1]
-            view = _view_with_attributes_of(pipeline)
-            view.steps = [(key, _transform_once(step)) for key, step in pipeline.steps[:-1]]
+            view = _pipeline_view_with_attributes_of(pipeline)
+            view.steps = [
+                (key, _transform_once_in_pipeline_view(step)) for key, step in pipeline.steps[:-1]
+            ]
             view.steps.append(pipeline.steps[-1])
             innermost[-1] = name, view
             innermost = view.steps
@@ -41,7 +43,7 @@ class PipelineView:
         return self._steps[-1][1]
 
 
-def _transform_once(step):
+def _transform_once_in_pipeline_view(step):
     """Return a copy of a fitted step that keeps its last result for the same object X."""
     if not hasattr(step, "transform"):  # "passthrough", or a sampler of imbalanced-learn
         return step
@@ -54,12 +56,12 @@ def _transform_once(step):
             last[:] = X, step.transform(X)
         return last[1]
 
-    view = _view_with_attributes_of(step)
+    view = _pipeline_view_with_attributes_of(step)
     view.transform = transform
     return view
 
 
-def _view_with_attributes_of(value):
+def _pipeline_view_with_attributes_of(value):
     """Return an object with the same attributes; `__getstate__` and `__copy__` are not called."""
     copied = object.__new__(type(value))
     vars(copied).update(vars(value))

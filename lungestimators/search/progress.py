@@ -80,7 +80,7 @@ def _format_time_left_of_search(seconds):
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
-def summarise_search(n_done, n_trials, is_late, refit):
+def last_line_of_search_progress(n_done, n_trials, is_late, refit):
     """Return the last line: how many trials are done, why no more, and that a fit follows."""
     line = f"{n_done} of {max(n_done, n_trials)} trials are done"  # a study may have had more
     if n_done < n_trials:

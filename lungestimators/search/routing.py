@@ -40,7 +40,7 @@ def route_metadata(search, scorer, params):
     groups = params.pop("groups", None)
     score_params = {}
     if params.get("sample_weight") is not None:
-        if _accepts_sample_weight(scorer):
+        if _routes_sample_weight_to_scorer(scorer):
             score_params["sample_weight"] = params["sample_weight"]
         else:
             warnings.warn(
@@ -55,9 +55,9 @@ def route_metadata(search, scorer, params):
     )
 
 
-def _accepts_sample_weight(scorer):
+def _routes_sample_weight_to_scorer(scorer):
     """Whether a scorer can weight its samples."""
-    accepts = _compat.accepts_sample_weight(scorer)
+    accepts = _compat.sklearn_scorer_accepts_weight(scorer)
     return "sample_weight" in inspect.signature(scorer).parameters if accepts is None else accepts
 
 

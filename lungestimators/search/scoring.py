@@ -8,7 +8,7 @@ from sklearn.metrics import check_scoring
 from .. import _compat
 from ..classifiers.base import LungClassifier
 from ..studies import SearchError
-from .pipeline_view import last_step
+from .pipeline_view import last_step_of_pipeline
 
 
 def choose_scorer(estimator, scoring, refit):
@@ -74,10 +74,12 @@ class FoldScorer:
 
     def __init__(self, objective, train, test):
         self._objective = objective
-        self._X, self._y = _compat.take_rows_of_xy(
+        self._X, self._y = _compat.sklearn_take_rows_of_xy(
             objective.estimator, objective.X, objective.y, test, train
         )
-        self._params = _compat.take_rows_of_parameters(objective.X, objective.score_params, test)
+        self._params = _compat.sklearn_take_rows_of_parameters(
+            objective.X, objective.score_params, test
+        )
         self.seconds = 0.0
 
     def __call__(self, estimator):
@@ -107,17 +109,19 @@ class FoldScorer:
             if metric not in scores:
                 raise ValueError(f"it returned {sorted(scores)}, and {metric!r} is asked for")
         except Exception as error:
-            self._check_probabilities(estimator, error)
+            self._check_probabilities_of_fold(estimator, error)
             raise SearchError(
                 f"The scorer {self._scorer_name()} raised {type(error).__name__}: {error}"
             ) from error
         # If all probabilities are NaN the first class is predicted, and accuracy is a number.
-        if np.isnan(scores[metric]) or _has_nan_loss(last_step(estimator)):
-            self._check_probabilities(estimator)
+        if np.isnan(scores[metric]) or _scored_classifier_has_nan_loss(
+            last_step_of_pipeline(estimator)
+        ):
+            self._check_probabilities_of_fold(estimator)
         self.seconds += time.perf_counter() - start
         return scores
 
-    def _check_probabilities(self, estimator, error=None):
+    def _check_probabilities_of_fold(self, estimator, error=None):
         """Raise if probabilities are not finite: then the estimator and not the scorer failed."""
         if not hasattr(estimator, "predict_proba"):
             return
@@ -139,7 +143,7 @@ class FoldScorer:
         return f"{text}; the {len(self._y)} rows scored hold the classes {', '.join(classes)}"
 
 
-def _has_nan_loss(fitted):
+def _scored_classifier_has_nan_loss(fitted):
     """Whether the loss of a classifier of this package was NaN in any epoch.
 
     Callbacks may have mended the network since, so that its probabilities are checked as well.

@@ -143,7 +143,9 @@ class Space:
 
     def __init__(self, distributions):
         self.given = distributions
-        self.stored = {name: _stored_distribution(each) for name, each in distributions.items()}
+        self.stored = {
+            name: _stored_distribution_of_space(each) for name, each in distributions.items()
+        }
 
     @property
     def holds_texts(self):
@@ -166,7 +168,7 @@ class Space:
         dict of str to object
             Parameter name to value, with the choices of the user.
         """
-        _compat.encode_enqueued_values(trial, self.as_stored)
+        _compat.optuna_encode_enqueued_values(trial, self.as_stored)
         params = {}
         for name, distribution in self.stored.items():
             if isinstance(
@@ -221,7 +223,11 @@ class Space:
         object
         """
         pairs = self._given_and_stored(name)
-        for is_the_choice in (_is_same, _has_same_content, _has_same_items):
+        for is_the_choice in (
+            _is_same_in_space,
+            _has_same_content_in_space,
+            _has_same_items_in_space,
+        ):
             for choice, held in pairs:
                 if is_the_choice(choice, value):
                     return held
@@ -235,19 +241,19 @@ class Space:
         return list(zip(given, stored, strict=True))
 
 
-def _is_same(choice, value):
+def _is_same_in_space(choice, value):
     """Whether a value is the object of a choice itself."""
     return choice is value
 
 
-def _has_same_content(choice, value):
+def _has_same_content_in_space(choice, value):
     """Whether a value has the type and the content of a choice."""
     return type(choice) is type(value) and content_text(choice) == content_text(value)
 
 
-def _has_same_items(choice, value):
+def _has_same_items_in_space(choice, value):
     """Whether a value is a list of the items of a choice that is a tuple."""
-    return isinstance(value, list) and _has_same_content(choice, tuple(value))
+    return isinstance(value, list) and _has_same_content_in_space(choice, tuple(value))
 
 
 def _choices_in_space(distribution):
@@ -255,16 +261,16 @@ def _choices_in_space(distribution):
     return getattr(distribution, "choices", ())
 
 
-def _stored_distribution(distribution):
+def _stored_distribution_of_space(distribution):
     """Return a distribution whose choices a storage can hold and Optuna can tell apart."""
     if not isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return distribution
     choices = [c.item() if isinstance(c, np.generic) else c for c in distribution.choices]
     held = {}
     for position, choice in enumerate(choices):
-        equals = [other for other in held.values() if _are_equal_choices_to_optuna(other, choice)]
+        equals = [other for other in held.values() if _are_equal_in_optuna_space(other, choice)]
         if isinstance(choice, _PRIMITIVE) and all(
-            _has_same_content(choice, other) for other in equals
+            _has_same_content_in_space(choice, other) for other in equals
         ):
             held[position] = choice
     for position in sorted(set(range(len(choices))) - set(held)):
@@ -277,7 +283,7 @@ def _stored_distribution(distribution):
     )
 
 
-def _are_equal_choices_to_optuna(one, other):
+def _are_equal_in_optuna_space(one, other):
     """Whether Optuna takes two choices for one; it takes all NaN for one."""
     if not (isinstance(one, _PRIMITIVE) and isinstance(other, _PRIMITIVE)):
         return False

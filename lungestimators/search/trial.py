@@ -1,4 +1,4 @@
-"""A trial of a search: suggested parameters, fitted and scored fold by fold."""
+"""Objective: one trial of a search, its suggested parameters fitted and scored fold by fold."""
 
 import time
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, clone
 
 from .. import _compat
 from .._compat import optuna
-from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch_callback, fit_with_callback
+from .epoch_callbacks import ScoreEpochs, can_be_scored_by_epoch_callback, fit_with_epoch_callback
 from .learning_curve import FOLDS, STEPS_PER_FOLD, LearningCurve
 from .scoring import FoldScorer
 from .space import Space
@@ -85,9 +85,9 @@ class Objective(NamedTuple):
         callback = ScoreEpochs(estimator, curve, score) if by_epoch else None
         curve.begin_fold()
         start = time.perf_counter()
-        X, y = _compat.take_rows_of_xy(estimator, self.X, self.y, train)
-        fit_params = _compat.take_rows_of_parameters(self.X, self.fit_params, train)
-        fit_with_callback(estimator, callback, X, y, fit_params)
+        X, y = _compat.sklearn_take_rows_of_xy(estimator, self.X, self.y, train)
+        fit_params = _compat.sklearn_take_rows_of_parameters(self.X, self.fit_params, train)
+        fit_with_epoch_callback(estimator, callback, X, y, fit_params)
         first = STEPS_PER_FOLD - 1 if callback is None else callback.n_steps
         # Steps may be left after the fit: a callback of the user's may have ended it.
         if first < STEPS_PER_FOLD and not curve.pruned:

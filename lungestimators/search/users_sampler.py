@@ -63,7 +63,7 @@ def copy_users_sampler(sampler, space):
     -------
     optuna.samplers.BaseSampler
     """
-    copied = _copy_with_stored_values(sampler, space)
+    copied = _copy_sampler_with_stored_values(sampler, space)
     if not space.holds_texts or isinstance(
         sampler, optuna.samplers.GridSampler | optuna.samplers.PartialFixedSampler
     ):
@@ -71,15 +71,15 @@ def copy_users_sampler(sampler, space):
     return StoredChoiceSampler(copied, space)
 
 
-def _copy_with_stored_values(sampler, space):
+def _copy_sampler_with_stored_values(sampler, space):
     """Copy a sampler, and replace the values that it was given by what the storage holds."""
     copied = copy.deepcopy(sampler)
     # The values are read from the sampler and not from its copy: a copy of a choice may not equal
     # the choice.
     if isinstance(sampler, optuna.samplers.GridSampler):
-        _compat.encode_grid(copied, sampler, space.as_stored)
+        _compat.optuna_encode_grid(copied, sampler, space.as_stored)
     elif isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        _compat.encode_fixed_values(copied, sampler, space.as_stored)
-        base = copy_users_sampler(_compat.base_sampler(sampler), space)
-        _compat.set_base_sampler(copied, base)
+        _compat.optuna_encode_fixed_values(copied, sampler, space.as_stored)
+        base = copy_users_sampler(_compat.optuna_base_sampler(sampler), space)
+        _compat.optuna_set_base_sampler(copied, base)
     return copied

@@ -82,14 +82,14 @@ def share_storage_and_cache(estimator, storage, n_workers):
         prefix="lungestimators-", ignore_cleanup_errors=True
     ) as folder:
         features, journal = f"{folder}/features", f"{folder}/journal.log"
-        directories = dict.fromkeys(_names_of_memory_caches(estimator), features)
+        directories = dict.fromkeys(_names_of_caches_to_share(estimator), features)
         try:
             yield (
                 clone(estimator).set_params(**directories),
                 journal if storage is None else storage,
             )
         finally:
-            cache.close_store(features)
+            cache.close_feature_cache(features)
 
 
 def restore_cache_shared_by_workers(best, shared, original):
@@ -107,12 +107,12 @@ def restore_cache_shared_by_workers(best, shared, original):
         ``best``.
     """
     of_shared, of_best = shared.get_params(), best.get_params()
-    names = _names_of_memory_caches(original)
+    names = _names_of_caches_to_share(original)
     in_memory = {name: "memory" for name in names if of_best.get(name) == of_shared[name]}
     return best.set_params(**in_memory)
 
 
-def _names_of_memory_caches(estimator):
+def _names_of_caches_to_share(estimator):
     """Return the names of parameters that are ``feature_cache="memory"``."""
     return [
         name
@@ -138,25 +138,25 @@ def run_in_workers(study, job, n_workers):
         The scorer raised, in any of the processes.
     """
     if n_workers == 1 or len(studies.settled_trials(study)) >= job.n_trials:
-        _run_trials_in_this_process(study, job)
+        _run_worker_job(study, job)
         return
     faults = Parallel(n_jobs=n_workers)(
-        delayed(_open_study_and_run_trials)(job) for _ in range(n_workers)
+        delayed(_open_study_in_worker)(job) for _ in range(n_workers)
     )
     for fault in filter(None, faults):
         raise fault
 
 
-def _open_study_and_run_trials(job):
+def _open_study_in_worker(job):
     """Open the study in a worker and run its trials; return the SearchError, if any."""
     study = studies.open_study(**job.study_options)
     try:
-        _run_trials_in_this_process(study, job)
+        _run_worker_job(study, job)
     except studies.SearchError as fault:
         return fault
 
 
-def _run_trials_in_this_process(study, job):
+def _run_worker_job(study, job):
     """Run the trials that a study lacks, and print their lines if verbose."""
     progress = TrialProgress(study, job.n_trials, job.timeout) if job.verbose else None
     studies.run_trials(

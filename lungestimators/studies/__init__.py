@@ -3,7 +3,7 @@
 from .attempts import ERROR, settled_trials
 from .description import DIGEST
 from .running import SearchError, run_trials
-from .storages import without_password
+from .storages import storage_without_password
 from .study import copy_study_to_memory, open_study
 
 __all__ = [
@@ -14,5 +14,5 @@ __all__ = [
     "open_study",
     "run_trials",
     "settled_trials",
-    "without_password",
+    "storage_without_password",
 ]

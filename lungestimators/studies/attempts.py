@@ -87,14 +87,14 @@ def fail_attempt_of_dead_process(study, trial, attempts):
     """
     n_killed = 1 + sum(t.user_attrs.get(LOST) == KILLED for t in (attempts or [])[:-1])
     if attempts is None:
-        fail_trial(study, trial, {SURPLUS: True})
+        fail_attempt(study, trial, {SURPLUS: True})
     elif n_killed <= MOST_RETRIES:
-        fail_trial(study, trial, {LOST: KILLED})
+        fail_attempt(study, trial, {LOST: KILLED})
     else:
-        fail_trial(study, trial, {ERROR: f"the process that ran it died, {n_killed} times"})
+        fail_attempt(study, trial, {ERROR: f"the process that ran it died, {n_killed} times"})
 
 
-def fail_trial(study, trial, reason):
+def fail_attempt(study, trial, reason):
     """Fail a trial that is not finished, and store a reason; the sampler learns nothing from it.
 
     Parameters
@@ -105,4 +105,4 @@ def fail_trial(study, trial, reason):
         User attributes.
     """
     with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
-        _compat.fail_trial(study, trial, reason)
+        _compat.optuna_fail_trial(study, trial, reason)

@@ -10,7 +10,7 @@ MOST_DIFFERENCES = 8  # shown in one message
 SECONDS_TO_WAIT = 5
 
 
-def wait_for_description(study):
+def wait_for_study_description(study):
     """Return the description of a study that another process created.
 
     Parameters
@@ -45,7 +45,7 @@ def wait_for_description(study):
     return study.user_attrs[DESCRIPTION]
 
 
-def name_differences(study_name, known, given):
+def name_differences_of_studies(study_name, known, given):
     """Return the text of an error that names what differs between two descriptions.
 
     Parameters
@@ -58,7 +58,7 @@ def name_differences(study_name, known, given):
     -------
     str
     """
-    different = _compare_descriptions("", known, given)
+    different = _compare_study_descriptions("", known, given)
     n_hidden = len(different) - MOST_DIFFERENCES
     if n_hidden > 0:
         different = [*different[:MOST_DIFFERENCES], f"and {n_hidden} more"]
@@ -68,7 +68,7 @@ def name_differences(study_name, known, given):
     )
 
 
-def _compare_descriptions(name, known, given):
+def _compare_study_descriptions(name, known, given):
     """Return a text for each difference; names digests only if nothing else beside them differs."""
     if not (isinstance(known, dict) and isinstance(given, dict)):
         return [f"{name}: {known!r} there, {given!r} here"]
@@ -84,10 +84,10 @@ def _compare_descriptions(name, known, given):
         ):
             digests += [key] * (known[key] != given[key])
         elif known[key] != given[key]:
-            differences += _compare_descriptions(before + key, known[key], given[key])
+            differences += _compare_study_descriptions(before + key, known[key], given[key])
     if differences or not digests:
         return differences
-    return [f"{before}{_join_first_differences(digests)}: not the same there and here"]
+    return [f"{before}{_join_differences_of_studies(digests)}: not the same there and here"]
 
 
 def _is_digest_in_study_description(value):
@@ -95,7 +95,7 @@ def _is_digest_in_study_description(value):
     return isinstance(value, str) and value.startswith(DIGEST)
 
 
-def _join_first_differences(names):
+def _join_differences_of_studies(names):
     """Join the first MOST_DIFFERENCES names, and count the others."""
     n_hidden = len(names) - MOST_DIFFERENCES
     return ", ".join(names[:MOST_DIFFERENCES]) + (f" and {n_hidden} more" if n_hidden > 0 else "")

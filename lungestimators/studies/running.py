@@ -17,8 +17,8 @@ from .attempts import (
     LOST,
     RETRY_OF,
     SURPLUS,
+    fail_attempt,
     fail_attempt_of_dead_process,
-    fail_trial,
     find_attempts,
     group_attempts,
     is_lost,
@@ -95,7 +95,7 @@ def _run_until_settled(study, objective, n_trials, timeout, on_trial_end):
         pause = shortest
         wanted = group_attempts(study.get_trials(deepcopy=False))[:n_trials]
         if find_attempts(trial, wanted) is None:
-            fail_trial(study, trial, {SURPLUS: True})
+            fail_attempt(study, trial, {SURPLUS: True})
         elif _run_trial(study, trial, objective, on_trial_end):
             return
 
@@ -134,7 +134,7 @@ def _create_running_trial(study, *, user_attrs, **options):
         user_attrs={**user_attrs, HEARTBEAT: first_heartbeat()},
         **options,
     )
-    return _compat.add_trial(study, template)
+    return _compat.optuna_add_trial(study, template)
 
 
 def _run_trial(study, trial, objective, on_trial_end):
@@ -158,13 +158,13 @@ def _run_trial(study, trial, objective, on_trial_end):
                 value = None
                 trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}")
                 fault = error if isinstance(error, SearchError) else None
-            finished, is_last = _finish_trial(study, trial, value, state)
+            finished, is_last = _finish_running_trial(study, trial, value, state)
     except (
         optuna.exceptions.UpdateFinishedTrialError
     ):  # another process took this one for dead, and has the trial
         return False
     except (KeyboardInterrupt, SystemExit):
-        fail_trial(study, trial, {LOST: INTERRUPTED})
+        fail_attempt(study, trial, {LOST: INTERRUPTED})
         raise
     if on_trial_end is not None and is_settled([finished]):
         on_trial_end(study, finished)
@@ -175,7 +175,7 @@ def _run_trial(study, trial, objective, on_trial_end):
     return is_last
 
 
-def _finish_trial(study, trial, value, state):
+def _finish_running_trial(study, trial, value, state):
     """Store the end of a trial; return it, and whether the sampler says that it was the last.
 
     A sampler that has tried everything, such as `optuna.samplers.GridSampler`, calls `Study.stop`.
@@ -196,5 +196,5 @@ def _is_grid_exhausted(study):
     """Whether a grid sampler has tried its whole grid, in this process or in an earlier one."""
     sampler = study.sampler
     while isinstance(sampler, optuna.samplers.PartialFixedSampler):
-        sampler = _compat.base_sampler(sampler)
+        sampler = _compat.optuna_base_sampler(sampler)
     return isinstance(sampler, optuna.samplers.GridSampler) and sampler.is_exhausted(study)

@@ -88,7 +88,7 @@ class _JournalLock:
 
         self._file = open(self._path, "r+b")  # noqa: SIM115 (closed by release)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        _cut_half_line(self._file)
+        _cut_half_line_of_journal(self._file)
         return True
 
     def release(self):
@@ -97,7 +97,7 @@ class _JournalLock:
         del self._file  # an open file cannot be pickled
 
 
-def _cut_half_line(file):
+def _cut_half_line_of_journal(file):
     """Cut off a last line without a line end: the next record would be joined to it and lost."""
     if file.seek(0, os.SEEK_END) == 0:
         return
@@ -107,7 +107,7 @@ def _cut_half_line(file):
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def without_password(url):
+def storage_without_password(url):
     """Return the URL of a database for messages, without its password and its options."""
     return re.sub(r"\?.*", "", re.sub(r"(://[^:]*):.*@", r"\1:***@", url))
 
@@ -117,7 +117,7 @@ def _open_database(url):
     import sqlalchemy
     from sqlalchemy import exc
 
-    shown = without_password(url)
+    shown = storage_without_password(url)
     try:
         parsed = sqlalchemy.make_url(url)
         if "@" in (parsed.host or ""):  # the driver would show the text after it

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from .. import _compat
 from .._compat import optuna
-from .description import DESCRIPTION, name_differences, wait_for_description
+from .description import DESCRIPTION, name_differences_of_studies, wait_for_study_description
 from .storages import open_storage
 
 
@@ -48,14 +48,14 @@ def open_study(storage, study_name, *, direction, sampler, pruner, description):
             there = ", ".join(way.name.lower() for way in study.directions)
             if there != direction:
                 known, given = {"direction": there}, {"direction": direction}
-                raise ValueError(name_differences(study_name, known, given)) from None
-            known = wait_for_description(study)
+                raise ValueError(name_differences_of_studies(study_name, known, given)) from None
+            known = wait_for_study_description(study)
         else:
             known = None
     if known is None:
         study.set_user_attr(DESCRIPTION, description)
     elif known != description:
-        raise ValueError(name_differences(study_name, known, description))
+        raise ValueError(name_differences_of_studies(study_name, known, description))
     else:
         study.sampler.reseed_rng()  # another process has its first numbers, or is about to
     return study
@@ -74,12 +74,12 @@ def copy_study_to_memory(study):
         With the same name, trials, sampler and pruner. A study that is in memory is returned as it
         is.
     """
-    if isinstance(_compat.storage_of(study), optuna.storages.InMemoryStorage):
+    if isinstance(_compat.optuna_storage_of(study), optuna.storages.InMemoryStorage):
         return study
     name, storage = study.study_name, optuna.storages.InMemoryStorage()
     with _opening_study_quietly():
         optuna.copy_study(
-            from_study_name=name, from_storage=_compat.storage_of(study), to_storage=storage
+            from_study_name=name, from_storage=_compat.optuna_storage_of(study), to_storage=storage
         )
     return optuna.load_study(
         study_name=name, storage=storage, sampler=study.sampler, pruner=study.pruner

@@ -40,16 +40,16 @@ def check_callbacks(callbacks):
     ValueError
         A callback cannot do here what it is made for.
     """
-    if not _is_function(callbacks):
-        _check_list(callbacks, f"callbacks={callbacks!r}", "callbacks")
+    if not _is_callback_function(callbacks):
+        _check_list_of_callbacks(callbacks, f"callbacks={callbacks!r}", "callbacks")
 
 
-def _is_function(callbacks):
+def _is_callback_function(callbacks):
     """Return whether ``callbacks`` is a function that makes callbacks."""
     return callable(callbacks) and not isinstance(callbacks, type | keras.callbacks.Callback)
 
 
-def _check_list(callbacks, given, name):
+def _check_list_of_callbacks(callbacks, given, name):
     """Raise unless ``callbacks`` is None or a list of usable callbacks; errors use the texts."""
     if callbacks is None:
         return
@@ -79,9 +79,11 @@ def callbacks_for_one_fit(callbacks):
     TypeError
         A callback cannot be copied, or the function does not return a list of callbacks.
     """
-    if _is_function(callbacks):
+    if _is_callback_function(callbacks):
         made = callbacks()
-        _check_list(made, f"callbacks() returned {made!r}, which", "the list of callbacks()")
+        _check_list_of_callbacks(
+            made, f"callbacks() returned {made!r}, which", "the list of callbacks()"
+        )
         return list(made or ())
     copies = []
     for callback in callbacks or ():

@@ -11,7 +11,7 @@ import numpy as np
 MOST_BYTES = 128 * 2**20
 
 
-def allocate_array(shape):
+def allocate_memory_or_disk_array(shape):
     """Return an empty float32 array, in memory or on disk, to be indexed by ``[rows, columns]``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Epochs of training whose order, views of images and dropout follow from a seed."""
+"""TrainingNetwork: train epochs whose order, views of images and dropout follow from a seed."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from .. import _compat
 from ..backends import compiled, distribution
 from ..backends.startup import keras
-from ..images.reading import read_ahead
+from ..images.reading import read_files_in_threads
 from ..images.threads import map_in_threads
 from ..networks import augmentation, dropout, normalisation
 from ..networks.blueprints import Parts
@@ -43,17 +43,17 @@ class TrainingNetwork(keras.Model):
         """
         for name in self._learnt():
             weights = getattr(parts, name).weights
-            compiled.write_variables(self.get_layer(name).weights, weights)
+            compiled.write_variables_by_backend(self.get_layer(name).weights, weights)
         dropout.set_dropout_rate(self.get_layer("head"), parts.head.architecture)
         state = self.fresh_optimizer_state if optimizer_state is None else optimizer_state
-        compiled.write_variables(self.optimizer.variables, state)
+        compiled.write_variables_by_backend(self.optimizer.variables, state)
         self.stop_training = False
 
     def parts_with_weights(self, parts):
         """Return ``parts`` with copies of the weights as they are now."""
         learnt = {}
         for name in self._learnt():
-            weights = compiled.read_variables(self.get_layer(name).weights)
+            weights = compiled.read_variables_by_backend(self.get_layer(name).weights)
             learnt[name] = getattr(parts, name)._replace(weights=tuple(weights))
         return parts._replace(**learnt)
 
@@ -64,7 +64,7 @@ class TrainingNetwork(keras.Model):
 
     def optimizer_state(self):
         """Return a copy of the optimizer's variables."""
-        return compiled.read_variables(self.optimizer.variables)
+        return compiled.read_variables_by_backend(self.optimizer.variables)
 
     def _learnt(self):
         """Return the names of the parts that learn."""
@@ -74,7 +74,7 @@ class TrainingNetwork(keras.Model):
         """Return the layers of batch normalisation whose statistics move."""
         return [
             layer
-            for layer in _compat.all_layers(self)
+            for layer in _compat.keras_layers_of(self)
             if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         ]
 
@@ -101,10 +101,10 @@ class TrainingNetwork(keras.Model):
         if not self.learning_batch_norms():
             return
         rows = np.random.default_rng(seed).permutation(len(source))[:_IMAGES_FOR_STATISTICS]
-        calls = _group_batches(self._bytes_of_image(), rows, batch_size)
+        calls = _group_batches_of_epoch(self._bytes_of_image(), rows, batch_size)
         for batches, number, images in self._read_calls(source, calls, 0):
-            self.steps.average_statistics(images, _edges_of_batches(batches), number)
-        normalisation.bound_statistics(self.learning_batch_norms())
+            self.steps.average_statistics(images, _edges_of_batches_of_epoch(batches), number)
+        normalisation.bound_normalisation_statistics(self.learning_batch_norms())
 
     def train_epochs(
         self,
@@ -159,15 +159,15 @@ class TrainingNetwork(keras.Model):
             )
             views = None
             if self._has_views(source):
-                views = _choose_views(source.shape[1], len(y), epoch, seed)
+                views = _choose_views_of_epoch(source.shape[1], len(y), epoch, seed)
             callbacks.on_epoch_begin(epoch)
             self.steps.start_epoch()
-            calls = _group_batches(self._bytes_of_image(), rows, batch_size)
+            calls = _group_batches_of_epoch(self._bytes_of_image(), rows, batch_size)
             for batches, number, images in self._read_calls(source, calls, views):
                 callbacks.on_train_batch_begin(number)
                 some = np.concatenate(batches)
                 logs = self.steps.train(
-                    images, y[some], sample_weight[some], _edges_of_batches(batches)
+                    images, y[some], sample_weight[some], _edges_of_batches_of_epoch(batches)
                 )
                 callbacks.on_train_batch_end(number + len(batches) - 1, logs)
                 if self.stop_training:
@@ -195,7 +195,7 @@ class TrainingNetwork(keras.Model):
         ----------
         source : ndarray, DiskArray or PreparedImages
         calls : iterator of (batches, number)
-            As :func:`_group_batches` returns it.
+            As :func:`_group_batches_of_epoch` returns it.
         views : int, ndarray of int or None
             The view that is taken of all images, or of each.
 
@@ -217,15 +217,15 @@ class TrainingNetwork(keras.Model):
             return map(take, calls)
         if isinstance(source, DiskArray):
             return map_in_threads(take, calls)
-        return read_ahead(take, calls, source.paths())
+        return read_files_in_threads(take, calls, source.paths())
 
     def _validate(self, source, y, sample_weight):
         """Return loss and accuracy on validation data."""
         probabilities = np.empty((len(y), self.output_shape[-1]), np.float32)
         rows = np.arange(len(y))
-        calls = _group_batches(self._bytes_of_image(), rows, compiled.FORWARD_BATCH_SIZE)
+        calls = _group_batches_of_epoch(self._bytes_of_image(), rows, compiled.FORWARD_BATCH_SIZE)
         for batches, _, images in self._read_calls(source, calls, 0):
-            probabilities[np.concatenate(batches)] = compiled.forward(self, images)
+            probabilities[np.concatenate(batches)] = compiled.forward_by_backend(self, images)
         right = np.clip(probabilities[np.arange(len(y)), y], 1e-7, 1)
         return {
             "val_loss": float(np.mean(-np.log(right) * sample_weight)),
@@ -233,7 +233,7 @@ class TrainingNetwork(keras.Model):
         }
 
 
-def _group_batches(bytes_of_image, rows, batch_size):
+def _group_batches_of_epoch(bytes_of_image, rows, batch_size):
     """Split rows into batches, and group small batches for one call of the compiled steps.
 
     Yields
@@ -248,12 +248,12 @@ def _group_batches(bytes_of_image, rows, batch_size):
         yield batches[number : number + per_call], number
 
 
-def _edges_of_batches(batches):
+def _edges_of_batches_of_epoch(batches):
     """Return where each batch begins in their concatenation, and where the last one ends."""
     return np.cumsum([0, *map(len, batches)]).astype(np.int32)
 
 
-def _choose_views(n_views, n_images, epoch, seed):
+def _choose_views_of_epoch(n_views, n_images, epoch, seed):
     """Return the view of each image that an epoch takes: all in turn, from a random first one."""
     start = np.random.default_rng(seed).integers(n_views, size=n_images)
     return (start + epoch) % n_views

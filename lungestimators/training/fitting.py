@@ -1,4 +1,4 @@
-"""The fit of a network, stage after stage: what is frozen, what learns, and what comes out."""
+"""Fit a network, stage after stage: what is frozen, what learns, and what comes out."""
 
 import contextlib
 import functools
@@ -9,11 +9,11 @@ import numpy as np
 from ..backends import compiled, distribution
 from ..backends.startup import keras
 from ..features import extraction
-from ..images.reading import read_all_prepared
+from ..images.prepared import read_all_prepared
 from ..networks import augmentation, cutting, dropout, normalisation, pool
 from . import disk_array
 from .scikeras_adapter import SciKerasNetwork, train_with_scikeras
-from .stage_callbacks import EpochAnnouncer, StageProgress, best_weights_of_stage
+from .stage_callbacks import EpochAnnouncer, StageProgress, best_weights_from_stage_callbacks
 from .stages import unfreeze_for_stage
 
 # Vectors that go through the last stage of a backbone at once.
@@ -42,7 +42,7 @@ def fit_all_stages(parts, stages, train, validation, options, callbacks=(), task
         One value an epoch: ``loss``, ``accuracy``, ``learning_rate`` and, with ``validation``,
         ``val_loss`` and ``val_accuracy``.
     """
-    _check_agreement_on_fit(parts, train, stages, options)
+    _check_that_processes_fit_alike(parts, train, stages, options)
     history = {}
     inputs = StageInputs(train, validation, options)
     for stage in stages:
@@ -56,13 +56,13 @@ def fit_all_stages(parts, stages, train, validation, options, callbacks=(), task
             task=task,
             earlier_history=history,
         )
-        history = _joined(history, stage_history)
+        history = _joined_histories_of_fit(history, stage_history)
         if task is not None and task.stopped:
             break
     return parts, history
 
 
-def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
+def fit_stage_for_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
     """Train a network for one epoch at the first learning rate of a stage.
 
     Parameters
@@ -78,7 +78,7 @@ def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
     history : dict of list
     optimizer_state : list of ndarray
     """
-    _check_agreement_on_fit(parts, train, [stage], options)
+    _check_that_processes_fit_alike(parts, train, [stage], options)
     return fit_one_stage(
         parts,
         stage._replace(epochs=1),
@@ -90,12 +90,12 @@ def fit_one_epoch(parts, stage, train, options, *, epoch, optimizer_state):
     )
 
 
-def _check_agreement_on_fit(parts, train, stages, options):
+def _check_that_processes_fit_alike(parts, train, stages, options):
     """Raise if processes that train one network together were given different arguments."""
     architectures = [part.architecture for part in parts]
     what_matters = options._replace(feature_cache=None, verbose=0)
     arrays = train.y, train.sample_weight
-    distribution.check_agreement_across_processes(arrays, architectures, stages, what_matters)
+    distribution.check_distributed_fits_agree(arrays, architectures, stages, what_matters)
 
 
 class StageInputs:
@@ -144,7 +144,9 @@ class StageInputs:
         """Return data with the outputs of the frozen layers, kept under ``name``, as images."""
         frozen = cutting.cut_frozen_part(parts.backbone, stage.cut)
         if name not in self._vectors:
-            vectors = disk_array.allocate_array((len(data.images), len(views), frozen.n_outputs))
+            vectors = disk_array.allocate_memory_or_disk_array(
+                (len(data.images), len(views), frozen.n_outputs)
+            )
             for number, view in enumerate(views):
                 for rows, some in self._stream_features(frozen, data.images, view):
                     vectors[rows, number] = some
@@ -174,7 +176,7 @@ def _prepare_before_fit_if_small(images):
 
 def _vectors_to_fit_head(network, vectors):
     """Return what the head learns from: the outputs of a Blueprint for all views in ``vectors``."""
-    outputs = disk_array.allocate_array((*vectors.shape[:2], network.n_outputs))
+    outputs = disk_array.allocate_memory_or_disk_array((*vectors.shape[:2], network.n_outputs))
     for start in range(0, len(vectors), _VECTORS_AT_ONCE):
         rows = np.arange(start, min(start + _VECTORS_AT_ONCE, len(vectors)))
         for view in range(vectors.shape[1]):
@@ -251,19 +253,19 @@ def fit_one_stage(
             network.average_batch_norm(plain.images, options.batch_size, options.seed)
             after = network.parts_with_weights(learning)
             if stage.trainable == "last_stage":
-                backbone = cutting.with_last_stage(parts.backbone, after.backbone)
+                backbone = cutting.join_cut_last_stage(parts.backbone, after.backbone)
                 after = after._replace(backbone=backbone)
-            return after, _floats(history.history)
+            return after, _history_of_fit_as_floats(history.history)
 
         def learnt_so_far():
-            best = best_weights_of_stage(told)
+            best = best_weights_from_stage_callbacks(told)
             # Averaging changes statistics and the state of seeds, but nothing that is trained.
             moved = network.non_trainable_variables if best is None else network.variables
-            with _variables_put_back(moved):
+            with _variables_put_back_after_fit(moved):
                 if best is not None:
                     network.set_weights(best)
                 after, stage_history = learnt()
-            return after, _joined(earlier_history, stage_history)
+            return after, _joined_histories_of_fit(earlier_history, stage_history)
 
         if task is not None:
             told.append(EpochAnnouncer(task, learnt_so_far))
@@ -283,28 +285,28 @@ def fit_one_stage(
 
 
 @contextlib.contextmanager
-def _variables_put_back(variables):
+def _variables_put_back_after_fit(variables):
     """Set Keras variables back to their present values when the block ends: the fit goes on."""
-    before = compiled.read_variables(variables)
+    before = compiled.read_variables_by_backend(variables)
     try:
         yield
     finally:
-        compiled.write_variables(variables, before)
+        compiled.write_variables_by_backend(variables, before)
 
 
-def _floats(history):
+def _history_of_fit_as_floats(history):
     """Return a history with Python floats as values."""
     return {name: [float(value) for value in values] for name, values in history.items()}
 
 
-def _joined(earlier, history):
+def _joined_histories_of_fit(earlier, history):
     """Return the history of one stage appended to that of the stages before."""
     return {name: earlier.get(name, []) + values for name, values in history.items()}
 
 
 def _build_network_to_fit(parts, stage, options):
     """Build and compile a SciKerasNetwork of the layers that learn in a stage."""
-    head = dropout.make_rate_adjustable(parts.head.build())
+    head = dropout.make_dropout_adjustable(parts.head.build())
     if stage.trainable == "head":
         inputs = keras.Input(head.input_shape[1:])
         outputs = head(inputs)
@@ -321,11 +323,11 @@ def _build_network_to_fit(parts, stage, options):
     network = SciKerasNetwork(inputs, outputs, name="training")
     normalisation.bound_batch_norm(network.learning_batch_norms())
     network.compile(
-        optimizer=compiled.new_optimizer(options.optimizer),
+        optimizer=compiled.new_optimizer_by_backend(options.optimizer),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy"],
     )
     network.optimizer.build(network.trainable_variables)
     network.fresh_optimizer_state = network.optimizer_state()
-    network.steps = compiled.training_steps_of_backend(network)
+    network.steps = compiled.training_steps_by_backend(network)
     return network

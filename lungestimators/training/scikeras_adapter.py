@@ -10,10 +10,10 @@ import types
 import numpy as np
 import sklearn
 
-from ..backends.startup import quiet
+from ..backends.startup import quiet_startup
 from .epochs import TrainingNetwork
 
-with quiet():  # it imports TensorFlow under every backend
+with quiet_startup():  # it imports TensorFlow under every backend
     from scikeras.wrappers import BaseWrapper
 
 

@@ -3,7 +3,7 @@
 from ..backends.startup import keras
 
 
-def best_weights_of_stage(callbacks):
+def best_weights_from_stage_callbacks(callbacks):
     """Return the weights that early stopping would restore if training ended now, or None."""
     best = None
     for callback in callbacks:
@@ -46,7 +46,7 @@ class StageProgress(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         # Steps are shown only when the next ones begin, so that the last line is written once.
         if self._done:
-            self._bar.update(self._done, self._values(), finalize=False)
+            self._bar.update(self._done, self._values_in_progress_bar(), finalize=False)
 
     def on_train_batch_end(self, batch, logs=None):
         """Count the steps, and keep loss and accuracy."""
@@ -56,11 +56,11 @@ class StageProgress(keras.callbacks.Callback):
         self._logs = logs  # with those of validation
 
     def on_train_end(self, logs=None):
-        self._bar.update(self._done, self._values(), finalize=True)
+        self._bar.update(self._done, self._values_in_progress_bar(), finalize=True)
         if self._done < self._n_steps:
             print(f"Stopped early, after epoch {self._epoch + 1}")
 
-    def _values(self):
+    def _values_in_progress_bar(self):
         return [(name, value) for name, value in self._logs.items() if name != "learning_rate"]
 
 

@@ -1,4 +1,4 @@
-"""The stages of a fit: which layers learn for how many epochs, on which data, how."""
+"""Plan the stages of a fit: which layers learn for how many epochs, on which data, how."""
 
 import math
 from typing import NamedTuple
@@ -57,7 +57,7 @@ class Stage(NamedTuple):
 class Options(NamedTuple):
     """Parameters that all stages of a fit share, named as the estimators' parameters.
 
-    ``augment`` is the result of ``augmentation.augment_as_json``.
+    ``augment`` is the result of ``augmentation.augmentation_as_json``.
     """
 
     feature_cache: str | None
@@ -69,7 +69,7 @@ class Options(NamedTuple):
     seed: int
 
 
-def resolve_trainable(trainable, pretrained):
+def resolve_trainable_for_stages(trainable, pretrained):
     """Return ``"head"``, ``"last_stage"`` or ``"all"``, also for ``trainable="auto"``."""
     if trainable == "auto":
         return "head" if pretrained else "all"
@@ -84,7 +84,7 @@ def plan_stages(
     A pre-trained backbone is never trained under a random head, whose gradients would be noise. So
     ``"last_stage"`` and ``"all"`` train the head first.
     """
-    trainable = resolve_trainable(trainable, pretrained)
+    trainable = resolve_trainable_for_stages(trainable, pretrained)
     cut = "last_stage" if trainable == "last_stage" else "head"
     if trainable == "head" or (trainable == "all" and not pretrained):
         return [Stage(trainable, cut, epochs, learning_rate, keep_batch_norm=pretrained)]
@@ -105,15 +105,15 @@ def unfreeze_for_stage(network, keep_batch_norm):
         statistics of the pre-training.
     """
     network.trainable = True
-    for layer in _layers_to_unfreeze(network):
+    for layer in _layers_to_unfreeze_for_stage(network):
         if keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 
-def _layers_to_unfreeze(network):
+def _layers_to_unfreeze_for_stage(network):
     """Yield the layers of a network and of the models in it, without these models themselves."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from _layers_to_unfreeze(layer)
+            yield from _layers_to_unfreeze_for_stage(layer)
         else:
             yield layer

@@ -88,7 +88,7 @@ def test_only_what_the_named_checks_need_is_computed(chests, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("images were compared")
 
-    monkeypatch.setattr(fingerprints, "find_pairs", refuse)
+    monkeypatch.setattr(fingerprints, "find_pairs_of_fingerprints", refuse)
     audit(X, y, checks=["readability", "empty images"])
     unread = audit(["no.png"] * 60, y, None, ["no.png"], y[:1], checks=["test labels"])
     assert unread.verdict == "ok"

@@ -16,17 +16,17 @@ from lungestimators.backends import compiled
 def test_values_are_written_and_read_as_copies():
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in ((3, 2), ())]
     values = [np.arange(6, dtype="float32").reshape(3, 2), np.float32(7)]
-    compiled.write_variables(variables, values)
-    read = compiled.read_variables(variables)
+    compiled.write_variables_by_backend(variables, values)
+    read = compiled.read_variables_by_backend(variables)
     values[0][:] = -1
     variables[0].assign(np.ones((3, 2)))
     np.testing.assert_array_equal(read[0], [[0, 1], [2, 3], [4, 5]])
     assert read[1] == 7
     assert all(isinstance(value, np.ndarray) for value in read)
     read[0][:] = -2
-    np.testing.assert_array_equal(compiled.read_variables(variables)[0], np.ones((3, 2)))
+    np.testing.assert_array_equal(compiled.read_variables_by_backend(variables)[0], np.ones((3, 2)))
     with pytest.raises(ValueError):
-        compiled.write_variables(variables, values[:1])
+        compiled.write_variables_by_backend(variables, values[:1])
 
 
 @pytest.mark.core
@@ -34,13 +34,13 @@ def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypat
     X, y = squares
     cnn.fit(X, y).predict(X)
     calls = []
-    write = compiled.write_variables
+    write = compiled.write_variables_by_backend
 
     def noting_write(into, values):
         calls.append(id(into[0]))
         write(into, values)
 
-    monkeypatch.setattr(compiled, "write_variables", noting_write)
+    monkeypatch.setattr(compiled, "write_variables_by_backend", noting_write)
     cnn.predict(np.concatenate([X] * 4))
     assert not calls
     clone(cnn).set_params(random_state=1).fit(X, y).predict(X)
@@ -74,7 +74,7 @@ def test_only_the_module_of_the_running_backend_is_imported():
     program = """
 import sys
 from lungestimators.backends import compiled
-compiled.new_optimizer("sgd")
+compiled.new_optimizer_by_backend("sgd")
 for name in ("jax", "keras", "tensorflow"):
     if f"lungestimators.backends.{name}" in sys.modules:
         print(name)

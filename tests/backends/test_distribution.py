@@ -39,12 +39,12 @@ DataParallel = keras.distribution.DataParallel
 TWO_DEVICES = """
 alone = clone(cnn).fit(X, y)  # a network that was built outside is not used inside
 batches = []
-split = backends.jax.split_over_devices
+split = backends.jax.split_over_jax_devices
 def watched(batch, distribution):
     placed = split(batch, distribution)
     batches.append([len(batch), [len(s.data) for s in placed.addressable_shards]])
     return placed
-backends.jax.split_over_devices = watched
+backends.jax.split_over_jax_devices = watched
 before = keras.distribution.distribution()
 with DataParallel().scope():
     together = clone(cnn).fit(X, y)
@@ -56,7 +56,7 @@ with DataParallel().scope():
     except ValueError as error:
         refused = str(error)
 again = clone(cnn).fit(X, y)
-backends.jax.split_over_devices = split
+backends.jax.split_over_jax_devices = split
 
 def apart(one, other):
     return max(
@@ -205,7 +205,7 @@ def test_processes_that_were_given_different_things_are_told_so(two_processes):
 def test_every_row_is_dealt_once_and_few_are_for_every_device(
     n_rows, batch_size, n_devices, monkeypatch
 ):
-    monkeypatch.setattr(distribution, "count_devices", lambda found: n_devices)
+    monkeypatch.setattr(distribution, "count_devices_of_distribution", lambda found: n_devices)
     rows = np.random.default_rng(0).permutation(n_rows)
     batches = distribution.split_into_distributed_batches(rows, batch_size)
     np.testing.assert_array_equal(np.concatenate(batches), rows)

@@ -88,7 +88,7 @@ def test_a_gpu_that_cannot_be_used_is_told_of_where_there_is_one(has_gpu, tmp_pa
 import os
 from lungestimators.backends import startup
 startup._GPUS = ({str(tmp_path / "nvidia*")!r},)
-with startup.quiet():
+with startup.quiet_startup():
     os.write(2, b"E0000 00:00:17.9  89 cuda_platform.cc:52] failed call to cuInit: UNKNOWN\\n")
 """
     assert ("cuInit" in run(program)[2]) is has_gpu

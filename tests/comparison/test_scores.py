@@ -55,8 +55,8 @@ def test_the_calibration_error_is_that_of_a_loop_over_bins():
             right = np.mean([probabilities[p].argmax() == truth[p] for p in inside])
             said = np.mean([probabilities[p].max() for p in inside])
             expected += len(inside) / 200 * abs(right - said)
-    assert scores.calibration_error(truth, probabilities) == pytest.approx(expected)
-    assert scores.calibration_error(truth, np.eye(3)[truth]) == 0
+    assert scores.score_calibration_error(truth, probabilities) == pytest.approx(expected)
+    assert scores.score_calibration_error(truth, np.eye(3)[truth]) == 0
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "roc_auc"])
@@ -68,7 +68,9 @@ def test_weighted_scores_are_those_of_images_repeated(metric):
     found = scores.score_model_with_weights(metric, y, [fold], 3)(weights.astype(float))
     for row, score in zip(weights, found, strict=True):
         again = np.repeat(np.arange(45), row)
-        expected = scores.score_fold(y[again], fold.predicted[again], probabilities[again], 3)
+        expected = scores.score_predictions_of_fold(
+            y[again], fold.predicted[again], probabilities[again], 3
+        )
         assert score == pytest.approx(expected[metric])
 
 

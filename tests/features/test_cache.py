@@ -12,20 +12,20 @@ import warnings
 import pytest
 
 from lungestimators import clear_feature_cache, feature_cache_info, limit_feature_cache
-from lungestimators.features.cache import close_store, open_store
+from lungestimators.features.cache import close_feature_cache, open_feature_cache
 from lungestimators.features.directory_store import DirectoryStore
 from lungestimators.features.memory_store import MemoryStore
 
 # A writer of entries whose values follow from their keys, so that a wrong one is recognised.
 WRITER = """
 import hashlib, itertools, sys, warnings
-from lungestimators.features.cache import open_store
+from lungestimators.features.cache import open_feature_cache
 
 def value(key):
     return hashlib.sha256(key).digest() * 128
 
 warnings.simplefilter("error")
-store = open_store(sys.argv[1])
+store = open_feature_cache(sys.argv[1])
 limit = int(sys.argv[2])
 print("ready", flush=True)
 for start in itertools.count(0, 16):
@@ -57,11 +57,11 @@ def file_of(directory):
 
 def test_a_store_that_was_closed_is_open_anew_when_it_is_named_again(tmp_path):
     cache = str(tmp_path / "features")
-    first = open_store(cache)
+    first = open_feature_cache(cache)
     first.put({b"key": b"value"})
-    close_store(cache)
-    close_store(cache)
-    again = open_store(cache)
+    close_feature_cache(cache)
+    close_feature_cache(cache)
+    again = open_feature_cache(cache)
     assert again is not first
     assert again.get([b"key"]) == {b"key": b"value"}
 
@@ -108,7 +108,7 @@ def test_a_new_limit_holds_at_once_and_clearing_leaves_nothing(any_store):
 def test_a_directory_is_one_store_and_remembers_its_limit(tmp_path):
     cache = tmp_path / "cache"
     limit_feature_cache(12345678, cache)
-    assert open_store(str(cache)) is open_store(str(cache))
+    assert open_feature_cache(str(cache)) is open_feature_cache(str(cache))
     assert DirectoryStore(cache).info().max_bytes == 12345678
     assert feature_cache_info(cache).max_bytes == 12345678
 
@@ -117,9 +117,9 @@ def test_a_directory_that_was_deleted_is_made_anew(tmp_path):
     import shutil
 
     cache = tmp_path / "cache"
-    open_store(str(cache)).put({b"a": b"1"})
+    open_feature_cache(str(cache)).put({b"a": b"1"})
     shutil.rmtree(cache)
-    open_store(str(cache)).put({b"b": b"2"})
+    open_feature_cache(str(cache)).put({b"b": b"2"})
     assert DirectoryStore(cache).get([b"a", b"b"]) == {b"b": b"2"}
 
 
@@ -134,23 +134,23 @@ def test_asking_about_no_cache_is_an_error(tmp_path):
 def test_a_directory_of_other_things_is_refused(tmp_path):
     (tmp_path / "image.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"holds other files, such as 'image.png'"):
-        open_store(str(tmp_path))
+        open_feature_cache(str(tmp_path))
     with pytest.raises(ValueError, match="must be a directory"):
-        open_store(str(tmp_path / "image.png"))
+        open_feature_cache(str(tmp_path / "image.png"))
     assert os.listdir(tmp_path) == ["image.png"]
 
 
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path):
     file_of(tmp_path).write_bytes(b"something else" * 1000)
     with pytest.raises(ValueError, match="cannot be used"):
-        open_store(str(tmp_path))
+        open_feature_cache(str(tmp_path))
     assert file_of(tmp_path).read_bytes() == b"something else" * 1000
 
     file_of(tmp_path).unlink()
     with sqlite3.connect(file_of(tmp_path)) as database:
         database.execute("CREATE TABLE entry (another INTEGER)")
     with pytest.raises(ValueError, match="not a feature cache"):
-        open_store(str(tmp_path))
+        open_feature_cache(str(tmp_path))
 
 
 def test_another_version_is_refused_by_name(tmp_path):
@@ -194,8 +194,8 @@ def test_a_file_damaged_anywhere_never_gives_a_wrong_value(tmp_path):
 def test_a_full_disk_is_warned_of_and_what_was_there_stays(tmp_path):
     cache = DirectoryStore(tmp_path)
     cache.put({b"a": b"1" * 4096})
-    pages = cache._connection().execute("PRAGMA page_count").fetchone()[0]
-    cache._connection().execute(f"PRAGMA max_page_count = {pages}")
+    pages = cache._database_connection().execute("PRAGMA page_count").fetchone()[0]
+    cache._database_connection().execute(f"PRAGMA max_page_count = {pages}")
     with pytest.warns(UserWarning, match=r"database or disk is full.*not kept"):
         cache.put({b"b": b"2" * 100_000})
     assert cache.get([b"a", b"b"]) == {b"a": b"1" * 4096}
@@ -228,7 +228,7 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path):
 
 
 def test_a_process_that_was_forked_in_the_middle_of_a_write_does_not_wait_for_ever(tmp_path):
-    cache = open_store(str(tmp_path))
+    cache = open_feature_cache(str(tmp_path))
     cache.put({b"a": b"1"})
     with cache._lock, cache.computing:
         child = os.fork()
@@ -246,8 +246,8 @@ def test_a_write_that_was_interrupted_leaves_no_transaction_open(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache._write("DELETE FROM entry WHERE key = ?", Interrupted())
-    assert not cache._connection().in_transaction
+        cache._write_to_database("DELETE FROM entry WHERE key = ?", Interrupted())
+    assert not cache._database_connection().in_transaction
     cache.put({b"a": b"1"})
     assert cache.get([b"a"])
 
@@ -293,4 +293,4 @@ def test_eight_processes_write_and_some_are_killed_at_any_moment(tmp_path):
     found = after.get(keys)
     assert len(found) >= 512
     assert all(value == value_of(key) for key, value in found.items())
-    assert after._connection().execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert after._database_connection().execute("PRAGMA integrity_check").fetchall() == [("ok",)]

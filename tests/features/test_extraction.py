@@ -22,7 +22,7 @@ from lungestimators import (
     limit_feature_cache,
 )
 from lungestimators.features import extraction
-from lungestimators.features.cache import open_store
+from lungestimators.features.cache import open_feature_cache
 from lungestimators.images import prepared
 from lungestimators.images.prepared import PreparedImages
 from lungestimators.networks import augmentation, blueprints, cutting
@@ -37,7 +37,7 @@ def empty_cache():
 def passed(monkeypatch):
     """How many images went through a frozen backbone, and how many files were decoded."""
     counts = {"images": 0, "decoded": 0}
-    run, decode = blueprints.Blueprint.run, prepared.read_unscaled
+    run, decode = blueprints.Blueprint.run, prepared.read_unscaled_image
 
     def counting_run(self, inputs):
         if inputs.ndim == 4:
@@ -49,7 +49,7 @@ def passed(monkeypatch):
         return decode(path, channels)
 
     monkeypatch.setattr(blueprints.Blueprint, "run", counting_run)
-    monkeypatch.setattr(prepared, "read_unscaled", counting_decode)
+    monkeypatch.setattr(prepared, "read_unscaled_image", counting_decode)
     return counts
 
 
@@ -146,7 +146,7 @@ def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, pa
 def test_a_cut_network_has_one_key(frozen, squares, passed):
     X, y = squares
     frozen.set_params(trainable="last_stage", fine_tune_epochs=1).fit(X, y)
-    cutting._cut.cache_clear()
+    cutting._cut_architecture.cache_clear()
     blueprints._build_blueprint.cache_clear()
     clone(frozen).fit(X, y)
     assert passed["images"] == 48
@@ -193,7 +193,7 @@ def test_features_do_not_depend_on_the_company_an_image_keeps(frozen, squares):
 def test_densenet121_at_224_pixels_does_not_mind_company_either():
     rng = np.random.default_rng(0)
     X = rng.random((20, 224, 224, 3), np.float32)
-    backbone = blueprints.initial_backbone(
+    backbone = blueprints.initial_backbone_blueprint(
         "DenseNet", (("blocks", (6, 12, 24, 16)),), 224, 3, None, 0
     )
     together = backbone.run(X)
@@ -284,7 +284,7 @@ def test_a_file_that_was_written_a_moment_ago_is_not_trusted(squares, tmp_path, 
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
     features.fit_transform([path])
     features.transform([path])
-    assert passed["decoded"] == 2 or prepared._file_key(path, "") is not None
+    assert passed["decoded"] == 2 or prepared._key_of_prepared_file(path, "") is not None
     assert passed["images"] == 1
 
 
@@ -292,7 +292,7 @@ def test_an_entry_of_the_wrong_size_is_computed_anew(frozen, squares, passed):
     X, _ = squares
     features = BackboneFeatures("MobileNetV3Small", weights=None, image_size=32, random_state=0)
     expected = features.fit_transform(X)
-    entries = open_store("memory")._entries
+    entries = open_feature_cache("memory")._entries
     for key in [key for key, value in entries.items() if len(value) == 4 * expected.shape[1]][:5]:
         entries[key] = entries[key][:-4]
     np.testing.assert_array_equal(features.transform(X), expected)

@@ -128,7 +128,9 @@ def test_damaged_files_are_named_before_any_is_decoded_for_a_prediction(tmp_path
         (tmp_path / name).write_bytes(content)
     damaged = [str(tmp_path / name) for name in DAMAGED]
     decoded = []
-    monkeypatch.setattr(prepared, "read_unscaled", lambda *arguments: decoded.append(arguments))
+    monkeypatch.setattr(
+        prepared, "read_unscaled_image", lambda *arguments: decoded.append(arguments)
+    )
     with pytest.raises(ImageReadError, match="Leave these files out") as error:
         cnn.predict(paths + damaged)
     assert list(error.value.reasons) == damaged

@@ -64,10 +64,10 @@ def test_after_damage_that_only_decoding_shows_a_second_call_goes_on(tmp_path, c
     content[40:300] = bytes(260)
     (tmp_path / "110.tif").write_bytes(content)
     cnn.set_params(trainable="head", epochs=1).fit(paths[:4], [0, 1, 0, 1])
-    decoded, decode = [], prepared.read_unscaled
+    decoded, decode = [], prepared.read_unscaled_image
     monkeypatch.setattr(
         prepared,
-        "read_unscaled",
+        "read_unscaled_image",
         lambda path, channels: decoded.append(path) or decode(path, channels),
     )
     with pytest.raises(ImageReadError, match=r"110\.tif.*Features computed so far are kept"):

@@ -102,9 +102,9 @@ def test_trials_that_differ_in_numbers_alone_build_and_trace_nothing(
 
     for module, name in [
         (fitting, "_build_network_to_fit"),
-        (compiled, "_compile_function"),
+        (compiled, "_compile_by_backend"),
         (backends.tensorflow.TrainingSteps, "_trace"),
-        (blueprints, "with_fixed_names"),
+        (blueprints, "blueprint_with_fixed_names"),
         (keras.models, "model_from_json"),
     ]:
         monkeypatch.setattr(module, name, fail)

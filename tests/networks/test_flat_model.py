@@ -236,7 +236,7 @@ def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     normalization.adapt_variance.assign([0.05, 0.04, 0.06])
     application.save_weights(tmp_path / "b0.weights.h5")
     application.load_weights(tmp_path / "b0.weights.h5")
-    backbone = blueprints.initial_backbone(
+    backbone = blueprints.initial_backbone_blueprint(
         "EfficientNetB0", (), 32, 3, str(tmp_path / "b0.weights.h5"), 0
     )
     X = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
@@ -245,7 +245,7 @@ def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     rebuilt = backbone.build().get_layer("application")
     found = keras.Model(rebuilt.inputs, rebuilt.get_layer(stem).output)(X * 255)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
+    head = blueprints.initial_head_blueprint(backbone.n_outputs, 2, 4, 0.5, 0)
     model = flat_model.build_flat_model(
         blueprints.Parts(backbone, head), (32, 32, 3), (0.0, 1.0), "b0"
     )

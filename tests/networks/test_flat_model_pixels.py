@@ -15,10 +15,10 @@ from .flat_models import as_array
 
 
 def untrained(image_shape, image_size, pixel_range=(0.0, 1.0)):
-    backbone = blueprints.initial_backbone(
+    backbone = blueprints.initial_backbone_blueprint(
         "CNN", (("filters", (4,)),), image_size, image_shape[2], None, 0
     )
-    head = blueprints.initial_head(backbone.n_outputs, 2, 4, 0.5, 0)
+    head = blueprints.initial_head_blueprint(backbone.n_outputs, 2, 4, 0.5, 0)
     parts = blueprints.Parts(backbone, head)
     return flat_model.build_flat_model(parts, image_shape, pixel_range, "untrained")
 

@@ -14,7 +14,7 @@ def trained_layer(x, epochs=3, kind=normalisation.BatchNormalization):
     for _ in range(epochs):
         outputs = keras.ops.convert_to_numpy(layer(x, training=True))
     if kind is normalisation.BatchNormalization:
-        normalisation.bound_statistics([layer])
+        normalisation.bound_normalisation_statistics([layer])
     return layer, outputs
 
 

@@ -65,7 +65,7 @@ def test_a_network_whose_borrower_failed_is_thrown_away(cnn, squares, fresh, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(compiled._backend_module().TrainingSteps, "train", fail)
+        patched.setattr(compiled._running_backend().training_steps, "train", fail)
         with pytest.raises(KeyboardInterrupt):
             clone(cnn).fit(X, y)
     np.testing.assert_array_equal(clone(cnn).fit(X, y).predict_proba(X), expected)

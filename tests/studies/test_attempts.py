@@ -109,7 +109,7 @@ def test_a_process_that_was_taken_for_dead_changes_nothing_any_more(storage):
         x = suggest(trial)
         if trial.number == 0:
             other = opened(storage)
-            attempts.fail_trial(other, other.trials[0], {"lost": "killed"})
+            attempts.fail_attempt(other, other.trials[0], {"lost": "killed"})
             trial.report(x, 0)
         return x
 

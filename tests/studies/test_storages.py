@@ -49,7 +49,7 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch):
     ],
 )
 def test_no_part_of_a_password_is_shown(url):
-    assert storages.without_password(url).replace(":***", "") == "a://me@host/db"
+    assert storages.storage_without_password(url).replace(":***", "") == "a://me@host/db"
 
 
 def test_a_password_whose_end_would_count_as_the_host_is_refused():

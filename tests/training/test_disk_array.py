@@ -20,9 +20,9 @@ def files(tmp_path, squares):
 
 def test_large_arrays_are_on_disk_and_read_back_what_was_written(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 3, 7)).astype(np.float32)
-    assert isinstance(disk_array.allocate_array(vectors.shape), np.ndarray)
+    assert isinstance(disk_array.allocate_memory_or_disk_array(vectors.shape), np.ndarray)
     monkeypatch.setattr(disk_array, "MOST_BYTES", vectors.nbytes - 1)
-    on_disk = disk_array.allocate_array(vectors.shape)
+    on_disk = disk_array.allocate_memory_or_disk_array(vectors.shape)
     assert isinstance(on_disk, disk_array.DiskArray)
     for column in range(3):
         on_disk[np.arange(50)[::-1], column] = vectors[::-1, column]
@@ -65,7 +65,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
     paths, y = files
     monkeypatch.setattr(disk_array, "MOST_BYTES", 0)
     clf = CNNClassifier(**SMALL | {"image_size": 16}, filters=(4, 8))
-    read, n_read = prepared.read_unscaled, []
+    read, n_read = prepared.read_unscaled_image, []
 
     def break_one_in_the_second_epoch(path, channels):
         n_read.append(path)
@@ -74,7 +74,7 @@ def test_a_file_that_breaks_during_training_is_named(files, monkeypatch):
                 file.write(b"no image any more")
         return read(path, channels)
 
-    monkeypatch.setattr(prepared, "read_unscaled", break_one_in_the_second_epoch)
+    monkeypatch.setattr(prepared, "read_unscaled_image", break_one_in_the_second_epoch)
     with pytest.raises(ValueError, match=r"7\.png' cannot be read"):
         clf.fit(paths, y)
     assert not hasattr(clf, "classes_")

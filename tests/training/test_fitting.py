@@ -38,8 +38,10 @@ def images(X, size=16):
 
 @pytest.fixture
 def parts(squares):
-    backbone = blueprints.initial_backbone("CNN", (("filters", (4, 8)),), 16, 1, None, 0)
-    return blueprints.Parts(backbone, blueprints.initial_head(backbone.n_outputs, 2, 16, 0.0, 0))
+    backbone = blueprints.initial_backbone_blueprint("CNN", (("filters", (4, 8)),), 16, 1, None, 0)
+    return blueprints.Parts(
+        backbone, blueprints.initial_head_blueprint(backbone.n_outputs, 2, 16, 0.0, 0)
+    )
 
 
 @pytest.mark.core
@@ -85,7 +87,7 @@ def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypat
     stage = stages.Stage("all", "head", 3, 0.01, keep_batch_norm=False)
     trained, history = fitting.fit_all_stages(parts, [stage], data, data, options())
     pool._idle.clear()
-    monkeypatch.setattr(compiled, "_backend_module", lambda: backends.keras)
+    monkeypatch.setattr(compiled, "_running_backend", lambda: backends.keras.BACKEND)
     again, their_history = fitting.fit_all_stages(parts, [stage], data, data, options())
     for name, values in history.items():
         np.testing.assert_allclose(their_history[name], values, rtol=1e-3)
@@ -109,8 +111,12 @@ def test_fine_tuning_from_the_cut_is_fine_tuning_the_whole_with_frozen_layers(sq
     """A Keras model with the same layers frozen, trained on whole images by Keras alone."""
     X, labels = squares
     y = (labels == "opaque").astype(int)
-    backbone = blueprints.initial_backbone("DenseNet", (("blocks", (1, 1, 1, 2)),), 32, 1, None, 0)
-    parts = blueprints.Parts(backbone, blueprints.initial_head(backbone.n_outputs, 2, 16, 0.0, 0))
+    backbone = blueprints.initial_backbone_blueprint(
+        "DenseNet", (("blocks", (1, 1, 1, 2)),), 32, 1, None, 0
+    )
+    parts = blueprints.Parts(
+        backbone, blueprints.initial_head_blueprint(backbone.n_outputs, 2, 16, 0.0, 0)
+    )
     data = stages.Data(images(X, 32), y, np.ones(48, np.float32))
     stage = stages.Stage("last_stage", "last_stage", 3, 0.001, keep_batch_norm=True)
     trained, history = fitting.fit_all_stages(parts, [stage], data, None, options())
