@@ -54,8 +54,8 @@ def test_a_user_who_sets_the_level_sees_what_it_shows():
 def test_what_is_written_while_tensorflow_starts_is_shown_unless_it_is_chatter():
     program = """
 import os, sys, warnings
-from lungestimators.backends.startup import quiet
-with quiet():
+from lungestimators.backends.startup import quiet_startup
+with quiet_startup():
     os.write(2, b"I0000 00:00:1795639893.239893    8955 port.cc:153] oneDNN operations are on\\n")
     os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to "
                 b"STDERR\\n")
@@ -97,8 +97,8 @@ with startup.quiet_startup():
 def test_an_error_inside_is_raised_and_what_was_written_before_it_is_shown():
     program = """
 import os
-from lungestimators.backends.startup import quiet
-with quiet():
+from lungestimators.backends.startup import quiet_startup
+with quiet_startup():
     os.write(2, b"E0000 00:00:17.9 89 x.cc:1] before\\n")
     raise ImportError("no such library")
 """
