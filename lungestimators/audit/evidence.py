@@ -60,7 +60,7 @@ class Evidence:
                 self.files += part if isinstance(part, list) else [None] * len(part)
         self.labels = y.tolist() + ([None] * self.n_test if y_test is None else y_test.tolist())
 
-    def say(self, what):
+    def say_in_audit(self, what):
         """Print what is being done, when asked to."""
         if self._verbose:
             print(f"audit_images: {what}", flush=True)
@@ -106,7 +106,7 @@ class Evidence:
     def pairs(self):
         """Pairs of images that show one picture: fingerprints.Pairs."""
         rows = np.flatnonzero(self.is_visible)
-        self.say("comparing images")
+        self.say_in_audit("comparing images")
         if not len(rows):
             none = np.zeros(0, int)
             return fingerprints.Pairs(none, none, none.astype(str), none.astype(float))
@@ -182,7 +182,7 @@ class Evidence:
 
     def _cross_validate_evidence(self, what, folds, splits):
         def after_fold(n_done):
-            self.say(f"fitting the estimator, {what}, fold: {n_done} of {folds.n_folds}")
+            self.say_in_audit(f"fitting the estimator, {what}, fold: {n_done} of {folds.n_folds}")
 
         estimator, X = self._estimator_and_images()
         return cross_validation.cross_validate(

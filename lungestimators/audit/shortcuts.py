@@ -51,7 +51,7 @@ def _score_shortcut(view, evidence):
     """
     if view.features is None:
         return None
-    evidence.say(f"looking for a shortcut: {view.name}")
+    evidence.say_in_audit(f"looking for a shortcut: {view.name}")
     folds = evidence.folds
     trees = ExtraTreesClassifier(
         _TREES, min_samples_leaf=2, class_weight="balanced", random_state=folds.seed

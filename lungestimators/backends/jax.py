@@ -58,7 +58,9 @@ class TrainingSteps:
         if self._state is None:
             self._state = tuple([v.value for v in some] for some in self._variables_of_jax_step())
         for start, stop in itertools.pairwise(edges):
-            batch = [self._split_over_devices(array[start:stop]) for array in (x, y, sample_weight)]
+            batch = [
+                self._split_over_jax_devices(array[start:stop]) for array in (x, y, sample_weight)
+            ]
             logs, self._state = self._step(self._state, tuple(batch))
         return logs
 
@@ -83,12 +85,12 @@ class TrainingSteps:
         variables = self._network.variables
         values = [variable.value for variable in variables]
         for start, stop in itertools.pairwise(edges):
-            batch = self._split_over_devices(x[start:stop])
+            batch = self._split_over_jax_devices(x[start:stop])
             values = self._average(values, np.float32(number), batch)
             number += 1
         write_variables_by_keras(variables, values)
 
-    def _split_over_devices(self, batch):
+    def _split_over_jax_devices(self, batch):
         """Return a batch, divided among the devices under a distribution."""
         if self._distribution is None:
             return batch

@@ -34,7 +34,7 @@ class TrainingSteps:
             ``loss`` and ``accuracy``, means over the epoch so far.
         """
         if self._train is None:
-            self._train = self._trace(self._train_steps, labels=True)
+            self._train = self._trace(self._train_tensorflow_steps, labels=True)
         loss, correct = self._train(
             *_tensors_for_tensorflow(x, y.astype(np.int32), sample_weight, edges)
         )
@@ -58,7 +58,7 @@ class TrainingSteps:
             Batches that the averages hold already.
         """
         if self._average is None:
-            self._average = self._trace(self._average_steps, labels=False)
+            self._average = self._trace(self._average_tensorflow_steps, labels=False)
         self._average(*_tensors_for_tensorflow(x, edges, np.float32(number)))
 
     def _trace(self, function, labels):
@@ -75,7 +75,7 @@ class TrainingSteps:
         function = tf.function(function, input_signature=signature, autograph=False)
         return function.get_concrete_function()
 
-    def _train_steps(self, x, y, sample_weight, edges):
+    def _train_tensorflow_steps(self, x, y, sample_weight, edges):
         network = self._network
         variables = network.trainable_variables
 
@@ -97,7 +97,7 @@ class TrainingSteps:
             lambda i, *sums: i < tf.size(edges) - 1, step, (0, 0.0, 0.0), parallel_iterations=1
         )[1:]
 
-    def _average_steps(self, x, edges, number):
+    def _average_tensorflow_steps(self, x, edges, number):
         layers = self._network.learning_batch_norms()
         momenta = [layer.momentum for layer in layers]
 

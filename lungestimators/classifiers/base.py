@@ -96,7 +96,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             JAX had run: the threads of TensorFlow and JAX do not survive a fork. Use joblib's
             default backend.
         """
-        with self._as_it_was_on_failure():
+        with self._input_as_it_was_on_failure():
             return self._fit(X, y, sample_weight, groups)
 
     def partial_fit(
@@ -140,7 +140,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             parameter of the network has changed since the first call; or ``early_stopping=True``:
             one epoch has no validation images.
         """
-        with self._as_it_was_on_failure():
+        with self._input_as_it_was_on_failure():
             return self._partial_fit(X, y, classes, sample_weight)
 
     def predict_proba(self, X: ImagesLike) -> np.ndarray:
@@ -160,7 +160,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """
         check_is_fitted(self)
         fitted = self._as_fitted()
-        images = fitted._images(fitted._check_X(X, reset=False))
+        images = fitted._input_images(fitted._check_X(X, reset=False))
 
         backbone, head = self._parts
         trained = parameters.trained_layers_from_parameters(fitted)
@@ -237,7 +237,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         callbacks = keras_callbacks.callbacks_for_one_fit(self.callbacks)
 
         self._forget_earlier_fit()
-        X, y, sample_weight, groups = self._leave_out_unreadable(X, y, sample_weight, groups)
+        X, y, sample_weight, groups = self._leave_out_unreadable_input(X, y, sample_weight, groups)
         given = X, y, sample_weight
         X = self._check_X(X, reset=True)
         self.classes_, y = class_labels.number_class_labels(check_y(X, y))
@@ -283,7 +283,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         if not first:
             parameters.check_network_parameters(self, self._fit_parameters)
 
-        X, y, sample_weight = self._leave_out_unreadable(X, y, sample_weight)
+        X, y, sample_weight = self._leave_out_unreadable_input(X, y, sample_weight)
         given = X, y, sample_weight
         X = self._check_X(X, reset=first)
         y = check_y(X, y)
@@ -352,4 +352,4 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         weights = weighting.weights_in_loss(
             sample_weight[rows], self.class_weight, y[rows], self.classes_
         )
-        return stages.Data(self._images(X, rows), y[rows], weights)
+        return stages.Data(self._input_images(X, rows), y[rows], weights)

@@ -124,7 +124,7 @@ def load_image_folder(
     groups, how = find_patients(below, 2 if has_splits else 1)
     filenames = np.array([str(file) for file, _, _ in rows])
     target, split = (np.array(column) for column in list(zip(*rows, strict=True))[1:])
-    left_out = scan.describe_possible_images()
+    left_out = scan.describe_possible_image_files()
     if left_out:
         warnings.warn(f"Left out of {str(path)!r}: {left_out}", UserWarning, stacklevel=2)
     data = _load_folder_as_array(filenames) if as_array else filenames
@@ -143,7 +143,7 @@ def load_image_folder(
             groups,
             labels="the names of the folders",
             patients=how,
-            left_out=scan.describe_left_out(),
+            left_out=scan.describe_left_out_image_files(),
         ),
     )
 
@@ -201,7 +201,9 @@ def load_images(path: PathLike) -> np.ndarray:
     path = _check_folder_to_load(path)
     scan = ImageFileScan(path)
     files = scan.images_below(path)
-    left_out = scan.describe_left_out([reason for reason in scan.left_out if reason != HIDDEN])
+    left_out = scan.describe_left_out_image_files(
+        [reason for reason in scan.left_out if reason != HIDDEN]
+    )
     if not files:
         raise ValueError(
             f"There is no image in {str(path)!r}: images are DICOM or of a format that Pillow reads"
@@ -209,7 +211,7 @@ def load_images(path: PathLike) -> np.ndarray:
         )
     if left_out:
         warnings.warn(f"Left out of {str(path)!r}: {left_out}", UserWarning, stacklevel=2)
-    files.sort(key=lambda file: _order_of_files_in_folder(file.relative_to(path)))
+    files.sort(key=lambda file: _order_of_image_folder(file.relative_to(path)))
     return np.array([str(file) for file in files])
 
 
@@ -222,7 +224,7 @@ def _check_folder_to_load(path):
     return path
 
 
-def _order_of_files_in_folder(path):
+def _order_of_image_folder(path):
     """Return a key that sorts numbers in names by their value."""
     parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
     return [[int(s) if n % 2 else s for n, s in enumerate(part)] for part in parts], path

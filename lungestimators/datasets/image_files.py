@@ -127,7 +127,7 @@ class ImageFileScan:
             first, its_part = self._first_path_of[real]
             if its_part != part:
                 raise ValueError(
-                    f"{self._relative_path(path)!r} and {self._relative_path(first)!r} are one "
+                    f"{self._path_below_image_folder(path)!r} and {self._path_below_image_folder(first)!r} are one "
                     "file, through a link: an image must not be in two classes, nor in two splits"
                 )
             self.leave_out(REPEATED, path)
@@ -135,7 +135,7 @@ class ImageFileScan:
 
     def leave_out(self, reason, path):
         """Keep a path that is left out, and the reason."""
-        self.left_out.setdefault(reason, set()).add(self._relative_path(path))
+        self.left_out.setdefault(reason, set()).add(self._path_below_image_folder(path))
 
     def leave_out_images_below(self, folder):
         """Leave out the images below a folder, except those that links have led to before."""
@@ -147,7 +147,7 @@ class ImageFileScan:
             if real not in self._first_path_of:
                 self.leave_out(BESIDE, path)
 
-    def describe_left_out(self, reasons=None):
+    def describe_left_out_image_files(self, reasons=None):
         """Return a text: how many files were left out, why, and the first names; or ""."""
         said = []
         for reason in reasons or (*_POSSIBLE_IMAGES, LOOPS, NO_IMAGES, HIDDEN):
@@ -158,11 +158,11 @@ class ImageFileScan:
                 said.append(f"{len(paths)} {what} ({named})")
         return "; ".join(said)
 
-    def describe_possible_images(self):
+    def describe_possible_image_files(self):
         """Return a text: how many files were left out that may be images; or ""."""
-        return self.describe_left_out(_POSSIBLE_IMAGES)
+        return self.describe_left_out_image_files(_POSSIBLE_IMAGES)
 
-    def _relative_path(self, path):
+    def _path_below_image_folder(self, path):
         """Return a path below the root, with ``/`` between folders."""
         return path.relative_to(self.root).as_posix()
 

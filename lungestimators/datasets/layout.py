@@ -108,7 +108,7 @@ def _layout_of_classes(scan, folder, split=None):
     classes = {name: scan.images_below(child, (name, split)) for name, child in folders.items()}
     empty = sorted(name for name, files_of in classes.items() if not files_of)
     if empty:
-        left_out = scan.describe_left_out()
+        left_out = scan.describe_left_out_image_files()
         raise ValueError(
             f"{str(folder)!r}: no image file in {empty}; images are DICOM or of a format that "
             "Pillow reads" + f". Left out: {left_out}" * bool(left_out)

@@ -128,7 +128,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         FileNotFoundError
             An image file or the file of weights does not exist.
         """
-        with self._as_it_was_on_failure():
+        with self._input_as_it_was_on_failure():
             check_backbone_parameters(self)
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)  # X may be of another kind now
@@ -168,5 +168,5 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
         cache = check_feature_cache_parameter(self.feature_cache)
         return extraction.extract_features(
-            self._network, fitted._images(X), cache, verbose=self.verbose
+            self._network, fitted._input_images(X), cache, verbose=self.verbose
         )

@@ -17,7 +17,7 @@ class ImageInput(BaseEstimator):
     """Base class of estimators whose X is images: checks X, and remembers the X of the fit.
 
     A child has the parameters ``image_size`` and ``image_shape``, and ``on_error`` where it calls
-    ``_leave_out_unreadable``.
+    ``_leave_out_unreadable_input``.
     """
 
     # Parameters that change no prediction of a fitted estimator: a new value counts at once.
@@ -29,7 +29,7 @@ class ImageInput(BaseEstimator):
         return tags
 
     @contextlib.contextmanager
-    def _as_it_was_on_failure(self):
+    def _input_as_it_was_on_failure(self):
         """Give the estimator its old attributes back when the block fails or is interrupted."""
         before = self.__dict__.copy()
         try:
@@ -39,7 +39,7 @@ class ImageInput(BaseEstimator):
             self.__dict__.update(before)
             raise
 
-    def _leave_out_unreadable(self, X, *values):
+    def _leave_out_unreadable_input(self, X, *values):
         """Return X, and values for each of its rows, without the files that cannot be read.
 
         With ``on_error="raise"`` all rows are returned: ``_check_X`` will raise.
@@ -115,7 +115,7 @@ class ImageInput(BaseEstimator):
         if not isinstance(X, list):
             self._pixel_range, self._pixel_dtype = pixel_ranges.pixel_range(X), X.dtype
 
-    def _images(self, X, rows=None):
+    def _input_images(self, X, rows=None):
         """Return checked X as PreparedImages; nothing is read yet."""
         pixel_range = None  # files know their own
         if not isinstance(X, list):

@@ -29,9 +29,9 @@ def pixel_range(pixels):
     -------
     tuple of (float, float)
     """
-    low, high, doubt = _assumed_range(pixels)
+    low, high, doubt = _assumed_pixel_range(pixels)
     if doubt:
-        _warn_of_range(f"{pixels.dtype} pixels {doubt}", low, high)
+        _warn_of_pixel_range(f"{pixels.dtype} pixels {doubt}", low, high)
     return low, high
 
 
@@ -65,7 +65,7 @@ def range_like_fit(pixels, fitted_range, fitted_dtype):
         too_wide = smallest < low - span or largest > high + span
         too_narrow = fitted_range == (0.0, 255.0) and largest <= 1
         if too_wide or too_narrow:
-            _warn_of_range(
+            _warn_of_pixel_range(
                 f"fit saw pixels in {low:g}..{high:g}, these lie in {smallest:g}..{largest:g}",
                 low,
                 high,
@@ -89,7 +89,7 @@ def range_of_file(pixels):
     ValueError
         A pixel is NaN or infinite.
     """
-    low, high, doubt = _assumed_range(pixels)
+    low, high, doubt = _assumed_pixel_range(pixels)
     if not np.isfinite([low, high]).all():
         raise ValueError(NOT_FINITE)
     if doubt:
@@ -104,7 +104,7 @@ def range_of_file(pixels):
     return low, high
 
 
-def _assumed_range(pixels):
+def _assumed_pixel_range(pixels):
     """Return black, white, and in words what is in doubt about them, or None."""
     name = _kind_of_pixel_range(pixels.dtype)
     if name == "uint8":
@@ -129,7 +129,7 @@ def _kind_of_pixel_range(dtype):
     return dtype.name if dtype.name in ("uint8", "uint16") else "other"
 
 
-def _warn_of_range(found, low, high):
+def _warn_of_pixel_range(found, low, high):
     """Warn which values of an array are taken as black and white, after what was found."""
     warnings.warn(
         f"{found}: {low:g} is taken as black and {high:g} as white. Pass uint8, uint16 or floats "

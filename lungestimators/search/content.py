@@ -49,7 +49,7 @@ def shortened_content_text(value, length=100):
     return f"{whole[: length - 15]}... {joblib.hash(whole)[:8]}"
 
 
-def digest_of_array_content(array):
+def digest_of_searched_content(array):
     """Return a digest of an array's type, shape and values, for any memory layout."""
     array = np.asarray(array)
     values = array.tolist() if array.dtype.hasobject else np.ascontiguousarray(array)
@@ -149,7 +149,9 @@ def _content_of_array(value, text_of):
         return f"array({text_of(value.tolist())}, object)"
     if value.size <= _LARGEST_SHOWN_ARRAY:
         return f"array({value.tolist()}, {value.dtype})"
-    return f"array(shape {value.shape}, {value.dtype}, digest {digest_of_array_content(value)[:8]})"
+    return (
+        f"array(shape {value.shape}, {value.dtype}, digest {digest_of_searched_content(value)[:8]})"
+    )
 
 
 def _content_of_function(value, text_of):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._compat import optuna
 from ..studies import DIGEST
-from .content import digest_of_array_content, shortened_content_text
+from .content import digest_of_searched_content, shortened_content_text
 
 # Parameters that change no result.
 _WITHOUT_EFFECT = ("feature_cache", "memory", "n_jobs", "verbose")
@@ -92,11 +92,11 @@ def _describe_search_data(X):
         return {
             **described,
             "type": str(values.dtype),
-            "values": DIGEST + digest_of_array_content(values),
+            "values": DIGEST + digest_of_searched_content(values),
         }
     names = map(str, getattr(X, "columns", range(values.shape[1])))
     columns = {
-        f"column {name}": DIGEST + digest_of_array_content(values[:, n])
+        f"column {name}": DIGEST + digest_of_searched_content(values[:, n])
         for n, name in enumerate(names)
     }
     return {**described, "type": str(values.dtype), **columns}

@@ -47,9 +47,9 @@ class TrialProgress:
         if complete:
             best = max(complete, key=lambda settled: settled.value)
             line += f"; best {best.value:.4f} in trial {best.number}"
-        print(f"{line}; {self._time_left(len(trials))}", flush=True)
+        print(f"{line}; {self._time_left_of_search(len(trials))}", flush=True)
 
-    def _time_left(self, n_done):
+    def _time_left_of_search(self, n_done):
         """Return a text of the time that is left, from the mean time of the trials so far."""
         elapsed = time.monotonic() - self._start
         left = elapsed / max(1, n_done - self._n_before) * (self._n_trials - n_done)

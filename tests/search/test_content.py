@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from lungestimators import CNNClassifier
 from lungestimators.search.content import (
     content_text,
-    digest_of_array_content,
+    digest_of_searched_content,
     shortened_content_text,
 )
 
@@ -231,9 +231,9 @@ def test_digests_of_arrays_follow_from_the_values(tmp_path):
     mapped = np.memmap(tmp_path / "values", dtype=float, mode="w+", shape=values.shape)
     mapped[:] = values
     for same in (values.copy(order="F"), values[:, ::-1][:, ::-1], mapped, values.tolist()):
-        assert digest_of_array_content(same) == digest_of_array_content(values)
+        assert digest_of_searched_content(same) == digest_of_searched_content(values)
     for other in (values + 1, values.astype(np.float32), values.reshape(4, 3)):
-        assert digest_of_array_content(other) != digest_of_array_content(values)
+        assert digest_of_searched_content(other) != digest_of_searched_content(values)
 
 
 @pytest.mark.slow

@@ -96,8 +96,8 @@ def test_time_left_is_the_lesser_of_trials_and_timeout(monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     study = optuna.create_study()
     counted = progress.TrialProgress(study, 4, 100.0)
-    assert counted._time_left(2) == "30 s left"
-    assert counted._time_left(1) == "10 s left until the timeout"
+    assert counted._time_left_of_search(2) == "30 s left"
+    assert counted._time_left_of_search(1) == "10 s left until the timeout"
 
 
 def test_a_search_is_silent_and_leaves_optunas_verbosity(iris, capfd):
