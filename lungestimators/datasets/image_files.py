@@ -127,8 +127,9 @@ class ImageFileScan:
             first, its_part = self._first_path_of[real]
             if its_part != part:
                 raise ValueError(
-                    f"{self._path_below_image_folder(path)!r} and {self._path_below_image_folder(first)!r} are one "
-                    "file, through a link: an image must not be in two classes, nor in two splits"
+                    f"{self._path_below_image_folder(path)!r} and "
+                    f"{self._path_below_image_folder(first)!r} are one file, through a link: an "
+                    "image must not be in two classes, nor in two splits"
                 )
             self.leave_out(REPEATED, path)
         return kept
