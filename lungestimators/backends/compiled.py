@@ -81,7 +81,7 @@ def new_optimizer_by_backend(name):
 
 
 def _running_backend():
-    """Return the functions of Keras' backend, a ``keras.Backend``."""
+    """Return the functions of Keras' backend, as :class:`functions.BackendFunctions`."""
     backend = keras.backend.backend()
     return getattr(backends, backend if backend in ("tensorflow", "jax") else "keras").BACKEND
 

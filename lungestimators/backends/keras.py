@@ -2,20 +2,9 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable
-from typing import NamedTuple
 
+from .functions import BackendFunctions
 from .startup import keras
-
-
-class Backend(NamedTuple):
-    """One backend's functions, which ``compiled`` calls."""
-
-    training_steps: type
-    compile_function: Callable
-    read_variables: Callable
-    write_variables: Callable
-    new_optimizer: Callable
 
 
 class TrainingSteps:
@@ -128,7 +117,7 @@ def _without_gradients_by_keras():
     return contextlib.nullcontext()
 
 
-BACKEND = Backend(
+BACKEND = BackendFunctions(
     TrainingSteps,
     compile_by_keras,
     read_variables_by_keras,

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import _compat
-from .keras import Backend
+from .functions import BackendFunctions
 from .startup import keras
 
 
@@ -211,7 +211,7 @@ def is_under_tensorflow_strategy():
     return tf.distribute.has_strategy()
 
 
-BACKEND = Backend(
+BACKEND = BackendFunctions(
     TrainingSteps,
     compile_by_tensorflow,
     read_variables_by_tensorflow,
