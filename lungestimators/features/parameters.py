@@ -16,7 +16,9 @@ def check_backbone_parameters(estimator):
     """Raise unless the parameters of a backbone, and ``feature_cache``, are valid."""
     check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
-        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+        raise TypeError(
+            f"weights={estimator.weights!r} must be 'chest', 'imagenet', None or a path"
+        )
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_whole_number("verbose", estimator.verbose, 0)
     _check_backbone_structure(estimator)

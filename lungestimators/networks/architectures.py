@@ -11,7 +11,8 @@ import inspect
 
 from .. import _compat
 from ..backends.startup import keras
-from .weights import DENSENETS, build_with_weights, load_weights
+from .keras_weights import DENSENETS, load_keras_weights
+from .weights import build_with_weights, existing_weights_file
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.
@@ -43,14 +44,10 @@ def build_cnn(image_size, channels, weights, filters):
         x = _block_of_cnn(x, n_filters, name=f"conv{number}")
     x = keras.layers.Flatten(name="flatten")(x)
     network = keras.Model(inputs, x, name="backbone")
-    if weights == "imagenet":
-        raise ValueError(
-            "There are no ImageNet weights of the custom CNN: pass weights=None or the path of a "
-            "weights file of the same CNN"
-        )
     if weights is None:
         return network
-    return load_weights(network, weights, "CNN", {"filters": tuple(filters), "channels": channels})
+    options = {"filters": tuple(filters), "channels": channels}
+    return load_keras_weights(network, existing_weights_file(weights), "CNN", options)
 
 
 def _block_of_cnn(x, filters, name):
@@ -78,7 +75,7 @@ def build_application(backbone, image_size, channels, weights, options):
         A name in ``keras.applications``, or ``"DenseNet"`` with ``blocks`` in ``options``.
     image_size, channels : int
         Of the images in 0..1; grey ones are repeated to RGB.
-    weights : {"imagenet", None} or path
+    weights : {"chest", "imagenet", None} or path
     options : dict
         Further arguments of the Keras function (``alpha``, ``blocks``).
 

@@ -79,7 +79,7 @@ def initial_backbone_blueprint(name, options, image_size, channels, weights, see
     options : tuple of (str, value)
         The backbone's own parameters; ``filters`` make it the custom CNN, ``blocks`` any DenseNet.
     image_size, channels : int
-    weights : {"imagenet", None} or str
+    weights : {"chest", "imagenet", None} or str
     seed : int
         Of random weights.
 
