@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import torch
-from pretraining import images, leaks, tasks, teacher, training
+from pretraining import images, leaks, sources, tasks, teacher, training
 from pretraining.torch_network import TorchNetwork
 
 from lungestimators.networks.architectures import build_application
@@ -75,12 +75,13 @@ def main(argv):
     card = dict(
         version="1",
         image_size=str(arguments.image_size),
+        pixels="grey in 0..1, repeated to three channels, times 255, then Keras' preprocess_input",
+        sources=json.dumps(sources.credit(rows), ensure_ascii=False),
         command=shlex.join(["python", "benchmarks/pretrain.py", *argv]),
     )
     file = Path(arguments.out) / f"{arguments.network}.safetensors"
     file.parent.mkdir(exist_ok=True)
-    application = build_raw(name, arguments.image_size, options, network)
-    save_chest_weights(file, application, name, options, card)
+    save_chest_weights(file, network.get_layer("application"), name, options, card)
     report(f"written: {file}")
     return 0
 
@@ -88,11 +89,6 @@ def main(argv):
 def report(line):
     """Print a line at once."""
     print(line, flush=True)
-
-
-def build_raw(name, size, options, network):
-    application = network.get_layer("application")
-    return application
 
 
 def prepare_images(arguments, work):

@@ -12,7 +12,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-_FOLDER = Path(__file__).parent.parent / "weights"
+FOLDER = Path(__file__).parent.parent / "weights"
 _FORMAT = 1
 
 
@@ -52,10 +52,10 @@ def find_chest_weights(network, options):
     ValueError
         The package has no weights of this network.
     """
-    path = _FOLDER / f"{_file_stem(network, options)}.safetensors"
+    path = FOLDER / f"{_file_stem(network, options)}.safetensors"
     if path.is_file():
         return path
-    available = ", ".join(sorted(file.stem for file in _FOLDER.glob("*.safetensors")))
+    available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
         f"{available}. Choose one of these networks, or weights='imagenet', None or the path of a "
