@@ -79,7 +79,7 @@ def test_a_file_that_ends_early_is_damaged(file):
 
 def test_a_later_format_is_refused(file):
     _edit(file, metadata={"format": "2"})
-    with pytest.raises(ValueError, match="is of format 2, and this version .* reads format 1"):
+    with pytest.raises(ValueError, match=r"is of format 2, and this version .* reads format 1"):
         read_chest_weights(file, "MobileNet", OPTIONS)
 
 
@@ -163,6 +163,6 @@ def test_weights_that_are_not_there_fail_at_once(monkeypatch, tmp_path, squares,
     monkeypatch.setattr(keras.applications, "DenseNet169", build)
     build.__name__ = "DenseNet169"
     began = time.monotonic()
-    with pytest.raises(error, match="DenseNet169|no such file"):
+    with pytest.raises(error, match=r"DenseNet169|no such file"):
         DenseNetClassifier(weights=weights, blocks=(6, 12, 32, 32)).fit(*squares)
     assert time.monotonic() - began < 2
