@@ -45,6 +45,7 @@ def parse(argv):
     )
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", default="build/pretraining", help="folder of what is unfinished")
     parser.add_argument("--out", default="lungestimators/weights")
@@ -68,7 +69,7 @@ def main(argv):
     student = training.Student(
         TorchNetwork(network), network.output_shape[-1], found, targets.shape[-1]
     )
-    settings = training.Settings(arguments.image_size, arguments.epochs)
+    settings = training.Settings(arguments.image_size, arguments.epochs, arguments.batch_size)
     state = work / f"{arguments.network}.state"
     training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
     student.backbone.write_back()

@@ -20,7 +20,7 @@ SOURCES = ("kermany_train", "nih_chestxray14", "rsna_nih_normal", "hannover_covi
 FIRST_RANDOM_STATE = 1_000_000
 N_SYNTHETIC = 6000
 # Images of one difficulty, made at once.
-_N_AT_ONCE = 200
+N_AT_ONCE = 200
 
 
 class Radiographs(NamedTuple):
@@ -62,7 +62,7 @@ def read_radiographs(rows):
     return pixels
 
 
-def draw_synthetic_radiographs(n=N_SYNTHETIC):
+def draw_synthetic_radiographs():
     """Draw synthetic radiographs of all difficulties between 0.2 and 0.8.
 
     Returns
@@ -70,10 +70,11 @@ def draw_synthetic_radiographs(n=N_SYNTHETIC):
     Radiographs
     """
     parts, rows = [], []
-    for number in range(n // _N_AT_ONCE):
+    n_parts = N_SYNTHETIC // N_AT_ONCE
+    for number in range(n_parts):
         X, y = make_chest_xrays(
-            _N_AT_ONCE,
-            difficulty=0.2 + 0.6 * number / (n // _N_AT_ONCE - 1),
+            N_AT_ONCE,
+            difficulty=0.2 + 0.6 * number / (n_parts - 1),
             image_size=SIDE,
             random_state=FIRST_RANDOM_STATE + number,
         )

@@ -9,7 +9,7 @@ from . import views
 from .torch_network import TorchNetwork
 
 # The teacher, its image size, and views of each image that it sees.
-BACKBONE, IMAGE_SIZE, N_VIEWS = "MobileNetV2", 192, 4
+BACKBONE, IMAGE_SIZE, N_VIEWS = "MobileNetV2", 192, 2
 _BATCH_SIZE = 64
 
 
