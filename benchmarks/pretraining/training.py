@@ -18,6 +18,8 @@ class Settings(NamedTuple):
     Attributes
     ----------
     image_size : int
+        In the second half of all epochs; in the first half three quarters of it, which is twice as
+        fast.
     epochs : int
     batch_size : int
     learning_rate : float
@@ -85,6 +87,9 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
         random = np.random.default_rng([seed, epoch])
         generator = torch.Generator().manual_seed(seed * 10_000 + epoch)
         order = random.permutation(len(pixels))
+        side = settings.image_size
+        if 2 * epoch < settings.epochs:
+            side = 3 * side // 4
         total = np.zeros(len(tasks) + 1)
         for step in range(n_steps):
             rows = order[step * settings.batch_size : (step + 1) * settings.batch_size]
@@ -93,9 +98,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
                 group["lr"] = settings.learning_rate * _share_of_learning_rate(
                     (epoch * n_steps + step) / (settings.epochs * n_steps)
                 )
-            images = views.move(
-                torch.from_numpy(pixels[rows]), positions[view][rows], settings.image_size
-            )
+            images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
             images = views.expose(images, generator)
             with torch.autocast("cpu", torch.bfloat16):
                 scores, imitated = student(images)
