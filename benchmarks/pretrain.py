@@ -1,6 +1,6 @@
 """Learn the weights that come with the package, from radiographs under open licences.
 
-    python benchmarks/pretrain.py MobileNet-0.25 --images DIR --teacher FILE --scored DIR
+    python benchmarks/pretrain.py MobileNet-0.25 --images DIR --scored DIR --teachers ...
 
 The same command goes on where a killed run had stopped.
 """
@@ -23,6 +23,7 @@ from lungestimators.networks.chest_weights import save_chest_weights
 NETWORKS = {
     "MobileNet-0.25": ("MobileNet", {"alpha": 0.25}),
     "MobileNet-1.0": ("MobileNet", {"alpha": 1.0}),
+    "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
 }
 
@@ -36,7 +37,13 @@ def parse(argv):
     )
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--images", required=True, help="folder of radiographs, by source")
-    parser.add_argument("--teacher", required=True, help="file of MobileNetV2's ImageNet weights")
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        required=True,
+        metavar="NETWORK=FILE",
+        help="networks whose features are learnt, and the files of their ImageNet weights",
+    )
     parser.add_argument(
         "--scored",
         nargs="+",
@@ -59,8 +66,19 @@ def main(argv):
     work.mkdir(parents=True, exist_ok=True)
     pixels, rows = prepare_images(arguments, work)
     print(f"{len(rows):,} images", flush=True)
-    targets = teacher.compute_targets(
-        pixels, arguments.teacher, arguments.seed, work / "teacher.npy", report
+    targets = np.concatenate(
+        [
+            teacher.compute_targets(
+                *NETWORKS[title],
+                weights,
+                pixels,
+                arguments.seed,
+                work / f"teacher-{title}.npy",
+                report,
+            )
+            for title, weights in (item.split("=", 1) for item in arguments.teachers)
+        ],
+        axis=2,
     )
     found = tasks.list_tasks(rows)
     name, options = NETWORKS[arguments.network]

@@ -1,4 +1,4 @@
-"""Features of a network with ImageNet weights, which a student learns to compute."""
+"""Features of networks with ImageNet weights, the teachers, which a student learns to compute."""
 
 import numpy as np
 import torch
@@ -8,21 +8,25 @@ from lungestimators.networks.architectures import build_application
 from . import views
 from .torch_network import TorchNetwork
 
-# The teacher, its image size, and views of each image that it sees.
-BACKBONE, IMAGE_SIZE, N_VIEWS = "MobileNetV2", 192, 2
+# What a teacher sees: the side of its images, and views of each image.
+IMAGE_SIZE, N_VIEWS = 192, 3
 _BATCH_SIZE = 64
 
 
-def compute_targets(pixels, weights, seed, file, progress):
-    """Compute the teacher's features of every view of every image, standardised.
+def compute_targets(backbone, options, weights, pixels, seed, file, progress):
+    """Compute a teacher's features of every view of every image, standardised.
 
     What a killed run had computed is read from ``file``.
 
     Parameters
     ----------
-    pixels : ndarray of shape (n_images, height, width), uint8
+    backbone : str
+        Name of the teacher's function in ``keras.applications``.
+    options : dict
+        Its further arguments, such as ``alpha``.
     weights : path
         The teacher's weights file.
+    pixels : ndarray of shape (n_images, height, width), uint8
     seed : int
         Of the positions of the views.
     file : path
@@ -36,7 +40,7 @@ def compute_targets(pixels, weights, seed, file, progress):
     """
     done = list(np.load(file)) if file.exists() else []
     if len(done) < N_VIEWS:
-        teacher = TorchNetwork(build_application(BACKBONE, IMAGE_SIZE, 1, weights, {})).eval()
+        teacher = TorchNetwork(build_application(backbone, IMAGE_SIZE, 1, weights, options)).eval()
     while len(done) < N_VIEWS:
         view = len(done)
         positions = views.draw_positions(len(pixels), view, seed)
@@ -50,7 +54,7 @@ def compute_targets(pixels, weights, seed, file, progress):
         part = file.with_suffix(".part.npy")
         np.save(part, np.stack(done))
         part.replace(file)
-        progress(f"the teacher has seen view {view + 1} of {N_VIEWS}")
+        progress(f"{backbone}, a teacher, has seen view {view + 1} of {N_VIEWS}")
     targets = np.stack(done)
     mean, deviation = targets.mean((0, 1), dtype=np.float64), targets.std((0, 1), dtype=np.float64)
     return ((targets - mean) / (deviation + 1e-3)).astype(np.float16)
