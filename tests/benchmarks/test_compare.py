@@ -4,6 +4,8 @@ import html
 import importlib
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -279,19 +281,39 @@ def test_two_processes_score_as_one(compare, folder, tmp_path):
     assert found[0] == found[1]
 
 
-def test_backbones_have_the_weights_of_the_package_unless_others_are_asked_for(compare):
+def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
+    compare, monkeypatch, tmp_path
+):
     models = sys.modules["comparison.models"]
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(models, "_reachable", lambda host: False)
     names = ["CNN", "MobileNet", "DenseNet"]
-    settings = models.read_settings(["MobileNet.weights=file.h5"])
-    said = models.choose_weights("chest", names, settings)
-    assert said.startswith("DenseNet: frozen, with the weights of this package")
-    assert settings["MobileNet"] == {"weights": "file.h5"}
-    assert settings["DenseNet"] == {"weights": "chest"}
-    settings = models.read_settings([])
-    said = models.choose_weights("none", names, settings)
-    assert said.startswith("MobileNet and DenseNet: random weights, trained whole")
-    assert settings["MobileNet"]["weights"] is None
-    assert settings["CNN"] == {}
+    settings = models.read_settings(["MobileNet.alpha=0.25"])
+    assert models.without_weights("auto", names, settings)[0] == ["MobileNet", "DenseNet"]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mobilenet_2_5_224_tf_no_top.h5").touch()
+    assert models.without_weights("auto", names, settings)[0] == ["DenseNet"]
+    assert models.without_weights("auto", names, models.read_settings([]))[0] == names[1:]
+    assert models.without_weights("none", names, settings)[0] == names[1:]
+    assert models.without_weights("imagenet", names, settings)[0] == []
+    settings = models.read_settings(["DenseNet.weights=file.h5"])
+    assert models.without_weights("none", ["DenseNet"], settings)[0] == []
+
+
+def test_a_network_that_never_answers_is_given_up(compare, monkeypatch):
+    models = sys.modules["comparison.models"]
+    answered = threading.Event()
+
+    def connect(address, timeout):
+        answered.wait(30)
+        raise TimeoutError
+
+    monkeypatch.setattr(models, "_PATIENCE", 0.2)
+    monkeypatch.setattr(models.socket, "create_connection", connect)
+    start = time.perf_counter()
+    assert not models._reachable("example.invalid")
+    assert time.perf_counter() - start < 5
+    answered.set()
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):
