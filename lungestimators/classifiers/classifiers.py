@@ -117,9 +117,11 @@ class DenseNetClassifier(DenseNetParameters, LungClassifier):
     ----------
     image_size : int, default=224
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"imagenet", "torchxrayvision", None} or path, default="imagenet"
+        ImageNet weights (downloaded by Keras once), torchxrayvision's of DenseNet121, learnt from
+        radiographs at 224 pixels (downloaded once), random ones, or the path of a weights file:
+        Keras' without the top, or a ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet of
+        torchvision, timm or torchxrayvision, which is read without running code.
     blocks : tuple of int, default=(6, 12, 24, 16)
         Layers of the four dense blocks: the default is DenseNet121, ``(6, 12, 32, 32)`` is
         DenseNet169, ``(6, 12, 48, 32)`` is DenseNet201.
@@ -164,9 +166,12 @@ class BackboneClassifier(BackboneParameters, LungClassifier):
         Name of the network in :mod:`keras.applications`.
     image_size : int, default=224
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"imagenet", "torchxrayvision", None} or path, default="imagenet"
+        ImageNet weights (downloaded by Keras once), torchxrayvision's of DenseNet121, learnt from
+        radiographs at 224 pixels (downloaded once), random ones, or the path of a weights file:
+        Keras' without the top, or a ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet or
+        MobileNetV2 of torchvision or timm, or a DenseNet of torchxrayvision, which is read without
+        running code.
     alpha : float, default=1.0
         Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
         be of the same width; other networks have none.

@@ -31,9 +31,12 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed.
         ``None``: X is not flat.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"imagenet", "torchxrayvision", None} or path, default="imagenet"
+        ImageNet weights (downloaded by Keras once), torchxrayvision's of DenseNet121, learnt from
+        radiographs at 224 pixels (downloaded once), random ones, or the path of a weights file:
+        Keras' without the top, or a ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet or
+        MobileNetV2 of torchvision or timm, or a DenseNet of torchxrayvision, which is read without
+        running code.
     alpha : float, default=1.0
         Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
         be of the same width; other networks have none.

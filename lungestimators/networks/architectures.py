@@ -67,15 +67,16 @@ def build_application(backbone, image_size, channels, weights, options):
     """Build a network of ``keras.applications`` that returns one vector an image.
 
     The vector joins the global averages of the last three resolutions: the coarsest one alone has
-    lost the texture. The network's own ``preprocess_input`` is part of the graph.
+    lost the texture. The preparation of pixels is part of the graph.
 
     Parameters
     ----------
     backbone : str
         A name in ``keras.applications``, or ``"DenseNet"`` with ``blocks`` in ``options``.
     image_size, channels : int
-        Of the images in 0..1; grey ones are repeated to RGB.
-    weights : {"chest", "imagenet", None} or path
+        Of the images in 0..1. Grey ones are repeated to RGB; a network of torchxrayvision gets the
+        mean of an image's channels.
+    weights : {"chest", "imagenet", "torchxrayvision", None} or path
     options : dict
         Further arguments of the Keras function (``alpha``, ``blocks``).
 
@@ -89,7 +90,7 @@ def build_application(backbone, image_size, channels, weights, options):
     _check_size_for_application(backbone, image_size, 32)
     shape = (image_size, image_size, 3)
     try:
-        application = build_with_weights(builder, backbone, shape, weights, options)
+        application, pixels = build_with_weights(builder, backbone, shape, weights, options)
     except ValueError as error:
         if "Input size must be at least" in str(error):
             raise ValueError(
@@ -108,12 +109,31 @@ def build_application(backbone, image_size, channels, weights, options):
     application = keras.Model(application.inputs, features, name="application")
 
     inputs = keras.Input((image_size, image_size, channels), name="image")
-    x = inputs
-    if channels == 1:
+    x = _pixels_for_application(inputs, pixels, builder)
+    return keras.Model(inputs, application(x), name="backbone")
+
+
+def _pixels_for_application(x, pixels, builder):
+    """Add to a graph what turns images in 0..1 into the pixels that a network learnt from.
+
+    Parameters
+    ----------
+    x : keras.KerasTensor
+    pixels : {"keras", "imagenet", "torchxrayvision"}
+        As :func:`build_with_weights` returns it.
+    builder : callable
+        The function of ``keras.applications`` that built the network.
+    """
+    if pixels == "torchxrayvision":
+        if x.shape[-1] != 1:
+            x = keras.ops.mean(x, axis=-1, keepdims=True)
+        return keras.layers.Rescaling(2048.0, -1024.0, name="to_1024")(x)
+    if x.shape[-1] == 1:
         x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
     x = keras.layers.Rescaling(255.0, name="to_255")(x)
-    x = _compat.keras_application_module(builder).preprocess_input(x)
-    return keras.Model(inputs, application(x), name="backbone")
+    if pixels == "imagenet":
+        return keras.applications.imagenet_utils.preprocess_input(x, mode="torch")
+    return _compat.keras_application_module(builder).preprocess_input(x)
 
 
 def _find_application(backbone, options):

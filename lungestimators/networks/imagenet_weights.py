@@ -63,12 +63,12 @@ def build_with_imagenet_weights(builder, backbone, shape, options):
     if cached is not None and cached.exists():
         network = builder(include_top=False, weights=None, input_shape=shape, **options)
         return load_keras_weights(network, cached, builder.__name__, options)
-    if not (_may_be_cached(builder.__name__) or _can_download()):
+    if not (_may_be_cached(builder.__name__) or can_connect(_HOST)):
         file = "The file" if cached is None else f"The file {cached.name!r}"
         raise FileNotFoundError(
             f"The ImageNet weights of {backbone} are not in Keras' cache folder and cannot be "
             f"downloaded: {_HOST} does not answer. {file} that Keras would download belongs into "
-            f"{_folder_of_imagenet_weights()}, or pass its path as weights=. {OTHER_WEIGHTS}"
+            f"{folder_of_downloaded_weights()}, or pass its path as weights=. {OTHER_WEIGHTS}"
         )
     try:
         with warnings.catch_warnings():
@@ -82,12 +82,12 @@ def build_with_imagenet_weights(builder, backbone, shape, options):
         raise FileNotFoundError(
             f"The ImageNet weights of {backbone} are not in Keras' cache folder and could not be "
             f"downloaded. Put the file {url[0].rsplit('/', 1)[1]!r} from {url[0]} into "
-            f"{_folder_of_imagenet_weights()}, or pass its path as weights=. {OTHER_WEIGHTS}. "
+            f"{folder_of_downloaded_weights()}, or pass its path as weights=. {OTHER_WEIGHTS}. "
             f"(Keras said: {error})"
         ) from error
 
 
-def _folder_of_imagenet_weights():
+def folder_of_downloaded_weights():
     """Return the folder in which Keras keeps files of weights."""
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
 
@@ -98,7 +98,7 @@ def _cached_weights_file(name, image_size, options):
         return None
     rows = image_size if image_size in (128, 160, 192, 224) else 224
     alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(options.get("alpha"))
-    return _folder_of_imagenet_weights() / _CACHED_FILES[name].format(alpha=alpha, rows=rows)
+    return folder_of_downloaded_weights() / _CACHED_FILES[name].format(alpha=alpha, rows=rows)
 
 
 def _may_be_cached(name):
@@ -109,12 +109,12 @@ def _may_be_cached(name):
     if name in _CACHED_FILES:
         return False
     plain = name.lower()
-    files = _folder_of_imagenet_weights().glob("*")
+    files = folder_of_downloaded_weights().glob("*")
     return any(plain in re.sub("[^a-z0-9]", "", file.name.lower()) for file in files)
 
 
-def _can_download():
-    """Return whether Keras' host answers, or a proxy stands in between, which is not asked.
+def can_connect(host):
+    """Return whether a host answers, or a proxy stands in between, which is not asked.
 
     Looking up a name may hang, and the time limit of a socket does not count for it: the connection
     is tried in a thread.
@@ -125,7 +125,7 @@ def _can_download():
 
     def connect():
         try:
-            socket.create_connection((_HOST, 443), _PATIENCE).close()
+            socket.create_connection((host, 443), _PATIENCE).close()
             opened.set()
         except OSError:
             pass

@@ -6,6 +6,10 @@ from pathlib import Path
 from . import chest_weights
 from .imagenet_weights import OTHER_WEIGHTS, build_with_imagenet_weights
 from .keras_weights import load_keras_weights
+from .torch_files import is_torch_file
+from .torch_graph import with_torch_arithmetic
+from .torch_layouts import read_torch_weights
+from .torchxrayvision_weights import find_torchxrayvision_weights
 
 # Images of less than half or more than twice the side that a network learnt from look otherwise to
 # it: their ribs and vessels have other widths.
@@ -23,13 +27,16 @@ def build_with_weights(builder, backbone, shape, weights, options):
         The user's name for it, for errors.
     shape : tuple of int
         (height, width, channels) of the images.
-    weights : {"chest", "imagenet", None} or path
+    weights : {"chest", "imagenet", "torchxrayvision", None} or path
     options : dict
         Further arguments of ``builder`` (``alpha``, ``blocks``).
 
     Returns
     -------
-    keras.Model
+    network : keras.Model
+    pixels : {"keras", "imagenet", "torchxrayvision"}
+        The pixels that it takes: those of its own ``preprocess_input``, in units of ImageNet's
+        deviation from the mean, or -1024 to 1024 and grey.
 
     Raises
     ------
@@ -39,18 +46,30 @@ def build_with_weights(builder, backbone, shape, weights, options):
         The file is damaged or holds other weights, or there are none of this network.
     """
     if weights == "imagenet":
-        return build_with_imagenet_weights(builder, backbone, shape, options)
+        return build_with_imagenet_weights(builder, backbone, shape, options), "keras"
     name, file = builder.__name__, None
     if weights == "chest":
         file = chest_weights.find_chest_weights(name, options)
+    elif weights == "torchxrayvision":
+        file = find_torchxrayvision_weights(name)
     elif weights is not None:
         file = existing_weights_file(weights)
+    if file is not None and is_torch_file(file):
+        kept = read_torch_weights(file, name, options)
+        if kept.image_size is not None:
+            _warn_of_another_image_size(backbone, shape[0], kept.image_size)
+        shape = (*shape[:2], kept.channels)
+        network = builder(include_top=False, weights=None, input_shape=shape, **options)
+        return kept.load(with_torch_arithmetic(network)), kept.pixels
     if file is not None and file.suffix == ".safetensors":
         kept = chest_weights.read_chest_weights(file, name, options)
         _warn_of_another_image_size(backbone, shape[0], kept.image_size)
-        return kept.load(builder(include_top=False, weights=None, input_shape=shape, **options))
+        network = builder(include_top=False, weights=None, input_shape=shape, **options)
+        return kept.load(network), "keras"
     network = builder(include_top=False, weights=None, input_shape=shape, **options)
-    return network if file is None else load_keras_weights(network, file, name, options)
+    if file is not None:
+        load_keras_weights(network, file, name, options)
+    return network, "keras"
 
 
 def existing_weights_file(weights):
@@ -59,7 +78,8 @@ def existing_weights_file(weights):
     if not path.is_file():
         raise FileNotFoundError(
             f"weights={str(path)!r}: there is no such file. Pass the path of a weights file "
-            f"without the top (.h5, .weights.h5 or .safetensors), or 'imagenet'. {OTHER_WEIGHTS}"
+            "without the top (.h5 or .weights.h5 of Keras, .safetensors, .pt or .pth of PyTorch), "
+            f"or 'imagenet'. {OTHER_WEIGHTS}"
         )
     return path
 
@@ -77,7 +97,7 @@ def _warn_of_another_image_size(backbone, image_size, learnt_size):
 
 def state_of_weights_file(weights):
     """Return path, size and times of a weights file, in which a replaced file differs."""
-    if weights in (None, "imagenet", "chest"):
+    if weights in (None, "imagenet", "chest", "torchxrayvision"):
         return None
     path = Path(weights).expanduser().absolute()
     if not path.exists():

@@ -117,7 +117,11 @@ def test_images_of_another_shape_are_refused(squares, features):
         (dict(backbone="NoNet"), ValueError, "is not in keras.applications"),
         (dict(image_size=16), ValueError, "needs at least 32"),
         (dict(image_size=32.0), TypeError, "must be a whole number"),
-        (dict(weights=3), TypeError, "must be 'chest', 'imagenet', None or a path"),
+        (
+            dict(weights=3),
+            TypeError,
+            "must be 'chest', 'imagenet', 'torchxrayvision', None or a path",
+        ),
         (dict(weights="no.h5"), FileNotFoundError, "there is no such file"),
         (dict(feature_cache=True), TypeError, "must be 'memory', None or a directory"),
     ],
