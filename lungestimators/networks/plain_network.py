@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import xxhash
 
+from .. import _compat
 from ..backends.startup import keras
 from .keras_weights import load_keras_weights
 
@@ -120,6 +121,11 @@ def _check_plain_network_ends(network, shape, origin):
             f"{origin} takes images of shape {found}, and its images have the shape {wanted}: it "
             "must follow image_size and channels, which are 1 for grey images, 3 for RGB and files"
         )
+    if inputs[0].dtype != "float32":
+        raise ValueError(
+            f"{origin} takes images of type {inputs[0].dtype}, and they are float32, from 0 to 1: "
+            "leave out dtype of keras.Input, and scale pixels with keras.layers.Rescaling(255)"
+        )
     outputs = keras.tree.flatten(network.outputs)
     if len(outputs) != 1:
         raise ValueError(
@@ -148,12 +154,7 @@ def _call_for_plain_network(layer, *args, **kwargs):
         for inner in layer.layers:
             inputs = _call_for_plain_network(inner, inputs)
         return inputs
-    return keras.models.clone_model(
-        layer,
-        input_tensors=keras.tree.pack_sequence_as(layer.input, keras.tree.flatten(inputs)),
-        clone_function=lambda inner: inner,
-        call_function=_call_for_plain_network,
-    ).output
+    return _compat.keras_call_layers_of(layer, inputs, _call_for_plain_network)
 
 
 def _check_plain_network_layers(network, origin):

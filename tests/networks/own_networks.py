@@ -160,6 +160,11 @@ def unbuilt(image_size, channels):
     return keras.Sequential([layers.Conv2D(4, 3)])
 
 
+def whole_numbers(image_size, channels):
+    inputs = keras.Input((image_size, image_size, channels), dtype="uint8")
+    return keras.Model(inputs, layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(inputs)))
+
+
 def of_another_size(image_size, channels):
     return small(2 * image_size, channels)
 

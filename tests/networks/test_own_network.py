@@ -244,6 +244,7 @@ def test_names_that_the_package_gives_to_its_layers_may_be_taken():
         ("text", TypeError, r"own_networks\.text must return a keras\.Model, and it returned str"),
         ("subclassed", TypeError, "returned a Subclassed, a model with a method call of its own"),
         ("unbuilt", ValueError, r"has no inputs, .* \(None, 16, 16, 1\): begin with keras.Input"),
+        ("whole_numbers", ValueError, "images of type uint8, and they are float32, from 0 to 1"),
         ("two_inputs", ValueError, "has 2 inputs, and one is needed"),
         ("two_outputs", ValueError, "has 2 outputs, and one is needed"),
         ("of_another_size", ValueError, r"of shape \(None, 32, 32, 1\), and its images have"),
