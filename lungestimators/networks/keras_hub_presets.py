@@ -96,13 +96,13 @@ def _load_keras_hub_preset(preset, load_weights):
     import keras_hub
 
     try:
-        network = keras_hub.models.Backbone.from_preset(preset, load_weights=load_weights)
         try:
             converter = keras_hub.layers.ImageConverter.from_preset(preset)
         except FileNotFoundError:
             if not Path(preset).is_dir():
                 raise
-            return network, 1.0, 0.0
+            converter = None
+        network = keras_hub.models.Backbone.from_preset(preset, load_weights=load_weights)
     except OSError as error:
         raise FileNotFoundError(
             f"backbone='{PREFIX}{preset}' is not here and could not be downloaded. On a machine "
@@ -110,6 +110,8 @@ def _load_keras_hub_preset(preset, load_weights):
             f"of its image converter writes a folder; backbone='{PREFIX}folder' needs no "
             f"connection. (keras-hub said: {error})"
         ) from error
+    if converter is None:
+        return network, 1.0, 0.0
     # The converter takes pixels in 0..255.
     scale = np.multiply(1.0 if converter.scale is None else converter.scale, 255.0)
     offset = np.asarray(0.0 if converter.offset is None else converter.offset)

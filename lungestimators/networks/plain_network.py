@@ -189,23 +189,39 @@ def _rebuild_plain_network(flat, origin):
         for layer in flat.layers:
             _adapt_plain_configuration(configs[layer.name], layer)
         rebuilt = keras.models.model_from_json(json.dumps(architecture))
-        for layer in flat.layers:
-            if rebuilt.get_layer(layer.name).weights:
-                rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
+        for old, new in zip(flat.layers, rebuilt.layers, strict=True):
+            if new.weights:
+                new.set_weights(old.get_weights())
     except Exception as error:  # Keras and the layers themselves raise errors of many kinds
-        first_line = str(error).strip().partition("\n")[0].partition("Full object config")[0]
         raise ValueError(
-            f"{origin} cannot be built again from its configuration. A layer of your own needs "
-            "@keras.saving.register_keras_serializable() and a get_config with all its parameters, "
-            f"in a module that the function's module imports; use it in place of a Lambda. (Keras "
-            f"said: {first_line})"
+            f"{origin}: {_layer_that_cannot_be_plain(flat)} cannot be built again from its "
+            "configuration. A layer of your own needs @keras.saving.register_keras_serializable() "
+            "and a get_config with all its parameters, in a module that the function's module "
+            "imports; use it in place of a Lambda"
         ) from error
+    for old, new in zip(flat.layers, rebuilt.layers, strict=True):
+        if old.name != new.name:
+            raise ValueError(
+                f"{origin}: the layer {old.name!r} ({type(old).__name__}) has the name "
+                f"{new.name!r} when it is built again: its get_config must give the name that its "
+                "constructor takes"
+            )
     repeated = [name for name, config in configs.items() if len(config["inbound_nodes"]) > 1]
     if repeated:
         raise ValueError(
             f"{origin} calls the layer {repeated[0]!r} more than once: make a layer for each call"
         )
     return rebuilt
+
+
+def _layer_that_cannot_be_plain(flat):
+    """Return which layer of a network cannot be built from its configuration, in words."""
+    for layer in flat.layers:
+        try:
+            keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        except Exception:  # of many kinds
+            return f"the layer {layer.name!r} ({type(layer).__name__})"
+    return "the network"
 
 
 def _adapt_plain_configuration(config, layer):

@@ -1,6 +1,7 @@
 """Networks as a user would write them, and as a user should not."""
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -52,7 +53,7 @@ def nested(image_size, channels):
     base = trained(image_size, channels)
     base.trainable = False
     normalise = layers.Normalization(axis=None, name="statistics")
-    normalise.adapt([[0.0], [0.5], [1.0], [0.25]])
+    normalise.adapt(np.array([[0.0], [0.5], [1.0], [0.25]]))
     inputs = keras.Input((image_size, image_size, channels))
     x = keras.Sequential([normalise])(inputs)
     x = base(x, training=False)

@@ -17,7 +17,7 @@ keras_hub = pytest.importorskip("keras_hub", reason="keras-hub, the extra hub, i
 
 def resnet():
     return keras_hub.models.ResNetBackbone(
-        input_conv_filters=[4],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
         stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1],
@@ -118,21 +118,17 @@ def test_a_replaced_preset_is_noticed(images, preset):
 def test_layers_of_keras_hub_are_cut_and_their_batch_norm_stays(images, tmp_path):
     X, y = images
     keras.utils.set_random_seed(0)
-    keras_hub.models.MobileNetBackbone(
-        stackwise_expansion=[[8], [8]],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_filters=[[8], [8]],
-        stackwise_kernel_size=[[3], [3]],
-        stackwise_num_strides=[[2], [2]],
-        stackwise_se_ratio=[[None], [0.25]],
-        stackwise_activation=[["relu"], ["relu"]],
-        stackwise_padding=[[1], [1]],
-        output_num_filters=16,
-        depthwise_filters=None,
-        depthwise_stride=1,
-        depthwise_residual=False,
-        squeeze_and_excite=None,
-        last_layer_filter=16,
+    keras_hub.models.EfficientNetBackbone(
+        stackwise_kernel_sizes=[3, 3],
+        stackwise_num_repeats=[1, 1],
+        stackwise_input_filters=[8, 8],
+        stackwise_output_filters=[8, 8],
+        stackwise_expansion_ratios=[1, 4],
+        stackwise_squeeze_and_excite_ratios=[0.0, 0.25],
+        stackwise_strides=[1, 2],
+        stackwise_block_types=["fused", "unfused"],
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
     ).save_to_preset(tmp_path)
     name = f"keras_hub:{tmp_path}"
     whole = blueprints.initial_backbone_blueprint(name, (), 32, 1, "pretrained", 0)
@@ -168,7 +164,28 @@ def test_a_preset_of_texts_is_refused(images, tmp_path):
     keras_hub.models.BertBackbone(
         vocabulary_size=8, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4
     ).save_to_preset(tmp_path)
-    with pytest.raises(ValueError, match="has 3 inputs, and one is needed"):
+    with pytest.raises(ValueError, match="ImageConverter that is compatible with BertBackbone"):
+        features(tmp_path).fit(images[0])
+
+
+def test_a_layer_that_changes_its_name_is_refused(images, tmp_path):
+    keras_hub.models.MobileNetBackbone(
+        stackwise_expansion=[[8], [8]],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_filters=[[8], [8]],
+        stackwise_kernel_size=[[3], [3]],
+        stackwise_num_strides=[[2], [2]],
+        stackwise_se_ratio=[[None], [0.25]],
+        stackwise_activation=[["relu"], ["relu"]],
+        stackwise_padding=[[1], [1]],
+        output_num_filters=16,
+        depthwise_filters=8,
+        depthwise_stride=1,
+        depthwise_residual=False,
+        squeeze_and_excite=None,
+        last_layer_filter=16,
+    ).save_to_preset(tmp_path)
+    with pytest.raises(ValueError, match=r"\(DepthwiseConvBlock\) has the name .* built again"):
         features(tmp_path).fit(images[0])
 
 

@@ -47,7 +47,7 @@ def features(function, **options):
 def averages(network, images, *names):
     """The averages of the outputs of some layers, joined, of a user's network itself."""
     outputs = [network.get_layer(name).output for name in names]
-    maps = keras.tree.flatten(keras.Model(network.inputs, outputs)(images, training=False))
+    maps = keras.tree.flatten(keras.Model(network.input, outputs)(images, training=False))
     return np.concatenate([keras.ops.convert_to_numpy(each).mean((1, 2)) for each in maps], axis=1)
 
 
@@ -251,8 +251,8 @@ def test_names_that_the_package_gives_to_its_layers_may_be_taken():
         ("always_rgb", ValueError, r"must follow image_size and channels, which are 1 for grey"),
         ("sequence", ValueError, r"output of shape \(None, 49, 4\), .*GlobalAveragePooling1D"),
         ("half_precision", ValueError, "an output of type float16, and float32 is needed"),
-        ("unregistered", ValueError, "cannot be built again .* register_keras_serializable"),
-        ("with_lambda", ValueError, "cannot be built again .* in place of a Lambda"),
+        ("unregistered", ValueError, r"'unregistered\w*' \(Unregistered\) cannot .*register_keras"),
+        ("with_lambda", ValueError, r"'lambda\w*' \(Lambda\) cannot be .* in place of a Lambda"),
         ("forgetful", ValueError, "computes other features .* get_config of a layer lacks"),
         ("called_twice", ValueError, "calls the layer 'shared_relu' more than once"),
         ("reserved_name", ValueError, "has a layer named 'head_relu'"),
