@@ -103,12 +103,12 @@ def _load_keras_hub_preset(preset, load_weights):
                 raise
             converter = None
         network = keras_hub.models.Backbone.from_preset(preset, load_weights=load_weights)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"backbone='{PREFIX}{preset}' is not here and could not be downloaded. On a machine "
-            "with a network connection, keras-hub's save_to_preset('folder') of the backbone and "
-            f"of its image converter writes a folder; backbone='{PREFIX}folder' needs no "
-            f"connection. (keras-hub said: {error})"
+    except (OSError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else FileNotFoundError
+        raise kind(
+            f"backbone='{PREFIX}{preset}' could not be loaded: {str(error).strip()}\n"
+            f"Without a network connection pass backbone='{PREFIX}FOLDER', a folder that "
+            "save_to_preset of keras-hub wrote elsewhere, of the backbone and of its ImageConverter"
         ) from error
     if converter is None:
         return network, 1.0, 0.0

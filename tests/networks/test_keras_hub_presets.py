@@ -156,8 +156,21 @@ def test_worker_processes_give_the_scores_of_one_process(images, preset):
 
 
 def test_an_unknown_preset_says_what_there_is(images):
-    with pytest.raises(ValueError, match="Unknown preset identifier"):
+    with pytest.raises(
+        ValueError, match=r"(?s)'keras_hub:no_such_preset' .*Unknown preset identif"
+    ):
         features("no_such_preset").fit(images[0])
+
+
+def test_a_preset_that_cannot_be_downloaded_says_what_works_without_a_network(images, monkeypatch):
+    def unreachable(*args):
+        raise ConnectionError("api.kaggle.com does not answer")
+
+    monkeypatch.setattr("kagglehub.model_download", unreachable)
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)does not answer.*backbone='keras_hub:FOLDER'"
+    ):
+        features("resnet_18_imagenet").fit(images[0])
 
 
 def test_a_preset_of_texts_is_refused(images, tmp_path):

@@ -63,8 +63,15 @@ def moved_layers(before, after):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("trainable", ["auto", "head", "last_stage", "all"])
-@pytest.mark.parametrize("function", [own_networks.small, own_networks.vector])
+@pytest.mark.parametrize(
+    ("function", "trainable"),
+    [
+        (own_networks.small, "auto"),
+        (own_networks.small, "last_stage"),
+        (own_networks.vector, "head"),
+        (own_networks.vector, "all"),
+    ],
+)
 def test_it_learns_clones_and_pickles_like_any_other(squares, function, trainable):
     X, y = squares
     clf = classifier(function, trainable=trainable, epochs=20, augment=trainable == "head")
@@ -90,7 +97,8 @@ def test_a_vector_is_used_as_it_is(squares):
     network = features(own_networks.vector).fit(X)._network.build()
     assert found.shape == (48, 5)
     images = X[..., None] / np.float32(255)
-    np.testing.assert_allclose(found, network(images), rtol=1e-4, atol=1e-5)
+    expected = keras.ops.convert_to_numpy(network(images))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert np.abs(found).max() <= 1  # of tanh
 
 
@@ -103,7 +111,8 @@ def test_models_in_models_give_what_they_gave_and_become_one_graph(squares):
     np.testing.assert_allclose(found[:, -3:], expected.mean((1, 2)), rtol=1e-4, atol=1e-5)
     clf = classifier(own_networks.nested, weights="pretrained", trainable="all").fit(X, y)
     assert not any(isinstance(layer, keras.Model) for layer in clf.model_.layers)
-    np.testing.assert_allclose(clf.model_(X[..., None]), clf.predict_proba(X), atol=1e-5)
+    answers = keras.ops.convert_to_numpy(clf.model_(X[..., None]))
+    np.testing.assert_allclose(answers, clf.predict_proba(X), atol=1e-5)
 
 
 @pytest.mark.core
@@ -113,7 +122,8 @@ def test_model_gives_the_same_probabilities_and_keeps_the_users_names(squares, t
     clf = classifier(own_networks.small, trainable=trainable).fit(X, y)
     names = [layer.name for layer in clf.model_.layers]
     assert {"centre", "fine", "coarse", "coarse_bn", "coarse_relu"} < set(names)
-    np.testing.assert_allclose(clf.model_(X[..., None]), clf.predict_proba(X), atol=1e-5)
+    answers = keras.ops.convert_to_numpy(clf.model_(X[..., None]))
+    np.testing.assert_allclose(answers, clf.predict_proba(X), atol=1e-5)
 
 
 def test_random_weights_follow_the_seed_and_pretrained_ones_do_not(squares):
