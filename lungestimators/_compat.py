@@ -97,6 +97,22 @@ def keras_layers_of(network):
     return network._flatten_layers()
 
 
+def keras_call_layers_of(network, inputs, call):
+    """Call the layers of a functional model one after another; return the output of the last one.
+
+    ``keras.models.clone_model`` is public; where ``inputs`` are outputs of other layers, its output
+    is not connected with them.
+
+    Parameters
+    ----------
+    network : keras.Model
+    inputs : keras.KerasTensor
+    call : callable
+        ``(layer, *args, **kwargs) -> outputs``.
+    """
+    return network._run_through_graph(inputs, call_fn=call)
+
+
 @contextlib.contextmanager
 def keras_draws_initial_seeds_from(generator):
     """Let Keras draw the seeds of initializers and layers from a ``random.Random``.

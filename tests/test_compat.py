@@ -108,6 +108,25 @@ def test_all_layers_has_the_layers_in_layers():
     assert any(isinstance(layer, keras.layers.RandomContrast) for layer in layers)
 
 
+def test_the_layers_of_a_model_are_called_one_by_one_within_another_graph():
+    inner_input = keras.Input((2,))
+    x = keras.layers.Dense(3, name="first")(inner_input)
+    inner = keras.Model(inner_input, keras.layers.Dense(4, name="second")(x))
+    called = []
+
+    def call(layer, *args, **kwargs):
+        called.append(layer.name)
+        return layer(*args, **kwargs)
+
+    inputs = keras.Input((2,))
+    before = keras.layers.Rescaling(2.0)
+    outer = keras.Model(inputs, _compat.keras_call_layers_of(inner, before(inputs), call))
+    assert called == ["first", "second"]
+    assert not any(isinstance(layer, keras.Model) for layer in outer.layers)
+    rows = np.ones((5, 2), np.float32)
+    np.testing.assert_allclose(outer(rows), inner(2 * rows), rtol=1e-6)
+
+
 def test_initial_weights_follow_from_the_generator_that_is_lent():
     def kernel(seed):
         with _compat.keras_draws_initial_seeds_from(random.Random(seed)):

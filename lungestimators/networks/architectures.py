@@ -98,15 +98,7 @@ def build_application(backbone, image_size, channels, weights, options):
             ) from None
         raise
     application = _application_with_constant_norm(application)
-    for layer in application.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = BATCH_NORM_MOMENTUM
-    pooled = [
-        keras.layers.GlobalAveragePooling2D(name=f"pool_{number}")(output)
-        for number, output in enumerate(_last_resolutions_of_application(application), start=1)
-    ]
-    features = keras.layers.Concatenate(name="features")(pooled) if len(pooled) > 1 else pooled[0]
-    application = keras.Model(application.inputs, features, name="application")
+    application = vector_of_application(application)
 
     inputs = keras.Input((image_size, image_size, channels), name="image")
     x = _pixels_for_application(inputs, pixels, builder)
@@ -134,6 +126,40 @@ def _pixels_for_application(x, pixels, builder):
     if pixels == "imagenet":
         return keras.applications.imagenet_utils.preprocess_input(x, mode="torch")
     return _compat.keras_application_module(builder).preprocess_input(x)
+
+
+def vector_of_application(application):
+    """Return a network that gives one vector an image, with the momentum for small data sets.
+
+    Parameters
+    ----------
+    application : keras.Model
+        Image -> feature map or vector.
+
+    Returns
+    -------
+    keras.Model
+        Image -> the global averages of the last three resolutions, joined; with the same layers. A
+        network of vectors keeps its output.
+    """
+    for layer in _compat.keras_layers_of(application):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    features = application.output
+    if len(features.shape) == 4:
+        names = {layer.name for layer in application.layers}
+        pooled = [
+            _layer_of_free_name(keras.layers.GlobalAveragePooling2D, f"pool_{number}", names)(map_)
+            for number, map_ in enumerate(_last_resolutions_of_application(application), start=1)
+        ]
+        join = _layer_of_free_name(keras.layers.Concatenate, "features", names)
+        features = join(pooled) if len(pooled) > 1 else pooled[0]
+    return keras.Model(application.inputs, features, name="application")
+
+
+def _layer_of_free_name(cls, name, names):
+    """Return a new layer with a name, or without one of its own where the name is taken."""
+    return cls(name=None if name in names else name)
 
 
 def _find_application(backbone, options):
@@ -198,9 +224,11 @@ def _check_size_for_application(network, image_size, smallest):
 
 def _last_resolutions_of_application(application, count=3):
     """Return the last output of each of the ``count`` coarsest resolutions, finest first."""
-    last = {}
-    for layer in application.layers:
-        if isinstance(layer, keras.layers.InputLayer | keras.layers.ZeroPadding2D):
+    last, layers = {}, application.layers
+    # What stands before all weights are pixels, not features.
+    first = next((number for number, layer in enumerate(layers) if layer.weights), len(layers))
+    for layer in layers[first:]:
+        if isinstance(layer, keras.layers.ZeroPadding2D):
             continue
         shape = getattr(layer.output, "shape", ())
         # 1x1 maps belong to squeeze-and-excitation all through the network: they are no resolution.

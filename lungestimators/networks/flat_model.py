@@ -172,7 +172,7 @@ def _config_to_flatten(network):
 
 def _is_model_to_flatten(layer):
     """Return whether a layer in a configuration is a model."""
-    return "layers" in layer["config"]
+    return "input_layers" in layer["config"]
 
 
 def _is_normalization_to_flatten(layer):
