@@ -151,6 +151,14 @@ def keras_application_module(application):
     return sys.modules[application.__module__]
 
 
+def keras_folder_of_weights(application):
+    """Return the URL of the folder from which a function of ``keras.applications`` downloads."""
+    module = keras_application_module(application)
+    names = "BASE_WEIGHTS_PATH", "BASE_WEIGHT_PATH", "WEIGHTS_PATH_NO_TOP"
+    found = [url for name in names if (url := getattr(module, name, None))]
+    return found[0].rsplit("/", 1)[0] + "/" if found else "Keras' site"
+
+
 def keras_adam_averages(optimizer, variable):
     """Return the two variables in which Keras' Adam averages the gradients of a variable.
 

@@ -156,6 +156,13 @@ def test_the_module_of_an_application_has_its_preprocessing_and_any_densenet():
     assert network.output_shape[:3] == (None, 1, 1)
 
 
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2", "DenseNet121", "EfficientNetV2B0"])
+def test_the_folder_of_weights_is_an_address(name):
+    url = _compat.keras_folder_of_weights(getattr(keras.applications, name))
+    assert url.startswith("https://storage.googleapis.com/tensorflow/keras-applications/")
+    assert url.endswith("/")
+
+
 def test_the_averages_of_adam_have_the_shape_of_the_variable():
     variables = [keras.Variable(np.zeros(shape, "float32")) for shape in ((3, 2), (5,))]
     optimizer = keras.optimizers.Adam()

@@ -51,8 +51,8 @@ def test_what_is_saved_is_loaded(network, file):
     loaded = read_chest_weights(file, "MobileNet", OPTIONS).load(_mobilenet())
     for before, after in zip(network.weights, loaded.weights, strict=True):
         # Kernels are kept in float16.
-        rtol = 1e-3 if len(before.shape) == 4 else 0
-        np.testing.assert_allclose(np.asarray(after), np.asarray(before), rtol=rtol, atol=0)
+        rtol, atol = (1e-3, 1e-7) if len(before.shape) == 4 else (0, 0)
+        np.testing.assert_allclose(np.asarray(after), np.asarray(before), rtol=rtol, atol=atol)
 
 
 def test_a_classifier_takes_the_file(file, squares):
