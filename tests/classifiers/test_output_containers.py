@@ -92,7 +92,8 @@ def test_a_number_of_numpy_is_that_of_python(cnn, squares, name, capsys):
     expected = clone(cnn).set_params(**{name: value}).fit(X, y)
     found = clone(cnn).set_params(**{name: kind(value)}).fit(X, y)
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
-    assert found._parts.head.architecture == expected._parts.head.architecture
+    (network,), (other,) = found._networks, expected._networks
+    assert network.parts.head.architecture == other.parts.head.architecture
     assert found.history_ == expected.history_
     again = found.partial_fit if name != "early_stopping" else found.fit
     assert again(X, y).n_iter_ >= 1
