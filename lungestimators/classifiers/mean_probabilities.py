@@ -18,7 +18,7 @@ def mean_probabilities(all_parts, trained, pretrained, images, cache, n_views):
         Whether the networks began with the same backbone, not with random weights of their own.
     images : PreparedImages
     cache : {"memory", None} or str
-        Where features of frozen layers are kept.
+        Where features of frozen layers are kept; None where all layers have learnt.
     n_views : int
         How many views: the image itself, and ``n_views - 1`` gently augmented ones.
 
@@ -30,8 +30,7 @@ def mean_probabilities(all_parts, trained, pretrained, images, cache, n_views):
     total = np.zeros(probabilities.shape[1:])
     for view in _views_of_prediction(n_views):
         for first, numbers in _networks_that_images_pass(all_parts, trained, pretrained):
-            kept = None if trained == "all" else cache
-            for rows, vectors in extraction.stream_features(first, images, kept, **view):
+            for rows, vectors in extraction.stream_features(first, images, cache, **view):
                 # Networks that learnt whole have run side by side; a frozen part is common to all.
                 own = np.split(vectors, len(numbers), axis=1) if trained == "all" else None
                 for place, number in enumerate(numbers):

@@ -56,8 +56,8 @@ class ClassifierParameters:
 
 
 # Parameters that say how to train, not what the network is: ``partial_fit`` uses their values of
-# the moment, and no prediction of a fitted classifier depends on them. A change of any other
-# parameter counts from the next fit on.
+# the moment, and no prediction of a fitted classifier depends on them. A change of a parameter that
+# is in neither of these sets counts from the next fit on.
 TRAINING_PARAMETERS = frozenset(
     {
         "feature_cache",

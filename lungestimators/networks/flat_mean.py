@@ -48,7 +48,8 @@ def build_flat_mean_model(all_parts, image_shape, pixel_range, name):
             outputs.append(_renamed_reference(output, new_names))
         side_by_side = flat_model.build_flat_layers(joined, outputs, name)
         mean = keras.layers.Average(name="mean_of_networks", dtype="float32")
-        model = keras.Model(side_by_side.inputs, mean(side_by_side.outputs), name=name)
+        (pixels,) = side_by_side.inputs  # as a list, Keras would warn of an input that is none
+        model = keras.Model(pixels, mean(side_by_side.outputs), name=name)
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(all_weights[layer.name])

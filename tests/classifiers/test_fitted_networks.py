@@ -201,6 +201,7 @@ def test_a_fit_that_fails_in_the_second_network_is_undone(cnn, squares):
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
+@pytest.mark.slow
 def test_every_network_has_keras_callbacks_of_its_own(cnn, squares):
     X, y = squares
     stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
