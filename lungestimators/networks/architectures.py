@@ -37,6 +37,11 @@ def build_cnn(image_size, channels, weights, filters):
     keras.Model
         Image -> vector.
     """
+    if weights in ("chest", "imagenet", "torchxrayvision"):
+        raise ValueError(
+            f"There are no weights={weights!r} of the custom CNN: pass weights=None or the path of "
+            "a weights file of the same CNN"
+        )
     _check_size_for_application("the custom CNN", image_size, 2 ** len(filters))
     inputs = keras.Input((image_size, image_size, channels), name="image")
     x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)

@@ -72,7 +72,9 @@ def test_the_classifier_of_the_same_seed_sees_the_same_features(squares, feature
         "MobileNetV2", weights=None, trainable="head", image_size=32, epochs=1, random_state=0
     ).fit(X, y)
     features.fit(X)
-    for ours, theirs in zip(features._network.weights, clf._parts.backbone.weights, strict=True):
+    for ours, theirs in zip(
+        features._network.weights, clf._networks[0].parts.backbone.weights, strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 

@@ -120,9 +120,9 @@ def test_files_of_the_package_are_whole_and_say_where_they_come_from(path):
 
 
 def test_all_files_are_small():
-    sizes = {path.stem: path.stat().st_size / 1e6 for path in FILES}
-    assert sizes["DenseNet121"] <= 15
-    assert sum(sizes.values()) <= 25
+    sizes = [path.stat().st_size / 1e6 for path in FILES]
+    assert max(sizes) <= 15
+    assert sum(sizes) <= 25
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,9 @@ def test_all_files_are_small():
     ids=["alpha", "blocks", "depth", "backbone"],
 )
 def test_a_network_without_weights_is_told_which_there_are(clf, named, squares):
-    with pytest.raises(ValueError, match=f"no weights='chest' of {named}.*DenseNet121, MobileNet"):
+    with pytest.raises(ValueError, match=f"no weights='chest' of {named}") as caught:
         clf.fit(*squares)
+    assert all(path.stem in str(caught.value) for path in FILES)
 
 
 def test_the_custom_cnn_has_none(squares):
@@ -163,6 +164,6 @@ def test_weights_that_are_not_there_fail_at_once(monkeypatch, tmp_path, squares,
     monkeypatch.setattr(keras.applications, "DenseNet169", build)
     build.__name__ = "DenseNet169"
     began = time.monotonic()
-    with pytest.raises(error, match=r"DenseNet169|no such file"):
+    with pytest.raises(error, match=r"DenseNet169|ImageNet weights of DenseNet|no such file"):
         DenseNetClassifier(weights=weights, blocks=(6, 12, 32, 32)).fit(*squares)
     assert time.monotonic() - began < 2

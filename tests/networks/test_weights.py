@@ -96,7 +96,7 @@ def test_a_real_file_of_another_width_says_its_width(images, real_weights):
 def test_a_file_of_other_blocks_or_filters_says_which(images, folder):
     X, y = images
     cnn = CNNClassifier(image_size=32, filters=(4, 8), epochs=1).fit(X, y)
-    path = saved(cnn._parts.backbone.build(), folder / "cnn.weights.h5")
+    path = saved(cnn._networks[0].parts.backbone.build(), folder / "cnn.weights.h5")
     with pytest.raises(ValueError, match=r"a CNN of filters=\(4, 8\), .*=\(4, 8, 16\)"):
         clone(cnn).set_params(filters=(4, 8, 16), weights=path).fit(X, y)
     rgb = np.repeat(X[..., None], 3, axis=3)
@@ -188,7 +188,9 @@ def test_the_width_reaches_the_network(images):
     named = clone(features).set_params(alpha=0.25).fit_transform(X)
     clf = MobileNetClassifier(weights=None, image_size=32, random_state=0, epochs=1, alpha=0.25)
     clf.set_params(trainable="head").fit(X, np.tile(["a", "b"], 6))
-    np.testing.assert_array_equal(clf._parts.backbone.run(X[..., None] / np.float32(255)), named)
+    np.testing.assert_array_equal(
+        clf._networks[0].parts.backbone.run(X[..., None] / np.float32(255)), named
+    )
 
 
 @pytest.fixture(scope="module")
