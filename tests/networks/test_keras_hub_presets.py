@@ -140,12 +140,12 @@ def test_layers_of_keras_hub_are_cut_and_their_batch_norm_stays(images, tmp_path
     clf = classifier(tmp_path, trainable="all", epochs=1, fine_tune_epochs=1).fit(X, y)
     statistics = [
         number
-        for number, weight in enumerate(clf._parts.backbone.build().weights)
+        for number, weight in enumerate(clf._networks[0].parts.backbone.build().weights)
         if "moving" in weight.path
     ]
     assert statistics
     for number in statistics:
-        np.testing.assert_array_equal(clf._parts.backbone.weights[number], whole.weights[number])
+        np.testing.assert_array_equal(clf._networks[0].parts.backbone.weights[number], whole.weights[number])
 
 
 @pytest.mark.slow
