@@ -46,6 +46,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, options", NETWORKS, ids=lambda value: str(value))
 def test_pytorch_computes_what_keras_computes_before_and_after_a_step(pretrain, name, options):
     torch_network = importlib.import_module("pretraining.torch_network")

@@ -60,6 +60,7 @@ def assert_mean_of(clf, members, X):
     assert clf.n_iter_ == len(clf.history_["loss"]) == sum(member.n_iter_ for member in members)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_it_is_the_mean_of_classifiers_with_the_documented_seeds(name, squares):
     X, y = squares
@@ -69,6 +70,7 @@ def test_it_is_the_mean_of_classifiers_with_the_documented_seeds(name, squares):
     assert not np.array_equal(*[member.predict_proba(X) for member in members])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
 @pytest.mark.parametrize("augment", [False, True])
 def test_it_is_their_mean_where_a_file_has_the_first_weights(frozen, squares, trainable, augment):

@@ -10,6 +10,8 @@ from sklearn.base import clone
 
 from .flat_models import KNOWN_OPERATIONS, LAYERS, as_array, tensorflow_only
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def several(fitted, pixels):

@@ -14,6 +14,8 @@ from lungestimators.networks import blueprints, cutting
 
 keras_hub = pytest.importorskip("keras_hub", reason="keras-hub, the extra hub, is not installed")
 
+pytestmark = pytest.mark.slow
+
 
 def resnet():
     return keras_hub.models.ResNetBackbone(
@@ -145,7 +147,9 @@ def test_layers_of_keras_hub_are_cut_and_their_batch_norm_stays(images, tmp_path
     ]
     assert statistics
     for number in statistics:
-        np.testing.assert_array_equal(clf._networks[0].parts.backbone.weights[number], whole.weights[number])
+        np.testing.assert_array_equal(
+            clf._networks[0].parts.backbone.weights[number], whole.weights[number]
+        )
 
 
 @pytest.mark.slow

@@ -214,6 +214,7 @@ def test_a_saved_classifier_predicts_in_a_process_that_knows_nothing_of_its_laye
     np.testing.assert_allclose(found, clf.predict_proba(X)[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
 def test_a_search_chooses_between_functions(squares):
     choices = (own_networks.small, own_networks.vector)

@@ -124,6 +124,7 @@ def test_grey_images_are_repeated_for_three_channels(folder, mobilenet):
     assert_close(found, pooled(mobilenet, (images - MEAN) / DEVIATION))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_densenet121_computes_what_pytorch_does(tmp_path, channels):
     network = torch_networks.DenseNet((6, 12, 24, 16), channels=channels)
@@ -135,6 +136,7 @@ def test_densenet121_computes_what_pytorch_does(tmp_path, channels):
     assert_close(found, pooled(network, pixels))
 
 
+@pytest.mark.slow
 def test_timms_names_give_the_same_features(folder, mobilenet, tmp_path):
     torch.save(torch_networks.timm_names(mobilenet.state_dict()), tmp_path / "timm.pth")
     images = random_images(64, 3)
@@ -435,6 +437,7 @@ def radiographs():
     return images, np.tile(["opaque", "clear"], 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trainable", "channels"), [("head", 3), ("last_stage", 1)])
 def test_a_classifier_with_torchxrayvisions_weights_works_throughout(
     folder, radiographs, tmp_path, trainable, channels
