@@ -83,6 +83,7 @@ def main(argv):
     found = tasks.list_tasks(rows)
     name, options = NETWORKS[arguments.network]
     keras.utils.set_random_seed(arguments.seed)
+    torch.manual_seed(arguments.seed)
     network = build_application(name, arguments.image_size, 1, None, options)
     student = training.Student(
         TorchNetwork(network), network.output_shape[-1], found, targets.shape[-1]

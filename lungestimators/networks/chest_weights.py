@@ -55,7 +55,7 @@ def find_chest_weights(network, options):
     path = FOLDER / f"{_file_stem(network, options)}.safetensors"
     if path.is_file():
         return path
-    available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors")))
+    available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none yet"
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
         f"{available}. Choose one of these networks, or weights='imagenet', None or the path of a "

@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_without_copies_of_scored_image
     def run(out):
         argv = ["MobileNet-0.25", "--images", str(folder), "--scored", str(scored)]
         argv += ["--teachers", f"MobileNetV2={here / 'teacher.weights.h5'}", "--epochs", "2"]
-        argv += ["--image-size", "32", "--batch-size", "8"]
+        argv += ["--image-size", "64", "--batch-size", "8"]
         return pretrain.main([*argv, "--work", str(here / out / "work"), "--out", str(here / out)])
 
     def load(out):
