@@ -97,6 +97,22 @@ def keras_layers_of(network):
     return network._flatten_layers()
 
 
+def keras_call_layers_of(network, inputs, call):
+    """Call the layers of a functional model one after another; return the output of the last one.
+
+    ``keras.models.clone_model`` is public; where ``inputs`` are outputs of other layers, its output
+    is not connected with them.
+
+    Parameters
+    ----------
+    network : keras.Model
+    inputs : keras.KerasTensor
+    call : callable
+        ``(layer, *args, **kwargs) -> outputs``.
+    """
+    return network._run_through_graph(inputs, call_fn=call)
+
+
 @contextlib.contextmanager
 def keras_draws_initial_seeds_from(generator):
     """Let Keras draw the seeds of initializers and layers from a ``random.Random``.
@@ -133,6 +149,14 @@ def keras_application_module(application):
     function. DenseNet121's module has ``DenseNet`` for any number of layers, which is not public.
     """
     return sys.modules[application.__module__]
+
+
+def keras_folder_of_weights(application):
+    """Return the URL of the folder from which a function of ``keras.applications`` downloads."""
+    module = keras_application_module(application)
+    names = "BASE_WEIGHTS_PATH", "BASE_WEIGHT_PATH", "WEIGHTS_PATH_NO_TOP"
+    found = [url for name in names if (url := getattr(module, name, None))]
+    return found[0].rsplit("/", 1)[0] + "/" if found else "Keras' site"
 
 
 def keras_adam_averages(optimizer, variable):

@@ -226,7 +226,8 @@ class TrainingCurvesDisplay:
     Parameters
     ----------
     histories : list of dict
-        ``history_`` of each training. Validation is drawn where all trainings have it.
+        ``history_`` of each training; each network of a classifier with ``n_networks`` is a
+        training. Validation is drawn where all trainings have it.
 
     Attributes
     ----------
@@ -291,10 +292,11 @@ class TrainingCurvesDisplay:
 
         if ax is None:
             _, ax = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        trainings = [one for history in self.histories for one in _trainings_in_history(history)]
         for axes, (quantity, series) in zip(ax, _SERIES.items(), strict=True):
             for key, label in series:
-                if all(key in history for history in self.histories):
-                    _plot_band(axes, [history[key] for history in self.histories], label)
+                if all(key in history for history in trainings):
+                    _plot_band(axes, [history[key] for history in trainings], label)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel(quantity)
@@ -305,6 +307,20 @@ class TrainingCurvesDisplay:
         self.axes_ = np.asarray(ax)
         self.figure_ = ax[0].figure
         return self
+
+
+def _trainings_in_history(history):
+    """Return the history of each network of a classifier; of one network the history as it is."""
+    if "network" not in history:
+        return [history]
+    numbers = history["network"]
+    return [
+        {
+            name: [value for value, n in zip(values, numbers, strict=True) if n == number]
+            for name, values in history.items()
+        }
+        for number in sorted(set(numbers))
+    ]
 
 
 def _plot_band(ax, curves, label):

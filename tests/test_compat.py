@@ -108,6 +108,25 @@ def test_all_layers_has_the_layers_in_layers():
     assert any(isinstance(layer, keras.layers.RandomContrast) for layer in layers)
 
 
+def test_the_layers_of_a_model_are_called_one_by_one_within_another_graph():
+    inner_input = keras.Input((2,))
+    x = keras.layers.Dense(3, name="first")(inner_input)
+    inner = keras.Model(inner_input, keras.layers.Dense(4, name="second")(x))
+    called = []
+
+    def call(layer, *args, **kwargs):
+        called.append(layer.name)
+        return layer(*args, **kwargs)
+
+    inputs = keras.Input((2,))
+    before = keras.layers.Rescaling(2.0)
+    outer = keras.Model(inputs, _compat.keras_call_layers_of(inner, before(inputs), call))
+    assert called == ["first", "second"]
+    assert not any(isinstance(layer, keras.Model) for layer in outer.layers)
+    rows = np.ones((5, 2), np.float32)
+    np.testing.assert_allclose(outer(rows), inner(2 * rows), rtol=1e-6)
+
+
 def test_initial_weights_follow_from_the_generator_that_is_lent():
     def kernel(seed):
         with _compat.keras_draws_initial_seeds_from(random.Random(seed)):
@@ -135,6 +154,13 @@ def test_the_module_of_an_application_has_its_preprocessing_and_any_densenet():
         (1, 1, 1, 1), include_top=False, weights=None, input_shape=(32, 32, 3)
     )
     assert network.output_shape[:3] == (None, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2", "DenseNet121", "EfficientNetV2B0"])
+def test_the_folder_of_weights_is_an_address(name):
+    url = _compat.keras_folder_of_weights(getattr(keras.applications, name))
+    assert url.startswith("https://storage.googleapis.com/tensorflow/keras-applications/")
+    assert url.endswith("/")
 
 
 def test_the_averages_of_adam_have_the_shape_of_the_variable():

@@ -1,6 +1,8 @@
 """The README and the guide: their code runs, their links lead somewhere, their lines are short."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +67,12 @@ def linked_from(page):
     [pytest.param(p, marks=[] if p.name == "README.md" else pytest.mark.slow) for p in WITH_CODE],
     ids=name,
 )
-def test_the_code_of_a_page_runs(page, folder_of_images):
+def test_the_code_of_a_page_runs(page, folder_of_images, monkeypatch):
     code = code_of(page)
     assert code.strip()
-    exec(compile(code, page, "exec"), {"__name__": "__main__"})
+    main = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)  # functions of a page are found in it
+    exec(compile(code, page, "exec"), main.__dict__)
 
 
 @pytest.mark.parametrize("page", ALL, ids=name)

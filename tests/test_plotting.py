@@ -66,6 +66,17 @@ def test_curves_show_mean_and_range_of_the_folds():
     assert (edge.min(), edge.max()) == (0.2, 1.0)
 
 
+def test_the_networks_of_one_classifier_are_drawn_as_trainings_of_their_own():
+    history = {
+        "accuracy": [0.2, 0.6, 0.4, 1.0],
+        "loss": [2.0, 1.0, 1.0, 0.5],
+        "network": [0, 0, 1, 1],
+    }
+    accuracy, loss = TrainingCurvesDisplay([history]).plot().axes_
+    np.testing.assert_allclose(accuracy.lines[0].get_ydata(), [0.3, 0.8])
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), [1.5, 0.75])
+
+
 def test_curves_show_validation_where_there_is_one_and_folds_that_stopped_early():
     histories = [
         {"accuracy": [0.5], "loss": [1.0], "val_accuracy": [0.4], "val_loss": [1.1]},

@@ -1,6 +1,5 @@
 """LungClassifier: fit, partial_fit and predictions of all classifiers, as scikit-learn has them."""
 
-import os
 from abc import abstractmethod
 from typing import Self
 
@@ -9,30 +8,27 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import training
 from ..backends.startup import keras
-from ..features import extraction
 from ..features.parameters import check_feature_cache_parameter
 from ..images.base import ImageInput
-from ..networks import blueprints, cutting, flat_model
+from ..networks import flat_mean
 from ..training import callbacks as keras_callbacks
 from ..training import stages
-from ..validation import ImagesLike, check_groups, check_y
-from . import class_labels, parameters, weighting
+from ..validation import ImagesLike, check_groups, check_whole_number, check_y
+from . import class_labels, fitted_networks, parameters, weighting
 from .fit_task import FitTask
+from .mean_probabilities import mean_probabilities
 from .validation_split import split_off_validation_rows
 
 # Attributes of a fitted classifier, beside those that end with an underscore.
 _FITTED_ATTRIBUTES = (
-    "_parts",
+    "_networks",
     "_model",
-    "_seed",
     "_pixel_range",
     "_pixel_dtype",
-    "_optimizer_state",
     "_fit_parameters",
 )
 
@@ -43,7 +39,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     A child inherits from a ``ClassifierParameters`` first, and names its network in ``_backbone``.
     """
 
-    _AT_ONCE = parameters.TRAINING_PARAMETERS
+    _AT_ONCE = parameters.TRAINING_PARAMETERS | parameters.PREDICTION_PARAMETERS
 
     @abstractmethod
     def _backbone(self):
@@ -60,8 +56,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         Callbacks of scikit-learn (``set_callbacks``) see one task for the fit, and in it one task
         for each epoch. The fit ends where a callback ends an epoch, also in the first of two
-        stages. The estimator is then bitwise the ``fitted_estimator`` that the callback has seen,
-        unless callbacks of Keras change weights in ``on_train_end``.
+        stages or of several networks. The estimator is then bitwise the ``fitted_estimator`` that
+        the callback has seen, unless callbacks of Keras change weights in ``on_train_end``.
 
         Parameters
         ----------
@@ -106,7 +102,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for exactly one epoch, from where the last call stopped.
+        """Train every network for exactly one epoch, from where the last call stopped.
 
         The learning rate is constant. With ``trainable="last_stage"`` or ``"all"`` and pre-trained
         weights the first ``epochs`` calls train the head, later ones fine-tune. Callbacks of
@@ -116,7 +112,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         ``epochs``, ``batch_size``, ``class_weight``, ``augment``, and ``optimizer``, whose state
         begins anew with another optimizer. Parameters of the network must stay as they were at the
         first call: ``image_size``, ``weights``, ``trainable``, ``dense_units``, ``dropout``,
-        ``random_state`` and the like.
+        ``n_networks``, ``random_state`` and the like.
 
         Parameters
         ----------
@@ -146,6 +142,9 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def predict_proba(self, X: ImagesLike) -> np.ndarray:
         """Return the probability of each class.
 
+        It is the mean over the networks and over ``n_views`` views of each image. It follows from
+        the image alone, not from the other images or their order.
+
         Parameters
         ----------
         X : array-like or list of paths
@@ -159,21 +158,18 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             Columns in the order of ``classes_``; rows sum to 1.
         """
         check_is_fitted(self)
+        check_whole_number("n_views", self.n_views, 1)  # it may have been set after the fit
         fitted = self._as_fitted()
         images = fitted._input_images(fitted._check_X(X, reset=False))
-
-        backbone, head = self._parts
         trained = parameters.trained_layers_from_parameters(fitted)
-        network, cache = backbone, None
-        if trained != "all":
-            network = cutting.cut_frozen_part(backbone, trained)
-            cache = check_feature_cache_parameter(self.feature_cache)
-        probabilities = np.empty((len(images), len(self.classes_)))
-        for rows, vectors in extraction.stream_features(network, images, cache):
-            if trained == "last_stage":
-                vectors = cutting.cut_last_stage(backbone).run(vectors)
-            probabilities[rows] = head.run(vectors)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return mean_probabilities(
+            [network.parts for network in self._networks],
+            trained,
+            fitted.weights is not None,
+            images,
+            None if trained == "all" else check_feature_cache_parameter(self.feature_cache),
+            int(self.n_views),
+        )
 
     def predict(self, X: ImagesLike) -> np.ndarray:
         """Return the most probable class.
@@ -195,10 +191,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     def model_(self) -> "keras.Model":
         """The fitted classifier as a ``keras.Model``: pixels in, probabilities out.
 
-        Its outputs are those of :meth:`predict_proba` within 1e-5, whether it is called or by its
-        ``predict``; a deep network that learnt whole from random weights enlarges rounding, to
-        about 1e-4. It runs where this package is not installed. It is built at first use, with a
-        copy of the weights.
+        Its outputs are those of :meth:`predict_proba` with ``n_views=1`` within 1e-5, whether it is
+        called or by its ``predict``; a deep network that learnt whole from random weights enlarges
+        rounding, to about 1e-4. It sees the plain image only, no augmented views. It runs where
+        this package is not installed. It is built at first use, with a copy of the weights.
 
         - After a fit on arrays its input is images of shape (n_samples, ``*image_shape_``) with the
           pixel values that ``fit`` saw. It resizes and scales them itself.
@@ -212,13 +208,19 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         It is one graph: layers of the backbone have the names that Keras gives them
         (``"conv_pw_13_relu"``), others begin with ``preprocessing_``, ``backbone_`` (grey to RGB,
-        the backbone's own scaling) and ``head_``.
+        the backbone's own scaling) and ``head_``. With several networks, layers that are the same
+        in all of them, such as a frozen backbone, stand in it once; the names of the others begin
+        with the number of their network, as ``network_0_``, and the last layer,
+        ``mean_of_networks``, averages the probabilities.
         """
-        if not hasattr(self, "_parts"):
+        if not hasattr(self, "_networks"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
         if not hasattr(self, "_model"):
-            self._model = flat_model.build_flat_model(
-                self._parts, self.image_shape_, self._pixel_range, type(self).__name__
+            self._model = flat_mean.build_flat_mean_model(
+                [network.parts for network in self._networks],
+                self.image_shape_,
+                self._pixel_range,
+                type(self).__name__,
             )
         return self._model
 
@@ -234,7 +236,10 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
     @with_callbacks
     def _fit(self, X, y, sample_weight, groups):
         parameters.check_classifier_parameters(self)
-        callbacks = keras_callbacks.callbacks_for_one_fit(self.callbacks)
+        n_networks = int(self.n_networks)
+        callbacks = [
+            keras_callbacks.callbacks_for_one_fit(self.callbacks) for _ in range(n_networks)
+        ]
 
         self._forget_earlier_fit()
         X, y, sample_weight, groups = self._leave_out_unreadable_input(X, y, sample_weight, groups)
@@ -245,29 +250,34 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         sample_weight = weighting.check_weighting_of_images(
             X, y, sample_weight, self.class_weight, self.classes_
         )
-        random_state = check_random_state(self.random_state)
-        training_rows, validation_rows = split_off_validation_rows(
-            np.flatnonzero(sample_weight),
-            y,
-            check_groups(y, groups),
-            self.validation_fraction if self.early_stopping else None,
-            seed=int(random_state.randint(2**31)),
-        )
+        rows, groups = np.flatnonzero(sample_weight), check_groups(y, groups)
+        fraction = self.validation_fraction if self.early_stopping else None
+        random_states = fitted_networks.random_states_of_networks(self.random_state, n_networks)
+        splits = [
+            split_off_validation_rows(rows, y, groups, fraction, seed=int(state.randint(2**31)))
+            for state in random_states
+        ]
 
         plan = parameters.training_stages_from_parameters(self)
-        task = FitTask(self, sum(stage.epochs for stage in plan), *given)
-        self._build_network_of_classifier(X, random_state)
-        train = self._training_data(X, y, sample_weight, training_rows)
-        validation = None
-        if validation_rows is not None:
-            validation = self._training_data(X, y, sample_weight, validation_rows)
-        options = parameters.training_options_from_parameters(self, self._seed)
-        self._parts, self.history_ = training.fit_all_stages(
-            self._parts, plan, train, validation, options, callbacks, task
-        )
-        self.n_iter_ = len(self.history_["loss"])
-        keras_callbacks.release_callbacks(callbacks)
-        self.callbacks_ = callbacks
+        n_epochs = n_networks * sum(stage.epochs for stage in plan)
+        task = FitTask(self, n_epochs, *given)
+        fitted = []
+        for number, network in self._each_network(self._initial_networks(X, random_states)):
+            task.begin_network(fitted, network)
+            train, validation = (
+                None if part is None else self._training_data(X, y, sample_weight, part)
+                for part in splits[number]
+            )
+            options = parameters.training_options_from_parameters(self, network.seed)
+            parts, history = training.fit_all_stages(
+                network.parts, plan, train, validation, options, callbacks[number], task
+            )
+            fitted.append(network._replace(parts=parts, history=history))
+            if task.stopped:
+                break
+        vars(self).update(fitted_networks.attributes_of_networks(fitted, n_networks))
+        self.callbacks_ = [each for some in callbacks[: len(fitted)] for each in some]
+        keras_callbacks.release_callbacks(self.callbacks_)
         task.end()
         return self
 
@@ -298,26 +308,19 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
         task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
         if first:
-            random_state = check_random_state(self.random_state)
-            random_state.randint(2**31)  # the seed of the split that only fit needs
-            self._build_network_of_classifier(X, random_state)
-            self.history_, self.n_iter_ = {}, 0
-        plan = parameters.training_stages_from_parameters(self)
-        stage = plan[0] if self.n_iter_ < self.epochs else plan[-1]
-        optimized = stage.trainable, str(self.optimizer).lower()
-        self._parts, history, optimizer_state = training.fit_stage_for_one_epoch(
-            self._parts,
-            stage,
-            self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight)),
-            parameters.training_options_from_parameters(self, self._seed),
-            epoch=self.n_iter_,
-            optimizer_state=getattr(self, "_optimizer_state", {}).get(optimized),
-        )
-        self._optimizer_state = {optimized: optimizer_state}
-        self.history_ = {
-            name: self.history_.get(name, []) + values for name, values in history.items()
-        }
-        self.n_iter_ += 1
+            random_states = fitted_networks.random_states_of_networks(
+                self.random_state, int(self.n_networks)
+            )
+            for state in random_states:
+                state.randint(2**31)  # the seed of the split that only fit needs
+            self._networks = self._initial_networks(X, random_states)
+        train = self._training_data(X, y, sample_weight, np.flatnonzero(sample_weight))
+        fitted = [
+            fitted_networks.train_network_for_one_epoch(network, self, train)
+            for _, network in self._each_network(self._networks)
+        ]
+        vars(self).update(fitted_networks.attributes_of_networks(fitted, int(self.n_networks)))
+        self.__dict__.pop("_model", None)
         task.end()
         return self
 
@@ -327,25 +330,22 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             if name in _FITTED_ATTRIBUTES or (name.endswith("_") and not name.startswith("_")):
                 del self.__dict__[name]
 
-    def _build_network_of_classifier(self, X, random_state):
-        """Set the initial weights and all else that a network for these pixels depends on."""
-        name, own_parameters = self._backbone()
-        seed = int(random_state.randint(2**31))
-        backbone = blueprints.initial_backbone_blueprint(
-            name,
-            own_parameters,
-            int(self.image_size),
-            self._channels(),
-            None if self.weights is None else os.fspath(self.weights),
-            seed,
-        )
-        head = blueprints.initial_head_blueprint(
-            backbone.n_outputs, len(self.classes_), int(self.dense_units), float(self.dropout), seed
-        )
-        self._parts = blueprints.Parts(backbone, head)
-        self._seed = int(random_state.randint(2**31))
+    def _initial_networks(self, X, random_states):
+        """Return untrained networks, and remember what a network for these pixels depends on."""
+        networks = [
+            fitted_networks.initial_network(self, self._channels(), len(self.classes_), state)
+            for state in random_states
+        ]
         self._remember_range(X)
         self._remember_parameters()
+        return networks
+
+    def _each_network(self, networks):
+        """Yield the number of each network and the network; with ``verbose`` say which it is."""
+        for number, network in enumerate(networks):
+            if self.verbose and len(networks) > 1:
+                print(f"Network {number + 1} of {len(networks)}")
+            yield number, network
 
     def _training_data(self, X, y, sample_weight, rows):
         """Return the images, class numbers and weights in the loss of some rows."""

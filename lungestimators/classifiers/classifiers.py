@@ -1,8 +1,9 @@
 """The four classifiers: parameters, docstring, which network; no logic."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ..backends.startup import keras
 from ..validation import PathLike
 from .base import LungClassifier
 from .docstrings import with_shared_docstring
@@ -117,9 +118,11 @@ class DenseNetClassifier(DenseNetParameters, LungClassifier):
     ----------
     image_size : int, default=224
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"imagenet", "torchxrayvision", None} or path, default="imagenet"
+        ImageNet weights (downloaded by Keras once), torchxrayvision's of DenseNet121, learnt from
+        radiographs at 224 pixels (downloaded once), random ones, or the path of a weights file:
+        Keras' without the top, or a ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet of
+        torchvision, timm or torchxrayvision, which is read without running code.
     blocks : tuple of int, default=(6, 12, 24, 16)
         Layers of the four dense blocks: the default is DenseNet121, ``(6, 12, 32, 32)`` is
         DenseNet169, ``(6, 12, 48, 32)`` is DenseNet201.
@@ -150,23 +153,36 @@ class DenseNetClassifier(DenseNetParameters, LungClassifier):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BackboneParameters(ClassifierParameters):
-    backbone: str = field(default="EfficientNetV2B0", kw_only=False)
+    backbone: "str | Callable[[int, int], keras.Model]" = field(
+        default="EfficientNetV2B0", kw_only=False
+    )
     alpha: float = 1.0
 
 
 @with_shared_docstring(epochs=60)
 class BackboneClassifier(BackboneParameters, LungClassifier):
-    """Any network of ``keras.applications``, by name, under the same trained head.
+    """Any network under the same trained head: by name, or of your own.
 
     Parameters
     ----------
-    backbone : str, default="EfficientNetV2B0"
-        Name of the network in :mod:`keras.applications`.
+    backbone : str or callable, default="EfficientNetV2B0"
+        Name of the network in :mod:`keras.applications`; ``"keras_hub:"`` and a preset of keras-hub
+        or a folder that holds one (extra ``hub``); or a function ``(image_size, channels) ->
+        keras.Model``, defined at the top level of a module. Its model takes images of shape
+        ``(image_size, image_size, channels)`` in 0..1, grey ones with one channel, and returns a
+        feature map, of whose last three resolutions the global averages are joined, or a vector.
     image_size : int, default=224
-        Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+        Side in pixels of the square the network sees; every image is resized to it. At least 32 for
+        networks of :mod:`keras.applications`.
+    weights : {"imagenet", "torchxrayvision", "pretrained", None} or path, default="imagenet"
+        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
+        - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
+          224 pixels; downloaded once.
+        - ``"pretrained"``: the trained weights that a function returns or a preset has.
+        - ``None``: random weights.
+        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a
+          ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet or MobileNetV2 of torchvision or
+          timm, or of a DenseNet of torchxrayvision, which is read without running code.
     alpha : float, default=1.0
         Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
         be of the same width; other networks have none.

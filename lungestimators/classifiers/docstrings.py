@@ -46,6 +46,19 @@ _SHARED = """\
         Units of the dense layer of the head.
     dropout : float, default=0.5
         Rate of dropout after the dense layer of the head.
+    n_networks : int, default=1
+        Networks that ``fit`` trains one after another and whose probabilities are averaged, each
+        with seeds of its own: network ``i`` is bitwise that of a classifier with ``n_networks=1``
+        and the ``random_state``
+        ``numpy.random.RandomState(random_state).randint(2**31, size=n_networks)[i]``. So each has
+        a validation split and augmented views of its own. Frozen layers with pre-trained weights
+        are common to all networks: with a ``feature_cache`` each image goes through them once.
+    n_views : int, default=1
+        Views of each image over which a prediction averages the probabilities: the image itself
+        and ``n_views - 1`` views with small random shifts, rotations, zooms and changes of
+        brightness and contrast, as ``augment=True`` makes them. A view follows from the image and
+        the number of the view alone. A value that is set after ``fit`` counts at once; ``fit`` does
+        not depend on it, and ``model_`` has the image itself only.
     on_error : {"raise", "skip"}, default="raise"
         What ``fit`` does with image files that cannot be read. ``"raise"``: it checks the headers
         of all files before any training and names every bad file in one error. ``"skip"``: it
@@ -54,8 +67,9 @@ _SHARED = """\
     callbacks : list of keras.callbacks.Callback or callable, default=None
         Keras callbacks; ``fit`` trains with copies of them, and ``partial_fit`` uses none. A
         function without arguments that returns such a list is called by every ``fit``: for
-        callbacks that cannot be copied, such as ``TqdmCallback``. Each stage of a fit looks like
-        one training to a callback: epochs count from 0, and ``stop_training`` ends the stage. The
+        callbacks that cannot be copied, such as ``TqdmCallback``. Each of several networks has
+        copies, or a list of the function, of its own. Each stage of a fit looks like one training
+        to a callback: epochs count from 0, and ``stop_training`` ends the stage. The
         callback's model is the part of the network that learns; the callback may set its weights
         and its learning rate, but not change which layers learn. Hooks of a test or a prediction
         are not called. On JAX, inside an epoch, a callback must ask for ``self.model`` anew to see
@@ -79,16 +93,18 @@ _SHARED = """\
         Length of a row, for flat X only.
     history_ : dict of list
         ``loss``, ``accuracy``, ``learning_rate`` and, with early stopping, ``val_loss`` and
-        ``val_accuracy`` of each epoch.
+        ``val_accuracy`` of each epoch. With ``n_networks`` above 1 the epochs of one network follow
+        those of another, and ``network`` is the number of the network, from 0.
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs run, of all networks together.
     callbacks_ : list of keras.callbacks.Callback
-        The copies of ``callbacks`` that ``fit`` trained with, without their model. A pickle leaves
-        out a callback that cannot be pickled, such as one with an open file or a lock.
+        The copies of ``callbacks`` that ``fit`` trained with, without their model: those of one
+        network after those of another. A pickle leaves out a callback that cannot be pickled, such
+        as one with an open file or a lock.
     model_ : keras.Model
         The fitted classifier as a Keras model, a copy that is built at first use. Its input is
         pixels as ``fit`` saw them or, after a fit on files, RGB images of ``image_size`` in 0..1;
-        its output is probabilities."""
+        its output is probabilities, the mean over the networks."""
 
 
 def with_shared_docstring(epochs):

@@ -1,6 +1,7 @@
 """FitTask: report a fit, and each of its epochs, to scikit-learn's callbacks."""
 
 from .. import _compat
+from . import fitted_networks
 
 
 class FitTask:
@@ -14,7 +15,8 @@ class FitTask:
     estimator : LungClassifier
         Its parameters and data have been checked.
     n_epochs : int
-        The most epochs that all stages of the fit can have. Epochs count on from stage to stage.
+        The most epochs that all stages of all networks can have. Epochs count on from stage to
+        stage and from network to network.
     X, y, sample_weight : array-like
         The arguments of ``fit``, without the rows of unreadable files that ``on_error="skip"``
         leaves out.
@@ -33,18 +35,29 @@ class FitTask:
         self._context = _compat.sklearn_begin_callbacks(estimator, n_epochs)
         self._context.call_on_fit_task_begin(**self._arguments)
 
+    def begin_network(self, earlier, network):
+        """Note which network the next epochs train.
+
+        Parameters
+        ----------
+        earlier : list of fitted_networks.FittedNetwork
+            Those that are trained already.
+        network : fitted_networks.FittedNetwork
+        """
+        self._earlier, self._network = list(earlier), network
+
     def begin_epoch(self, learnt):
         """Report the begin of an epoch.
 
         Parameters
         ----------
         learnt : callable
-            Returns the parts of the network and the history as they are now.
+            Returns the parts of the network and its history as they are now.
         """
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(
             **self._arguments,
-            reconstruction_attributes=lambda: _attributes_for_fit_task(*learnt()),
+            reconstruction_attributes=lambda: self._attributes(*learnt()),
         )
 
     def end_epoch(self, learnt):
@@ -53,7 +66,7 @@ class FitTask:
         Parameters
         ----------
         learnt : callable
-            Returns the parts of the network and the history that the fit has if it ends here.
+            Returns the parts and the history that the network has if the fit ends here.
 
         Returns
         -------
@@ -62,7 +75,7 @@ class FitTask:
         """
         self.stopped = self._epoch.call_on_fit_task_end(
             **self._arguments,
-            reconstruction_attributes=lambda: _attributes_for_fit_task(*learnt()),
+            reconstruction_attributes=lambda: self._attributes(*learnt()),
         )
         return self.stopped
 
@@ -70,7 +83,8 @@ class FitTask:
         """Report the end of the fit, when the estimator is fitted."""
         self._context.call_on_fit_task_end(**self._arguments, reconstruction_attributes={})
 
-
-def _attributes_for_fit_task(parts, history):
-    """Return the attributes of an estimator whose fit ends with these parts and this history."""
-    return {"_parts": parts, "history_": history, "n_iter_": len(history.get("loss", []))}
+    def _attributes(self, parts, history):
+        """Return the attributes of an estimator whose fit ends with these parts and history."""
+        network = self._network._replace(parts=parts, history=history)
+        n_networks = self._arguments["estimator"].n_networks
+        return fitted_networks.attributes_of_networks([*self._earlier, network], n_networks)

@@ -47,6 +47,8 @@ class ClassifierParameters:
     augment: "bool | keras.layers.Layer" = False
     dense_units: int = 512
     dropout: float = 0.5
+    n_networks: int = 1
+    n_views: int = 1
     on_error: Literal["raise", "skip"] = "raise"
     callbacks: "_Callbacks | Callable[[], _Callbacks | None] | None" = None
     random_state: int | np.random.RandomState | None = None
@@ -54,8 +56,8 @@ class ClassifierParameters:
 
 
 # Parameters that say how to train, not what the network is: ``partial_fit`` uses their values of
-# the moment, and no prediction of a fitted classifier depends on them. A change of any other
-# parameter counts from the next fit on.
+# the moment, and no prediction of a fitted classifier depends on them. A change of a parameter that
+# is in neither of these sets counts from the next fit on.
 TRAINING_PARAMETERS = frozenset(
     {
         "feature_cache",
@@ -77,10 +79,15 @@ TRAINING_PARAMETERS = frozenset(
 )
 
 
+# Parameters that say how to predict: the next prediction uses their value of the moment.
+PREDICTION_PARAMETERS = frozenset({"n_views"})
+
+
 def check_classifier_parameters(classifier):
     """Raise unless every parameter of a classifier has a usable type and value."""
     check_backbone_parameters(classifier)
-    for name in ("epochs", "batch_size", "dense_units", "n_iter_no_change"):
+    counts = "epochs", "batch_size", "dense_units", "n_iter_no_change", "n_networks", "n_views"
+    for name in counts:
         check_whole_number(name, getattr(classifier, name), 1)
     check_whole_number("fine_tune_epochs", classifier.fine_tune_epochs, 0)
     for name in ("learning_rate", "fine_tune_learning_rate"):

@@ -1,6 +1,7 @@
 """BackboneFeatures: a frozen network as a transformer."""
 
 import os
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..backends.startup import keras
 from ..images.base import ImageInput
 from ..networks import blueprints
 from ..validation import ImagesLike, PathLike
@@ -18,22 +20,31 @@ from .parameters import check_backbone_parameters, check_feature_cache_parameter
 class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageInput):
     """Turn each image into the features that a frozen network computes, one vector.
 
-    The vector joins the global averages of the network's last three resolutions. Every image goes
-    through the network once: folds, searches and the classifiers of this package share the
-    vectors that are kept under ``feature_cache``.
+    The vector joins the global averages of the network's last three resolutions, or is the vector
+    that a network of your own returns. Every image goes through the network once: folds, searches
+    and the classifiers of this package share the vectors that are kept under ``feature_cache``.
 
     Parameters
     ----------
-    backbone : str, default="DenseNet121"
-        Name of the network in :mod:`keras.applications`.
+    backbone : str or callable, default="DenseNet121"
+        Name of the network in :mod:`keras.applications`; ``"keras_hub:"`` and a preset of keras-hub
+        or a folder that holds one (extra ``hub``); or a function ``(image_size, channels) ->
+        keras.Model``, as :class:`BackboneClassifier` takes it.
     image_size : int, default=224
-        Side in pixels of the square the network sees; every image is resized to it. At least 32.
+        Side in pixels of the square the network sees; every image is resized to it. At least 32 for
+        networks of :mod:`keras.applications`.
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed.
         ``None``: X is not flat.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"imagenet", "torchxrayvision", "pretrained", None} or path, default="imagenet"
+        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
+        - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
+          224 pixels; downloaded once.
+        - ``"pretrained"``: the trained weights that a function returns or a preset has.
+        - ``None``: random weights.
+        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a
+          ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet or MobileNetV2 of torchvision or
+          timm, or of a DenseNet of torchxrayvision, which is read without running code.
     alpha : float, default=1.0
         Width of a MobileNet, MobileNetV2, MobileNetV3Small or MobileNetV3Large, whose weights must
         be of the same width; other networks have none.
@@ -80,7 +91,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 
     def __init__(
         self,
-        backbone: str = "DenseNet121",
+        backbone: "str | Callable[[int, int], keras.Model]" = "DenseNet121",
         *,
         image_size: int = 224,
         image_shape: tuple[int, ...] | None = None,

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from ..networks import keras_hub_presets, own_network
 from ..validation import check_real_number, check_whole_number, is_whole_number
 from . import cache
 
@@ -16,10 +17,15 @@ def check_backbone_parameters(estimator):
     """Raise unless the parameters of a backbone, and ``feature_cache``, are valid."""
     check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
-        raise TypeError(f"weights={estimator.weights!r} must be 'imagenet', None or a path")
+        raise TypeError(
+            f"weights={estimator.weights!r} must be 'chest', 'imagenet', 'torchxrayvision', None "
+            "or a path"
+        )
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_whole_number("verbose", estimator.verbose, 0)
     _check_backbone_structure(estimator)
+    if "backbone" in estimator.get_params(deep=False):
+        _check_backbone_itself(estimator)
     check_feature_cache_parameter(estimator.feature_cache)
 
 
@@ -55,6 +61,42 @@ def _check_backbone_structure(estimator):
         raise ValueError(
             f"blocks={parameters['blocks']!r} must be a tuple of four whole numbers, at least 1, "
             "such as (6, 12, 24, 16)"
+        )
+
+
+def _check_backbone_itself(estimator):
+    """Raise unless ``backbone`` can be built, and ``weights`` and ``alpha`` can be of it."""
+    backbone, weights = estimator.backbone, estimator.weights
+    if callable(backbone):
+        own_network.check_own_network(backbone)
+        shown = f"backbone={own_network.name_of_own_network(backbone)}"
+    elif keras_hub_presets.is_keras_hub_preset(backbone):
+        keras_hub_presets.check_keras_hub_is_installed(backbone)
+        shown = f"backbone={backbone!r}"
+    elif not isinstance(backbone, str):
+        raise TypeError(
+            f"backbone={backbone!r} must be the name of a network of keras.applications, "
+            f"'{keras_hub_presets.PREFIX}' and a preset, or a function (image_size, channels) -> "
+            "keras.Model"
+        )
+    elif weights == "pretrained":
+        raise ValueError(
+            f"weights='pretrained' is for a function or a preset of keras-hub, and "
+            f"backbone={backbone!r} is of keras.applications: pass weights='chest', 'imagenet', "
+            "None (random ones) or a path"
+        )
+    else:
+        return
+    if weights in ("imagenet", "chest"):
+        raise ValueError(
+            f"weights={weights!r} is for networks of keras.applications. For {shown} pass "
+            "weights='pretrained' (the weights that it comes with, which were learnt), None "
+            "(random ones) or the path of a weights file of this network"
+        )
+    if estimator.alpha != 1:
+        raise ValueError(
+            f"alpha={estimator.alpha} is the width of a MobileNet of keras.applications. For "
+            f"{shown} leave alpha=1.0"
         )
 
 

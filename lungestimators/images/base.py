@@ -20,7 +20,7 @@ class ImageInput(BaseEstimator):
     ``_leave_out_unreadable_input``.
     """
 
-    # Parameters that change no prediction of a fitted estimator: a new value counts at once.
+    # Parameters that are no part of what was fitted: a new value counts at once.
     _AT_ONCE = frozenset()
 
     def __sklearn_tags__(self):

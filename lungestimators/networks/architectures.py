@@ -11,7 +11,8 @@ import inspect
 
 from .. import _compat
 from ..backends.startup import keras
-from .weights import DENSENETS, build_with_weights, load_weights
+from .keras_weights import DENSENETS, load_keras_weights
+from .weights import build_with_weights, existing_weights_file
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.
@@ -36,6 +37,11 @@ def build_cnn(image_size, channels, weights, filters):
     keras.Model
         Image -> vector.
     """
+    if weights in ("chest", "imagenet", "torchxrayvision"):
+        raise ValueError(
+            f"There are no weights={weights!r} of the custom CNN: pass weights=None or the path of "
+            "a weights file of the same CNN"
+        )
     _check_size_for_application("the custom CNN", image_size, 2 ** len(filters))
     inputs = keras.Input((image_size, image_size, channels), name="image")
     x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)
@@ -43,14 +49,10 @@ def build_cnn(image_size, channels, weights, filters):
         x = _block_of_cnn(x, n_filters, name=f"conv{number}")
     x = keras.layers.Flatten(name="flatten")(x)
     network = keras.Model(inputs, x, name="backbone")
-    if weights == "imagenet":
-        raise ValueError(
-            "There are no ImageNet weights of the custom CNN: pass weights=None or the path of a "
-            "weights file of the same CNN"
-        )
     if weights is None:
         return network
-    return load_weights(network, weights, "CNN", {"filters": tuple(filters), "channels": channels})
+    options = {"filters": tuple(filters), "channels": channels}
+    return load_keras_weights(network, existing_weights_file(weights), "CNN", options)
 
 
 def _block_of_cnn(x, filters, name):
@@ -70,15 +72,16 @@ def build_application(backbone, image_size, channels, weights, options):
     """Build a network of ``keras.applications`` that returns one vector an image.
 
     The vector joins the global averages of the last three resolutions: the coarsest one alone has
-    lost the texture. The network's own ``preprocess_input`` is part of the graph.
+    lost the texture. The preparation of pixels is part of the graph.
 
     Parameters
     ----------
     backbone : str
         A name in ``keras.applications``, or ``"DenseNet"`` with ``blocks`` in ``options``.
     image_size, channels : int
-        Of the images in 0..1; grey ones are repeated to RGB.
-    weights : {"imagenet", None} or path
+        Of the images in 0..1. Grey ones are repeated to RGB; a network of torchxrayvision gets the
+        mean of an image's channels.
+    weights : {"chest", "imagenet", "torchxrayvision", None} or path
     options : dict
         Further arguments of the Keras function (``alpha``, ``blocks``).
 
@@ -92,7 +95,7 @@ def build_application(backbone, image_size, channels, weights, options):
     _check_size_for_application(backbone, image_size, 32)
     shape = (image_size, image_size, 3)
     try:
-        application = build_with_weights(builder, backbone, shape, weights, options)
+        application, pixels = build_with_weights(builder, backbone, shape, weights, options)
     except ValueError as error:
         if "Input size must be at least" in str(error):
             raise ValueError(
@@ -100,23 +103,68 @@ def build_application(backbone, image_size, channels, weights, options):
             ) from None
         raise
     application = _application_with_constant_norm(application)
-    for layer in application.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = BATCH_NORM_MOMENTUM
-    pooled = [
-        keras.layers.GlobalAveragePooling2D(name=f"pool_{number}")(output)
-        for number, output in enumerate(_last_resolutions_of_application(application), start=1)
-    ]
-    features = keras.layers.Concatenate(name="features")(pooled) if len(pooled) > 1 else pooled[0]
-    application = keras.Model(application.inputs, features, name="application")
+    application = vector_of_application(application)
 
     inputs = keras.Input((image_size, image_size, channels), name="image")
-    x = inputs
-    if channels == 1:
+    x = _pixels_for_application(inputs, pixels, builder)
+    return keras.Model(inputs, application(x), name="backbone")
+
+
+def _pixels_for_application(x, pixels, builder):
+    """Add to a graph what turns images in 0..1 into the pixels that a network learnt from.
+
+    Parameters
+    ----------
+    x : keras.KerasTensor
+    pixels : {"keras", "imagenet", "torchxrayvision"}
+        As :func:`build_with_weights` returns it.
+    builder : callable
+        The function of ``keras.applications`` that built the network.
+    """
+    if pixels == "torchxrayvision":
+        if x.shape[-1] != 1:
+            x = keras.ops.mean(x, axis=-1, keepdims=True)
+        return keras.layers.Rescaling(2048.0, -1024.0, name="to_1024")(x)
+    if x.shape[-1] == 1:
         x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
     x = keras.layers.Rescaling(255.0, name="to_255")(x)
-    x = _compat.keras_application_module(builder).preprocess_input(x)
-    return keras.Model(inputs, application(x), name="backbone")
+    if pixels == "imagenet":
+        return keras.applications.imagenet_utils.preprocess_input(x, mode="torch")
+    return _compat.keras_application_module(builder).preprocess_input(x)
+
+
+def vector_of_application(application):
+    """Return a network that gives one vector an image, with the momentum for small data sets.
+
+    Parameters
+    ----------
+    application : keras.Model
+        Image -> feature map or vector.
+
+    Returns
+    -------
+    keras.Model
+        Image -> the global averages of the last three resolutions, joined; with the same layers. A
+        network of vectors keeps its output.
+    """
+    for layer in _compat.keras_layers_of(application):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    features = application.output
+    if len(features.shape) == 4:
+        names = {layer.name for layer in application.layers}
+        pooled = [
+            _layer_of_free_name(keras.layers.GlobalAveragePooling2D, f"pool_{number}", names)(map_)
+            for number, map_ in enumerate(_last_resolutions_of_application(application), start=1)
+        ]
+        join = _layer_of_free_name(keras.layers.Concatenate, "features", names)
+        features = join(pooled) if len(pooled) > 1 else pooled[0]
+    return keras.Model(application.inputs, features, name="application")
+
+
+def _layer_of_free_name(cls, name, names):
+    """Return a new layer with a name, or without one of its own where the name is taken."""
+    return cls(name=None if name in names else name)
 
 
 def _find_application(backbone, options):
@@ -181,9 +229,11 @@ def _check_size_for_application(network, image_size, smallest):
 
 def _last_resolutions_of_application(application, count=3):
     """Return the last output of each of the ``count`` coarsest resolutions, finest first."""
-    last = {}
-    for layer in application.layers:
-        if isinstance(layer, keras.layers.InputLayer | keras.layers.ZeroPadding2D):
+    last, layers = {}, application.layers
+    # What stands before all weights are pixels, not features.
+    first = next((number for number, layer in enumerate(layers) if layer.weights), len(layers))
+    for layer in layers[first:]:
+        if isinstance(layer, keras.layers.ZeroPadding2D):
             continue
         shape = getattr(layer.output, "shape", ())
         # 1x1 maps belong to squeeze-and-excitation all through the network: they are no resolution.

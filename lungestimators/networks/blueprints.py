@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..backends import compiled, distribution
 from ..backends.startup import keras
-from . import architectures, dropout, pool
+from . import architectures, dropout, keras_hub_presets, own_network, pool
 from .weights import state_of_weights_file
 
 
@@ -74,12 +74,13 @@ def initial_backbone_blueprint(name, options, image_size, channels, weights, see
 
     Parameters
     ----------
-    name : str
-        A name in ``keras.applications``.
+    name : str or callable
+        A name in ``keras.applications``, ``"keras_hub:"`` and a preset, or a function
+        ``(image_size, channels) -> keras.Model``.
     options : tuple of (str, value)
         The backbone's own parameters; ``filters`` make it the custom CNN, ``blocks`` any DenseNet.
     image_size, channels : int
-    weights : {"imagenet", None} or str
+    weights : {"chest", "imagenet", "pretrained", None} or str
     seed : int
         Of random weights.
 
@@ -87,15 +88,21 @@ def initial_backbone_blueprint(name, options, image_size, channels, weights, see
     -------
     Blueprint
     """
-    if "filters" in dict(options):
+    files = state_of_weights_file(weights)
+    if callable(name):
+        build = own_network.build_own_network
+        arguments = (name, image_size, channels, weights)
+    elif keras_hub_presets.is_keras_hub_preset(name):
+        build = keras_hub_presets.build_keras_hub_network
+        arguments = (name, image_size, channels, weights)
+        files = (files, keras_hub_presets.state_of_keras_hub_preset(name))
+    elif "filters" in dict(options):
         build = architectures.build_cnn
         arguments = (image_size, channels, weights, *dict(options).values())
     else:
         build = architectures.build_application
         arguments = (name, image_size, channels, weights, options)
-    return _build_blueprint(
-        build, arguments, seed if weights is None else 0, state_of_weights_file(weights)
-    )
+    return _build_blueprint(build, arguments, seed if weights is None else 0, files)
 
 
 def initial_head_blueprint(n_features, n_classes, dense_units, rate, seed):
@@ -106,10 +113,10 @@ def initial_head_blueprint(n_features, n_classes, dense_units, rate, seed):
 
 
 @functools.lru_cache(maxsize=4)
-def _build_blueprint(build, arguments, seed, state_of_file):
+def _build_blueprint(build, arguments, seed, state_of_files):
     """Return the Blueprint of ``build(*arguments)`` with random weights that follow from ``seed``.
 
-    ``state_of_file`` is only part of the key under which the last Blueprints are kept.
+    ``state_of_files`` is only part of the key under which the last Blueprints are kept.
     """
     with distribution.use_distribution(None), pool.seeded_building(seed):
         network = build(*arguments)
@@ -141,7 +148,7 @@ def _rename_blueprint_layers(config):
             number = counts[automatic] = counts.get(automatic, -1) + 1
             new_names[name] = f"{automatic}_{number}" if number else automatic
             layer["name"] = layer["config"]["name"] = new_names[name]
-        if "layers" in layer["config"]:
+        if "input_layers" in layer["config"]:
             _rename_blueprint_layers(layer["config"])
     for layer in config["layers"]:
         layer["inbound_nodes"] = _blueprint_with_new_names(layer["inbound_nodes"], new_names)

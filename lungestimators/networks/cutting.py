@@ -95,7 +95,8 @@ def _cut_network(backbone):
         before = backbone.operations[backbone.operations.index(graph) - 1].output
         below = keras.Model(backbone.inputs, below(before), name="below")
 
-    inputs = keras.Input((vector.shape[1],), name="cut")
+    # The name of the images' input tells networks apart whose layers have the same configuration.
+    inputs = keras.Input((vector.shape[1],), name=f"cut_{graph.inputs[0].name}")
     pieces, start = [], 0
     for tensor, flat in zip(tensors, vectors, strict=True):
         piece = inputs[:, start : start + flat.shape[1]]
@@ -121,7 +122,18 @@ def _crossing_of_cut(graph):
 
 def _last_stage_to_cut(layers):
     """Return, of layers with weights, those behind the last reduction of the resolution."""
-    sizes = [layer.output.shape[1] if len(layer.output.shape) == 4 else 0 for layer in layers]
+    sizes = [_height_of_map_at_cut(layer) for layer in layers]
+    if not any(sizes):
+        raise ValueError(
+            "trainable='last_stage' needs a network with a layer that has weights and gives a "
+            "feature map, and this one has none: use trainable='head' or 'all'"
+        )
     final = next(size for size in reversed(sizes) if size)
     before = [number for number, size in enumerate(sizes) if size > final]
     return layers[before[-1] + 1 :] if before else layers
+
+
+def _height_of_map_at_cut(layer):
+    """Return the height of the feature map that a layer gives, 0 if it gives none."""
+    shape = keras.tree.flatten(layer.output)[0].shape
+    return shape[1] if len(shape) == 4 else 0

@@ -5,15 +5,15 @@ layers and read its intermediate outputs; except for batch normalisation and dro
 works differently in training; and no operation that ONNX, LiteRT and OpenVINO lack.
 """
 
-import functools
 import json
-import warnings
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..backends.startup import keras
 from . import blueprints, pool
+from .flat_model_pixels import checking_flat_model_pixels
 
 
 def build_flat_model(parts, image_shape, pixel_range, name):
@@ -39,35 +39,75 @@ def build_flat_model(parts, image_shape, pixel_range, name):
         A functional model with one input and a copy of the weights. In this process, it warns of
         pixels that are clearly of another range, and raises for images of another shape.
     """
+    with pool.seeded_building(0):
+        graph = flat_graph(parts, image_shape, pixel_range)
+        model = build_flat_layers(graph.layers, [graph.output], name)
+    set_flat_weights(model, graph.layers, graph.weights)
+    return finish_flat_model(model, graph.image_shape, pixel_range)
+
+
+class FlatGraph(NamedTuple):
+    """The layers of a flat model in Keras' configuration, and the weights.
+
+    Attributes
+    ----------
+    layers : list of dict
+        The input layer is the first.
+    output : list
+        Reference to the probabilities: name of a layer, number of its call, of the output.
+    weights : list of ndarray
+        In the order of ``layers``.
+    image_shape : tuple of int
+        (height, width, channels) of the pixels.
+    """
+
+    layers: list
+    output: list
+    weights: list
+    image_shape: tuple
+
+
+def flat_graph(parts, image_shape, pixel_range):
+    """Return the parts of a network behind their preprocessing as a FlatGraph.
+
+    Arguments are those of :func:`build_flat_model`.
+    """
     backbone, head = (json.loads(part.architecture)["config"] for part in parts)
     image_size = _input_layers_to_flatten(backbone)[0]["config"]["batch_shape"][1]
     shape = tuple(size or image_size for size in image_shape)
-    with pool.seeded_building(0):
-        preprocessing, kernels = _build_flat_preprocessing(shape, image_size, pixel_range)
-        first = _config_to_flatten(preprocessing)
-        (pixels,) = _input_layers_to_flatten(first)
-        layers, output = [pixels], [pixels["name"], 0, 0]
-        for config, prefix in ((first, "preprocessing_"), (backbone, "backbone_"), (head, "head_")):
-            nested = any(_is_model_to_flatten(layer) for layer in config["layers"])
-            if config is backbone and not nested:
-                prefix = ""
-            more, output = _flatten_config(config, output, prefix)
-            layers += more
-        model = keras.Model.from_config(
-            {
-                "name": name,
-                "trainable": True,
-                "layers": layers,
-                "input_layers": [pixels["name"], 0, 0],
-                "output_layers": output,
-            }
-        )
+    preprocessing, kernels = _build_flat_preprocessing(shape, image_size, pixel_range)
+    first = _config_to_flatten(preprocessing)
+    (pixels,) = _input_layers_to_flatten(first)
+    layers, output = [pixels], [pixels["name"], 0, 0]
+    for config, prefix in ((first, "preprocessing_"), (backbone, "backbone_"), (head, "head_")):
+        nested = any(_is_model_to_flatten(layer) for layer in config["layers"])
+        if config is backbone and not nested:
+            prefix = ""
+        more, output = _flatten_config(config, output, prefix)
+        layers += more
     weights = [*kernels, *parts.backbone.weights, *parts.head.weights]
-    _set_weights_of_flat_model(model, [layer["name"] for layer in layers], weights)
-    model(keras.KerasTensor((None, *shape)))  # Keras exports only called models to ONNX
+    return FlatGraph(layers, output, weights, shape)
+
+
+def build_flat_layers(layers, outputs, name):
+    """Build a Keras model of flat layers, the first of which is its input; outputs are a list."""
+    return keras.Model.from_config(
+        {
+            "name": name,
+            "trainable": True,
+            "layers": layers,
+            "input_layers": [layers[0]["name"], 0, 0],
+            "output_layers": outputs[0] if len(outputs) == 1 else outputs,
+        }
+    )
+
+
+def finish_flat_model(model, image_shape, pixel_range):
+    """Let a flat model check its pixels, and make it one that Keras exports; return it."""
+    model(keras.KerasTensor((None, *image_shape)))  # Keras exports only called models to ONNX
     # Methods of the instance, not of a class of ours: the model is saved as a plain Keras model.
-    model.call = _checking_pixels_of_flat_model(model.call, shape, pixel_range)
-    model.predict = _checking_pixels_of_flat_model(model.predict, shape, pixel_range)
+    model.call = checking_flat_model_pixels(model.call, image_shape, pixel_range)
+    model.predict = checking_flat_model_pixels(model.predict, image_shape, pixel_range)
     return model
 
 
@@ -136,7 +176,7 @@ def _flatten_config(config, source, prefix):
         if layer is input_layer:
             continue
         name = prefix + layer["name"]
-        nodes = _rewire_flattened_layers(layer["inbound_nodes"], renamed)
+        nodes = rewire_flat_layers(layer["inbound_nodes"], renamed)
         inner, inner_prefix = None, ""
         if _is_model_to_flatten(layer):
             inner = layer["config"]
@@ -156,7 +196,7 @@ def _flatten_config(config, source, prefix):
 def _flatten_normalization(layer):
     """Return a subtraction and a division that do the same as a layer with constant statistics.
 
-    The layer keeps the constants as tensors: see :func:`_rewire_flattened_layers`.
+    The layer keeps the constants as tensors: see :func:`rewire_flat_layers`.
     """
     mean, variance = (np.float32(layer["config"][name]) for name in ("mean", "variance"))
     x = keras.Input(layer["build_config"]["input_shape"][1:])
@@ -172,7 +212,7 @@ def _config_to_flatten(network):
 
 def _is_model_to_flatten(layer):
     """Return whether a layer in a configuration is a model."""
-    return "layers" in layer["config"]
+    return "input_layers" in layer["config"]
 
 
 def _is_normalization_to_flatten(layer):
@@ -194,14 +234,14 @@ def _output_of_flattened_model(ends):
     return ends if isinstance(ends[0], str) else ends[0]
 
 
-def _rewire_flattened_layers(value, renamed):
+def rewire_flat_layers(value, renamed):
     """Return the calls of a layer, or an argument of one, with new references to layers.
 
     Constants become NumPy arrays: a function traced by TensorFlow has constant tensors among its
     inputs, and so would the exported ONNX model.
     """
     if isinstance(value, list):
-        return [_rewire_flattened_layers(item, renamed) for item in value]
+        return [rewire_flat_layers(item, renamed) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "__keras_tensor__":
@@ -209,72 +249,24 @@ def _rewire_flattened_layers(value, renamed):
         return {**value, "config": {**tensor, "keras_history": renamed(tensor["keras_history"])}}
     if value.get("class_name") == "__tensor__":
         return {**value, "class_name": "__numpy__"}
-    return {key: _rewire_flattened_layers(item, renamed) for key, item in value.items()}
+    return {key: rewire_flat_layers(item, renamed) for key, item in value.items()}
 
 
-def _set_weights_of_flat_model(model, names, weights):
-    """Set a model's weights, given in the order of the layers ``names``.
+def set_flat_weights(model, layers, weights):
+    """Set a model's weights, given in the order of ``layers``.
 
     Keras may sort the layers of the joined model in another order than those of its parts.
     """
-    by_name = {layer.name: layer for layer in model.layers}
+    for name, own in split_flat_weights(model, layers, weights).items():
+        model.get_layer(name).set_weights(own)
+
+
+def split_flat_weights(model, layers, weights):
+    """Return weights, given in the order of ``layers``, as lists by the name of their layer."""
+    counts = {layer.name: len(layer.weights) for layer in model.layers}
+    # A bare operation is no layer.
+    names = [layer["name"] for layer in layers if layer["name"] in counts]
+    if sum(counts[name] for name in names) != len(weights):
+        raise RuntimeError("the joined model has another number of weights than its parts")
     weights = iter(weights)
-    for name in names:
-        if name in by_name:  # a bare operation is no layer
-            layer = by_name[name]
-            layer.set_weights([next(weights) for _ in layer.weights])
-    if next(weights, None) is not None:
-        raise RuntimeError("the joined model has fewer weights than its parts")
-
-
-def _checking_pixels_of_flat_model(method, shape, pixel_range):
-    """Return a model's method that first raises for another shape and warns of another range.
-
-    Keras' own ``predict`` accepts images of any size after the first call.
-    """
-
-    @functools.wraps(method)
-    def checked(*args, **kwargs):
-        # Keras calls them ``inputs`` or ``x`` where they are passed by name.
-        pixels = args[0] if args else kwargs.get("inputs", kwargs.get("x"))
-        values = _values_of_flat_model_input(pixels)
-        if values is not None and values.size:
-            given = values.shape[1:]
-            if given != shape and (*given, 1) != shape:
-                raise ValueError(
-                    f"model_ takes images of shape {shape} (height, width, channels), and these "
-                    f"have the shape {given}: resize them first, or call predict_proba"
-                )
-            extremes = float(values.min()), float(values.max())
-            if _is_other_range_than_flat_model(*extremes, *pixel_range):
-                warnings.warn(
-                    "model_ takes pixels from {:g} (black) to {:g} (white), as fit saw them, and "
-                    "these lie in {:g}..{:g}: scale the pixels first, or call predict_proba, which "
-                    "scales them".format(*pixel_range, *extremes),
-                    UserWarning,
-                    stacklevel=2,
-                )
-        return method(*args, **kwargs)
-
-    return checked
-
-
-def _values_of_flat_model_input(pixels):
-    """Return an array or tensor as an array; None for data sets, and for tensors while tracing."""
-    if not (isinstance(pixels, np.ndarray) or keras.ops.is_tensor(pixels)):
-        return None
-    try:
-        if hasattr(pixels, "detach"):  # PyTorch's
-            pixels = pixels.detach().cpu()
-        return np.asarray(pixels)
-    # Raised by TensorFlow, JAX and PyTorch, in this order, for tensors without values.
-    except (NotImplementedError, TypeError, RuntimeError):
-        return None
-
-
-def _is_other_range_than_flat_model(smallest, largest, low, high):
-    """Return whether pixels reach far beyond black or white, or lie in 0..1 below a large white."""
-    span = high - low
-    beyond = smallest < low - span or largest > high + span
-    in_unit = span >= 255 and 0 <= smallest < largest <= 1
-    return beyond or in_unit
+    return {name: [next(weights) for _ in range(counts[name])] for name in names}

@@ -26,7 +26,8 @@ def search_space(estimator: BaseEstimator) -> dict[str, BaseDistribution]:
     The distributions lie around the estimator's own values. Parameters that change the input or
     the output of frozen layers (``image_size``, the backbone, its width, the number of augmented
     views) are not searched, so that every image goes through frozen layers once for all trials.
-    Nor are parameters that make an epoch slower.
+    Nor are parameters that make an epoch slower, or a fit or a prediction longer (``n_networks``,
+    ``n_views``).
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _compat
 from ..backends.startup import keras
 from ..images.prepared import PreparedImages
 from .disk_array import DiskArray
@@ -105,15 +106,6 @@ def unfreeze_for_stage(network, keep_batch_norm):
         statistics of the pre-training.
     """
     network.trainable = True
-    for layer in _layers_to_unfreeze_for_stage(network):
+    for layer in _compat.keras_layers_of(network):
         if keep_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-
-
-def _layers_to_unfreeze_for_stage(network):
-    """Yield the layers of a network and of the models in it, without these models themselves."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers_to_unfreeze_for_stage(layer)
-        else:
-            yield layer

@@ -61,7 +61,7 @@ backends.jax.split_over_jax_devices = split
 def apart(one, other):
     return max(
         float(np.abs(a - b).max())
-        for ours, theirs in zip(one._parts, other._parts)
+        for ours, theirs in zip(one._networks[0].parts, other._networks[0].parts)
         for a, b in zip(ours.weights, theirs.weights)
     )
 
@@ -105,7 +105,7 @@ print(json.dumps(dict(
     devices=[len(jax.local_devices()), len(jax.devices())],
     score=together.score(X, y),
     apart=float(np.abs(alone.predict_proba(X) - probabilities).max()),
-    models=[joblib.hash(fit._parts) for fit in (together, head, once)],
+    models=[joblib.hash(fit._networks[0].parts) for fit in (together, head, once)],
     head_score=head.score(X, y),
     refused=refused,
 )), flush=True)

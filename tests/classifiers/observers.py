@@ -79,8 +79,9 @@ class Counter:
 
 def assert_same_model(first, second, X):
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
-    for part, other in zip(first._parts, second._parts, strict=True):
-        for weight, other_weight in zip(part.weights, other.weights, strict=True):
-            np.testing.assert_array_equal(weight, other_weight)
+    for network, other in zip(first._networks, second._networks, strict=True):
+        for part, other_part in zip(network.parts, other.parts, strict=True):
+            for weight, other_weight in zip(part.weights, other_part.weights, strict=True):
+                np.testing.assert_array_equal(weight, other_weight)
     assert first.history_ == second.history_
     assert first.n_iter_ == second.n_iter_

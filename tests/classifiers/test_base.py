@@ -149,6 +149,15 @@ def test_partial_fit_is_one_epoch_of_fit(cnn, squares):
     assert cnn.score(X, y) > 0.9
 
 
+def test_model_is_that_of_the_last_partial_fit(cnn, squares):
+    X, y = squares
+    for _ in range(2):
+        cnn.partial_fit(X, y, classes=["clear", "opaque"])
+        np.testing.assert_allclose(
+            cnn.model_.predict(X[..., None], verbose=0), cnn.predict_proba(X), atol=1e-5
+        )
+
+
 def test_partial_fit_checks_its_classes(cnn, squares):
     X, y = squares
     with pytest.raises(ValueError, match="classes must be passed"):
@@ -271,6 +280,8 @@ BAD_PARAMETERS = {
     "learning_rate": (-1, ValueError, "above 0"),
     "validation_fraction": (1.0, ValueError, "between 0 and 1"),
     "dropout": (1, ValueError, "below 1"),
+    "n_networks": (0, ValueError, "n_networks=0 must be at least 1"),
+    "n_views": (1.5, TypeError, "n_views=1.5 must be a whole number"),
     "trainable": ("tail", ValueError, "'auto', 'head', 'last_stage' or 'all'"),
     "class_weight": ({"Clear": 2}, ValueError, "Clear.*did you mean .clear"),
     "optimizer": ("downhill", ValueError, "no Keras optimizer"),

@@ -189,6 +189,8 @@ OTHER_VALUES = dict(
     augment=True,
     dense_units=24,
     dropout=0.1,
+    n_networks=2,
+    n_views=2,
     random_state=1,
     on_error="skip",
     callbacks=[keras.callbacks.EarlyStopping("loss", mode="max")],

@@ -103,8 +103,10 @@ def test_a_snapshot_shares_the_frozen_backbone_and_owns_its_head(squares):
     clf = clone(FITS["MobileNet, head"]).set_callbacks(observer).fit(X, y)
     for fitted in observer.fitted:
         for weight, other in zip(
-            fitted._parts.backbone.weights, clf._parts.backbone.weights, strict=True
+            fitted._networks[0].parts.backbone.weights,
+            clf._networks[0].parts.backbone.weights,
+            strict=True,
         ):
             assert weight is other
-    heads = [fitted._parts.head.weights[0] for fitted in observer.fitted]
+    heads = [fitted._networks[0].parts.head.weights[0] for fitted in observer.fitted]
     assert not any(np.shares_memory(heads[0], head) for head in heads[1:])

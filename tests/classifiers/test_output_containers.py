@@ -67,6 +67,8 @@ NUMBERS = dict(
     augment=(True, np.bool_),
     dense_units=(5, np.int64),
     dropout=(0.25, np.float32),
+    n_networks=(2, np.int64),
+    n_views=(2, np.uint8),
     on_error=("skip", np.str_),
     random_state=(3, np.int64),
     verbose=(1, np.bool_),
@@ -92,7 +94,8 @@ def test_a_number_of_numpy_is_that_of_python(cnn, squares, name, capsys):
     expected = clone(cnn).set_params(**{name: value}).fit(X, y)
     found = clone(cnn).set_params(**{name: kind(value)}).fit(X, y)
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
-    assert found._parts.head.architecture == expected._parts.head.architecture
+    for network, other in zip(found._networks, expected._networks, strict=True):
+        assert network.parts.head.architecture == other.parts.head.architecture
     assert found.history_ == expected.history_
     again = found.partial_fit if name != "early_stopping" else found.fit
     assert again(X, y).n_iter_ >= 1

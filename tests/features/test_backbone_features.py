@@ -72,7 +72,9 @@ def test_the_classifier_of_the_same_seed_sees_the_same_features(squares, feature
         "MobileNetV2", weights=None, trainable="head", image_size=32, epochs=1, random_state=0
     ).fit(X, y)
     features.fit(X)
-    for ours, theirs in zip(features._network.weights, clf._parts.backbone.weights, strict=True):
+    for ours, theirs in zip(
+        features._network.weights, clf._networks[0].parts.backbone.weights, strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -117,7 +119,11 @@ def test_images_of_another_shape_are_refused(squares, features):
         (dict(backbone="NoNet"), ValueError, "is not in keras.applications"),
         (dict(image_size=16), ValueError, "needs at least 32"),
         (dict(image_size=32.0), TypeError, "must be a whole number"),
-        (dict(weights=3), TypeError, "must be 'imagenet', None or a path"),
+        (
+            dict(weights=3),
+            TypeError,
+            "must be 'chest', 'imagenet', 'torchxrayvision', None or a path",
+        ),
         (dict(weights="no.h5"), FileNotFoundError, "there is no such file"),
         (dict(feature_cache=True), TypeError, "must be 'memory', None or a directory"),
     ],

@@ -90,7 +90,7 @@ def settle(paths, monkeypatch=None):
 
 
 def network(frozen, squares):
-    return frozen.fit(*squares)._parts.backbone
+    return frozen.fit(*squares)._networks[0].parts.backbone
 
 
 def squares_as_images(squares, rows=None):

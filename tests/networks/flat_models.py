@@ -15,6 +15,14 @@ LAYERS = {
     "Backbone": ["expanded_conv_3_squeeze_excite_mul", "conv_1"],
 }
 
+# What TensorFlow's Resizing would add, ScaleAndTranslate, is no operation of ONNX and LiteRT.
+_OPERATIONS = """
+    AddV2 BiasAdd ConcatV2 Const Conv2D DepthwiseConv2dNative GatherV2 Identity MatMul MaxPool
+    AvgPool Mean Mul Neg NoOp Pack Pad PadV2 Placeholder Prod ReadVariableOp RealDiv Relu Relu6
+    Reshape Rsqrt Shape Softmax Squeeze StridedSlice Sub Transpose Maximum Sqrt
+"""
+KNOWN_OPERATIONS = set(_OPERATIONS.split())
+
 
 def as_array(tensor):
     return keras.ops.convert_to_numpy(tensor)

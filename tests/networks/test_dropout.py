@@ -40,7 +40,7 @@ def densenet(trainable="head", **changes):
 
 def assert_same_model(first, second):
     assert first.history_ == second.history_
-    for one, other in zip(first._parts, second._parts, strict=True):
+    for one, other in zip(first._networks[0].parts, second._networks[0].parts, strict=True):
         assert one.architecture == other.architecture
         for weight, same in zip(one.weights, other.weights, strict=True):
             np.testing.assert_array_equal(weight, same)

@@ -127,7 +127,7 @@ def test_a_fitted_network_holds_plain_layers_and_bounded_statistics(squares, tmp
     np.testing.assert_allclose(
         loaded.predict(X[..., None], verbose=0), clf.predict_proba(X), atol=1e-5
     )
-    (head,) = (part for part in clf._parts if "dense_bn" in part.architecture)
+    (head,) = (part for part in clf._networks[0].parts if "dense_bn" in part.architecture)
     assert "lungestimators" not in head.architecture
     mean, variance = head.weights[:2]
     dead = mean == 0

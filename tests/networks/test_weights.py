@@ -19,7 +19,7 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
-from lungestimators.networks import weights
+from lungestimators.networks import keras_weights
 
 MOBILENET = "mobilenet_2_5_224_tf_no_top.h5"
 DENSENET = "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -50,8 +50,8 @@ def application(name, **options):
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75, 1.0, 1.5])
 def test_the_width_of_a_mobilenet_is_read_from_its_file(folder, alpha, kind):
     path = saved(application("MobileNet", alpha=alpha), folder / f"{alpha}{kind}")
-    assert weights.parameters_of_weights_file(path, "MobileNet") == {"alpha": alpha}
-    assert weights.parameters_of_weights_file(path, "MobileNetV2") == {}
+    assert keras_weights.parameters_of_weights_file(path, "MobileNet") == {"alpha": alpha}
+    assert keras_weights.parameters_of_weights_file(path, "MobileNetV2") == {}
 
 
 @pytest.mark.slow
@@ -59,8 +59,8 @@ def test_the_width_of_a_mobilenet_is_read_from_its_file(folder, alpha, kind):
 @pytest.mark.parametrize("alpha", [0.35, 0.5, 1.0, 1.4])
 def test_the_width_of_a_mobilenet_v2_is_read_from_its_file(folder, alpha, kind):
     path = saved(application("MobileNetV2", alpha=alpha), folder / f"v2 {alpha}{kind}")
-    assert weights.parameters_of_weights_file(path, "MobileNetV2") == {"alpha": alpha}
-    assert weights.parameters_of_weights_file(path, "MobileNet") == {}
+    assert keras_weights.parameters_of_weights_file(path, "MobileNetV2") == {"alpha": alpha}
+    assert keras_weights.parameters_of_weights_file(path, "MobileNet") == {}
 
 
 @pytest.mark.parametrize("kind", ["file.weights.h5", "file.h5"])
@@ -70,7 +70,7 @@ def test_the_blocks_of_a_densenet_are_read_from_its_file(folder, blocks, kind):
 
     network = DenseNet(blocks, include_top=False, weights=None, input_shape=(32, 32, 3))
     path = saved(network, folder / f"{sum(blocks)}{kind}")
-    assert weights.parameters_of_weights_file(path, "DenseNet121") == {"blocks": blocks}
+    assert keras_weights.parameters_of_weights_file(path, "DenseNet121") == {"blocks": blocks}
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_real_file_of_another_width_says_its_width(images, real_weights):
 def test_a_file_of_other_blocks_or_filters_says_which(images, folder):
     X, y = images
     cnn = CNNClassifier(image_size=32, filters=(4, 8), epochs=1).fit(X, y)
-    path = saved(cnn._parts.backbone.build(), folder / "cnn.weights.h5")
+    path = saved(cnn._networks[0].parts.backbone.build(), folder / "cnn.weights.h5")
     with pytest.raises(ValueError, match=r"a CNN of filters=\(4, 8\), .*=\(4, 8, 16\)"):
         clone(cnn).set_params(filters=(4, 8, 16), weights=path).fit(X, y)
     rgb = np.repeat(X[..., None], 3, axis=3)
@@ -188,7 +188,9 @@ def test_the_width_reaches_the_network(images):
     named = clone(features).set_params(alpha=0.25).fit_transform(X)
     clf = MobileNetClassifier(weights=None, image_size=32, random_state=0, epochs=1, alpha=0.25)
     clf.set_params(trainable="head").fit(X, np.tile(["a", "b"], 6))
-    np.testing.assert_array_equal(clf._parts.backbone.run(X[..., None] / np.float32(255)), named)
+    np.testing.assert_array_equal(
+        clf._networks[0].parts.backbone.run(X[..., None] / np.float32(255)), named
+    )
 
 
 @pytest.fixture(scope="module")

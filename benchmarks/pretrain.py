@@ -1,0 +1,136 @@
+"""Learn the weights that come with the package, from radiographs under open licences.
+
+    python benchmarks/pretrain.py MobileNet-0.25 --images DIR --scored DIR --teachers ...
+
+The same command goes on where a killed run had stopped.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import torch
+from pretraining import images, leaks, sources, tasks, teacher, training
+from pretraining.torch_network import TorchNetwork
+
+from lungestimators.networks.architectures import build_application
+from lungestimators.networks.chest_weights import save_chest_weights
+
+NETWORKS = {
+    "MobileNet-0.25": ("MobileNet", {"alpha": 0.25}),
+    "MobileNet-1.0": ("MobileNet", {"alpha": 1.0}),
+    "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
+    "DenseNet121": ("DenseNet121", {}),
+}
+
+
+def parse(argv):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="pretrain.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("--images", required=True, help="folder of radiographs, by source")
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        required=True,
+        metavar="NETWORK=FILE",
+        help="networks whose features are learnt, and the files of their ImageNet weights",
+    )
+    parser.add_argument(
+        "--scored",
+        nargs="+",
+        default=[],
+        help="folders of images that figures are reported for: copies of them are not learnt from",
+    )
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", default="build/pretraining", help="folder of what is unfinished")
+    parser.add_argument("--out", default="lungestimators/weights")
+    return parser.parse_args(argv)
+
+
+def main(argv):
+    """Run; return the exit status."""
+    arguments = parse(argv)
+    work = Path(arguments.work)
+    work.mkdir(parents=True, exist_ok=True)
+    pixels, rows = prepare_images(arguments, work)
+    print(f"{len(rows):,} images", flush=True)
+    targets = np.concatenate(
+        [
+            teacher.compute_targets(
+                *NETWORKS[title],
+                weights,
+                pixels,
+                arguments.seed,
+                work / f"teacher-{title}.npy",
+                report,
+            )
+            for title, weights in (item.split("=", 1) for item in arguments.teachers)
+        ],
+        axis=2,
+    )
+    found = tasks.list_tasks(rows)
+    name, options = NETWORKS[arguments.network]
+    keras.utils.set_random_seed(arguments.seed)
+    torch.manual_seed(arguments.seed)
+    network = build_application(name, arguments.image_size, 1, None, options)
+    student = training.Student(
+        TorchNetwork(network), network.output_shape[-1], found, targets.shape[-1]
+    )
+    settings = training.Settings(arguments.image_size, arguments.epochs, arguments.batch_size)
+    state = work / f"{arguments.network}.state"
+    training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
+    student.backbone.write_back()
+    card = dict(
+        version="1",
+        image_size=str(arguments.image_size),
+        pixels="grey in 0..1, repeated to three channels, times 255, then Keras' preprocess_input",
+        sources=json.dumps(sources.credit(rows), ensure_ascii=False),
+        command=shlex.join(["python", "benchmarks/pretrain.py", *argv]),
+    )
+    file = Path(arguments.out) / f"{arguments.network}.safetensors"
+    file.parent.mkdir(exist_ok=True)
+    save_chest_weights(file, network.get_layer("application"), name, options, card)
+    report(f"written: {file}")
+    return 0
+
+
+def report(line):
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def prepare_images(arguments, work):
+    """Return the pixels and rows of all images to learn from; they are kept in ``work``."""
+    file = work / "images.npz"
+    if file.exists():
+        kept = np.load(file)
+        return kept["pixels"], json.loads(str(kept["rows"]))
+    rows = images.list_radiographs(arguments.images)
+    report(f"{len(rows):,} radiographs")
+    copies = leaks.copies_of_scored_images(rows, arguments.scored)
+    report(f"{copies.sum():,} of them show an image of a scored set, and are left out")
+    rows = [row for row, copy in zip(rows, copies, strict=True) if not copy]
+    real = images.read_radiographs(rows)
+    report("radiographs read")
+    synthetic = images.draw_synthetic_radiographs()
+    pixels = np.concatenate([real, synthetic.pixels])
+    rows = [*rows, *synthetic.rows]
+    np.savez(file, pixels=pixels, rows=json.dumps(rows))
+    return pixels, rows
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Parts of pretrain.py: images, tasks, the teacher, and training in PyTorch."""

@@ -1,0 +1,149 @@
+"""Learning the weights that come with the package: the same network, its images, and kills."""
+
+import csv
+import importlib
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from lungestimators import make_chest_xrays
+from lungestimators.networks.architectures import build_application
+from lungestimators.networks.chest_weights import read_chest_weights
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytestmark = pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="PyTorch trains, TensorFlow runs the network"
+)
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+N_EACH = 6  # images of a source
+
+
+@pytest.fixture
+def pretrain(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield importlib.import_module("pretrain")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("pretrain", "pretraining")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def _with_random_statistics(network):
+    rng = np.random.default_rng(0)
+    for layer in network.get_layer("application").layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+NETWORKS = [
+    ("MobileNet", {"alpha": 0.25}),
+    ("MobileNetV2", {"alpha": 0.35}),
+    ("DenseNet", {"blocks": (2, 1, 1, 1)}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, options", NETWORKS, ids=lambda value: str(value))
+def test_pytorch_computes_what_keras_computes_before_and_after_a_step(pretrain, name, options):
+    torch_network = importlib.import_module("pretraining.torch_network")
+    network = _with_random_statistics(build_application(name, 48, 1, None, options))
+    X = np.random.default_rng(1).random((5, 48, 48, 1), np.float32)
+    images = torch.from_numpy(X).permute(0, 3, 1, 2)
+    student = torch_network.TorchNetwork(network)
+
+    def assert_equal():
+        expected = network.predict(X, verbose=0)
+        with torch.no_grad():
+            found = student.eval()(images).numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        return expected
+
+    before = assert_equal()
+    optimizer = torch.optim.SGD(student.parameters(), 0.01)
+    student.train()(images).square().mean().backward()
+    optimizer.step()
+    student.write_back()
+    assert np.abs(assert_equal() - before).max() > 1e-3 * np.abs(before).max()
+
+
+@pytest.fixture
+def folder(tmp_path, pretrain):
+    """Return a folder of radiographs as pretrain.py takes it, of synthetic images."""
+    images = importlib.import_module("pretraining.images")
+    columns = ["file", "labels", "projection", "rsna_normal", "number_also_in_test"]
+    labels = {
+        "kermany_train": ["normal", "bacteria", "virus"],
+        "nih_chestxray14": ["No_Finding", "Effusion|Edema", "Pneumonia"],
+        "rsna_nih_normal": ["Normal"],
+        "hannover_covid": ["COVID-19_patient"],
+    }
+    X, _ = make_chest_xrays(N_EACH * len(labels), image_size=96, random_state=5)
+    for number, source in enumerate(images.SOURCES):
+        (tmp_path / source / "images").mkdir(parents=True)
+        with open(tmp_path / source / "index.csv", "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            for k in range(N_EACH):
+                Image.fromarray(X[number * N_EACH + k]).save(
+                    tmp_path / source / "images" / f"{k}.png"
+                )
+                label = labels[source][k % len(labels[source])]
+                row = dict(file=f"images/{k}.png", labels=label, projection="ap", rsna_normal="0")
+                writer.writerow(row | dict(number_also_in_test=str(int(k == 5))))
+    return tmp_path
+
+
+def test_images_that_may_be_in_a_test_set_are_not_listed(pretrain, folder):
+    images = importlib.import_module("pretraining.images")
+    assert len(images.list_radiographs(folder)) == 4 * (N_EACH - 1)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_weights_without_copies_of_scored_images(
+    pretrain, folder, tmp_path_factory, monkeypatch, capsys
+):
+    images = importlib.import_module("pretraining.images")
+    training = importlib.import_module("pretraining.training")
+    monkeypatch.setattr(images, "N_SYNTHETIC", 16)
+    monkeypatch.setattr(images, "N_AT_ONCE", 8)
+    here = tmp_path_factory.mktemp("pretrain")
+    teacher = build_application("MobileNetV2", 192, 1, None, {})
+    teacher.get_layer("application").save_weights(here / "teacher.weights.h5")
+    scored = here / "scored"
+    for name, k in (("a", 0), ("b", 1)):
+        (scored / name).mkdir(parents=True)
+        picture = Image.open(folder / "kermany_train" / "images" / f"{k}.png")
+        picture.resize((80, 80)).save(scored / name / "copy.png")
+
+    def run(out):
+        argv = ["MobileNet-0.25", "--images", str(folder), "--scored", str(scored)]
+        argv += ["--teachers", f"MobileNetV2={here / 'teacher.weights.h5'}", "--epochs", "2"]
+        argv += ["--image-size", "64", "--batch-size", "8"]
+        return pretrain.main([*argv, "--work", str(here / out / "work"), "--out", str(here / out)])
+
+    def load(out):
+        file = here / out / "MobileNet-0.25.safetensors"
+        return read_chest_weights(file, "MobileNet", {"alpha": 0.25}).tensors
+
+    assert run("whole") == 0
+    assert "2 of them show an image of a scored set" in capsys.readouterr().out
+    loss_of_task, n_steps = training.loss_of_task, []
+
+    def killed(*arguments):
+        n_steps.append(1)
+        if len(n_steps) == 25:  # in the second epoch: 5 tasks, 4 steps
+            raise KeyboardInterrupt
+        return loss_of_task(*arguments)
+
+    monkeypatch.setattr(training, "loss_of_task", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed")
+    assert run("killed") == 0
+    assert "epoch 1 of 2" not in capsys.readouterr().out.split("epoch 1 of 2", 1)[1]
+    whole, continued = load("whole"), load("killed")
+    for key in whole:
+        np.testing.assert_array_equal(continued[key], whole[key])

@@ -1,0 +1,169 @@
+"""Weights files in the package's own format, and those that come with the package."""
+
+import json
+import time
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from lungestimators import BackboneFeatures, CNNClassifier, DenseNetClassifier, MobileNetClassifier
+from lungestimators.networks import chest_weights
+from lungestimators.networks.chest_weights import read_chest_weights, save_chest_weights
+
+OPTIONS = {"alpha": 0.25}
+
+
+def _mobilenet(image_size=32):
+    return keras.applications.MobileNet(
+        include_top=False, weights=None, alpha=0.25, input_shape=(image_size, image_size, 3)
+    )
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Return a MobileNet with random weights and random statistics."""
+    network = _mobilenet()
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape) * np.where(weight.value == 0, 1, weight))
+    return network
+
+
+@pytest.fixture
+def file(network, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_chest_weights(path, network, "MobileNet", OPTIONS, {"image_size": "32", "version": "1"})
+    return path
+
+
+def _edit(path, tensors=(), metadata=()):
+    """Change tensors and metadata of a file."""
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        old = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        card = opened.metadata()
+    safetensors.numpy.save_file(old | dict(tensors), path, card | dict(metadata))
+
+
+def test_what_is_saved_is_loaded(network, file):
+    loaded = read_chest_weights(file, "MobileNet", OPTIONS).load(_mobilenet())
+    for before, after in zip(network.weights, loaded.weights, strict=True):
+        # Kernels are kept in float16.
+        rtol, atol = (1e-3, 1e-7) if len(before.shape) == 4 else (0, 0)
+        np.testing.assert_allclose(np.asarray(after), np.asarray(before), rtol=rtol, atol=atol)
+
+
+def test_a_classifier_takes_the_file(file, squares):
+    X, y = squares
+    clf = MobileNetClassifier(weights=file, alpha=0.25, image_size=32, epochs=2, random_state=0)
+    assert clf.fit(X, y).predict_proba(X).shape == (48, 2)
+
+
+def test_a_changed_weight_is_found_out(file):
+    with safetensors.safe_open(file, framework="numpy") as opened:
+        kernel = opened.get_tensor("conv1/kernel")
+    kernel[0, 0, 0, 0] += 1
+    _edit(file, tensors={"conv1/kernel": kernel})
+    with pytest.raises(ValueError, match="is damaged: its SHA-256 is not the one that it states"):
+        read_chest_weights(file, "MobileNet", OPTIONS)
+
+
+def test_a_file_that_ends_early_is_damaged(file):
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="is damaged"):
+        read_chest_weights(file, "MobileNet", OPTIONS)
+
+
+def test_a_later_format_is_refused(file):
+    _edit(file, metadata={"format": "2"})
+    with pytest.raises(ValueError, match=r"is of format 2, and this version .* reads format 1"):
+        read_chest_weights(file, "MobileNet", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "name, options, asked",
+    [("MobileNet", {"alpha": 0.5}, "MobileNet-0.5"), ("DenseNet121", {}, "DenseNet121")],
+)
+def test_another_network_is_named(file, name, options, asked):
+    message = f"holds a MobileNet-0.25, and the parameters ask for a {asked}"
+    with pytest.raises(ValueError, match=message):
+        read_chest_weights(file, name, options)
+
+
+def test_images_of_quite_another_size_are_warned_of(file, squares):
+    clf = MobileNetClassifier(weights=file, alpha=0.25, epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="image_size=96: the weights .* images of 32 pixels"):
+        clf.set_params(image_size=96).fit(*squares)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        clf.set_params(image_size=64).fit(*squares)
+
+
+FILES = sorted(chest_weights.FOLDER.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_of_the_package_are_whole_and_say_where_they_come_from(path):
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        card = opened.metadata()
+    name, options = card["network"], json.loads(card["options"])
+    assert chest_weights.find_chest_weights(name, options) == path
+    read_chest_weights(path, name, options)
+    assert card["command"].startswith("python benchmarks/pretrain.py ")
+    assert "-".join([name, *map(str, options.values())]) in card["command"]
+    for source in json.loads(card["sources"]):
+        assert source["n_images"] > 0
+        assert source["licence"] and source["attribution"]
+
+
+def test_all_files_are_small():
+    sizes = [0, *(path.stat().st_size / 1e6 for path in FILES)]
+    assert max(sizes) <= 15
+    assert sum(sizes) <= 25
+
+
+@pytest.mark.parametrize(
+    "clf, named",
+    [
+        (MobileNetClassifier(weights="chest", alpha=0.5), "MobileNet-0.5"),
+        (DenseNetClassifier(weights="chest", blocks=(1, 1, 1, 1)), "DenseNet"),
+        (DenseNetClassifier(weights="chest", blocks=(6, 12, 32, 32)), "DenseNet169"),
+        (BackboneFeatures("MobileNetV3Small", weights="chest"), "MobileNetV3Small"),
+    ],
+    ids=["alpha", "blocks", "depth", "backbone"],
+)
+def test_a_network_without_weights_is_told_which_there_are(clf, named, squares):
+    with pytest.raises(ValueError, match=f"no weights='chest' of {named}") as caught:
+        clf.fit(*squares)
+    assert all(path.stem in str(caught.value) for path in FILES)
+
+
+def test_the_custom_cnn_has_none(squares):
+    with pytest.raises(ValueError, match="There are no weights='chest' of the custom CNN"):
+        CNNClassifier(weights="chest").fit(*squares)
+
+
+@pytest.mark.parametrize(
+    "weights, error",
+    [("chest", ValueError), ("nowhere.h5", FileNotFoundError), ("imagenet", FileNotFoundError)],
+)
+def test_weights_that_are_not_there_fail_at_once(monkeypatch, tmp_path, squares, weights, error):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+
+    def refuse(*arguments):
+        raise OSError("no network")
+
+    def build(*arguments, **options):
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr(keras.applications, "DenseNet169", build)
+    build.__name__ = "DenseNet169"
+    began = time.monotonic()
+    with pytest.raises(error, match=r"DenseNet169|ImageNet weights of DenseNet|no such file"):
+        DenseNetClassifier(weights=weights, blocks=(6, 12, 32, 32)).fit(*squares)
+    assert time.monotonic() - began < 2
