@@ -62,24 +62,32 @@ def parse(argv):
 def main(argv):
     """Run; return the exit status."""
     arguments = parse(argv)
+    try:
+        return pretrain(arguments, argv)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on with what was finished.", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"pretrain.py: {error}", file=sys.stderr)
+        return 2
+
+
+def pretrain(arguments, argv):
+    """Train one network and write its weights file; return the exit status."""
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
-    pixels, rows = prepare_images(arguments, work)
-    print(f"{len(rows):,} images", flush=True)
-    targets = np.concatenate(
-        [
-            teacher.compute_targets(
-                *NETWORKS[title],
-                weights,
-                pixels,
-                arguments.seed,
-                work / f"teacher-{title}.npy",
-                report,
-            )
-            for title, weights in (item.split("=", 1) for item in arguments.teachers)
-        ],
-        axis=2,
-    )
+    shown = dict(images=arguments.images, scored=arguments.scored)
+    pixels, rows = prepare_images(arguments, work / "images.npz", shown)
+    report(f"{len(rows):,} images")
+    shown["seed"] = arguments.seed
+    targets = []
+    for title, weights in (item.split("=", 1) for item in arguments.teachers):
+        file = work / f"teacher-{title}.npy"
+        check_made_from(file, shown | dict(weights=weights))
+        targets.append(
+            teacher.compute_targets(*NETWORKS[title], weights, pixels, arguments.seed, file, report)
+        )
+    targets = np.concatenate(targets, axis=2)
     found = tasks.list_tasks(rows)
     name, options = NETWORKS[arguments.network]
     keras.utils.set_random_seed(arguments.seed)
@@ -90,6 +98,7 @@ def main(argv):
     )
     settings = training.Settings(arguments.image_size, arguments.epochs, arguments.batch_size)
     state = work / f"{arguments.network}.state"
+    check_made_from(state, shown | dict(teachers=arguments.teachers) | settings._asdict())
     training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
     student.backbone.write_back()
     card = dict(
@@ -111,9 +120,23 @@ def report(line):
     print(line, flush=True)
 
 
-def prepare_images(arguments, work):
-    """Return the pixels and rows of all images to learn from; they are kept in ``work``."""
-    file = work / "images.npz"
+def check_made_from(file, described):
+    """Raise if a file of unfinished work was made from something else; else note what it is of.
+
+    Without this, images that another run had compared with other scored sets would be learnt from.
+    """
+    note = file.with_suffix(".json")
+    if file.exists() and json.loads(note.read_text(encoding="utf-8")) != described:
+        raise ValueError(
+            f"{file} is of another run, as {note.name} says: choose another folder for --work, or "
+            "remove it"
+        )
+    note.write_text(json.dumps(described), encoding="utf-8")
+
+
+def prepare_images(arguments, file, described):
+    """Return the pixels and rows of all images to learn from; they are kept in ``file``."""
+    check_made_from(file, described)
     if file.exists():
         kept = np.load(file)
         return kept["pixels"], json.loads(str(kept["rows"]))
@@ -127,10 +150,11 @@ def prepare_images(arguments, work):
     synthetic = images.draw_synthetic_radiographs()
     pixels = np.concatenate([real, synthetic.pixels])
     rows = [*rows, *synthetic.rows]
-    np.savez(file, pixels=pixels, rows=json.dumps(rows))
+    part = file.with_suffix(".part.npz")
+    np.savez(part, pixels=pixels, rows=json.dumps(rows))
+    part.replace(file)
     return pixels, rows
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
     sys.exit(main(sys.argv[1:]))

@@ -2,9 +2,6 @@
 
 import ast
 import os
-import socket
-import threading
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
+from lungestimators.networks.imagenet_weights import HOST, can_connect
 
 from .problems import InputError, read
 
@@ -38,8 +36,6 @@ _CACHED = {
     "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{size}_no_top.h5",
     "DenseNet": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
 }
-_WEIGHTS_HOST = "storage.googleapis.com"
-_PATIENCE = 5  # seconds
 
 
 def thumbnails(X):
@@ -113,7 +109,7 @@ def without_weights(choice, names, settings):
     if choice == "imagenet":
         return [], ""
     missing = [n for n in backbones if not _is_cached(n, settings[n])]
-    if missing and _reachable(_WEIGHTS_HOST):
+    if missing and can_connect(HOST):
         missing = []
     return missing, "no ImageNet weights in Keras' cache, and no network"
 
@@ -124,20 +120,3 @@ def _is_cached(name, settings):
     size = settings.get("image_size", 224)
     size = size if size in (128, 160, 192) else 224
     return (folder / _CACHED[name].format(alpha=alpha, size=size)).exists()
-
-
-def _reachable(host):
-    """Whether a connection opens within a few seconds; looking up a name may hang, so a thread."""
-    if urllib.request.getproxies():  # Keras downloads through it
-        return True
-    opened = threading.Event()
-
-    def connect():
-        try:
-            socket.create_connection((host, 443), _PATIENCE).close()
-            opened.set()
-        except OSError:
-            pass
-
-    threading.Thread(target=connect, daemon=True).start()
-    return opened.wait(_PATIENCE)

@@ -81,7 +81,7 @@ def _module(layer):
         module.load_state_dict(state, strict=False)
         return module
     if layer.weights:
-        raise NotImplementedError(f"{type(layer).__name__} {layer.name}")
+        raise NotImplementedError(f"{layer.name}: no {type(layer).__name__} in PyTorch here")
     return None
 
 
@@ -152,4 +152,4 @@ def _compute(layer, arguments):
             return torch.cat(arguments, 1)
         case "Add":
             return arguments[0] + arguments[1]
-    raise NotImplementedError(f"{type(layer).__name__} {layer.name}")
+    raise NotImplementedError(f"{layer.name}: no {type(layer).__name__} in PyTorch here")

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ..networks import keras_hub_presets, own_network
+from ..networks.weights import NAMED_WEIGHTS
 from ..validation import check_real_number, check_whole_number, is_whole_number
 from . import cache
 
@@ -18,8 +19,8 @@ def check_backbone_parameters(estimator):
     check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
         raise TypeError(
-            f"weights={estimator.weights!r} must be 'chest', 'imagenet', 'torchxrayvision', None "
-            "or a path"
+            f"weights={estimator.weights!r} must be 'imagenet', 'torchxrayvision', 'pretrained', "
+            "None or a path"
         )
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_whole_number("verbose", estimator.verbose, 0)
@@ -82,12 +83,12 @@ def _check_backbone_itself(estimator):
     elif weights == "pretrained":
         raise ValueError(
             f"weights='pretrained' is for a function or a preset of keras-hub, and "
-            f"backbone={backbone!r} is of keras.applications: pass weights='chest', 'imagenet', "
+            f"backbone={backbone!r} is of keras.applications: pass weights='imagenet', "
             "None (random ones) or a path"
         )
     else:
         return
-    if weights in ("imagenet", "chest"):
+    if weights in NAMED_WEIGHTS:
         raise ValueError(
             f"weights={weights!r} is for networks of keras.applications. For {shown} pass "
             "weights='pretrained' (the weights that it comes with, which were learnt), None "

@@ -12,7 +12,7 @@ import inspect
 from .. import _compat
 from ..backends.startup import keras
 from .keras_weights import DENSENETS, load_keras_weights
-from .weights import build_with_weights, existing_weights_file
+from .weights import NAMED_WEIGHTS, build_with_weights, existing_weights_file
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.
@@ -37,14 +37,14 @@ def build_cnn(image_size, channels, weights, filters):
     keras.Model
         Image -> vector.
     """
-    if weights in ("chest", "imagenet", "torchxrayvision"):
+    if weights in NAMED_WEIGHTS:
         raise ValueError(
             f"There are no weights={weights!r} of the custom CNN: pass weights=None or the path of "
             "a weights file of the same CNN"
         )
-    _check_size_for_application("the custom CNN", image_size, 2 ** len(filters))
+    _check_size_for_architecture("the custom CNN", image_size, 2 ** len(filters))
     inputs = keras.Input((image_size, image_size, channels), name="image")
-    x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)
+    x = _batch_norm_of_small_data("normalise", center=False, scale=False)(inputs)
     for number, n_filters in enumerate(filters, start=1):
         x = _block_of_cnn(x, n_filters, name=f"conv{number}")
     x = keras.layers.Flatten(name="flatten")(x)
@@ -58,12 +58,12 @@ def build_cnn(image_size, channels, weights, filters):
 def _block_of_cnn(x, filters, name):
     """Add a convolution, batch normalisation, ReLU and pooling to a graph."""
     x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = _batch_norm_of_cnn(f"{name}_bn")(x)
+    x = _batch_norm_of_small_data(f"{name}_bn")(x)
     x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return keras.layers.MaxPooling2D(name=f"{name}_pool")(x)
 
 
-def _batch_norm_of_cnn(name, **options):
+def _batch_norm_of_small_data(name, **options):
     """Return a new layer of batch normalisation with the momentum for small data sets."""
     return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=name, **options)
 
@@ -92,7 +92,7 @@ def build_application(backbone, image_size, channels, weights, options):
     """
     options = dict(options)
     builder = _find_application(backbone, options)
-    _check_size_for_application(backbone, image_size, 32)
+    _check_size_for_architecture(backbone, image_size, 32)
     shape = (image_size, image_size, 3)
     try:
         application, pixels = build_with_weights(builder, backbone, shape, weights, options)
@@ -218,7 +218,7 @@ def _application_with_constant_norm(application):
     return clones
 
 
-def _check_size_for_application(network, image_size, smallest):
+def _check_size_for_architecture(network, image_size, smallest):
     """Raise if images are smaller than a network can take."""
     if image_size < smallest:
         raise ValueError(
@@ -246,9 +246,9 @@ def _last_resolutions_of_application(application, count=3):
 def build_head(n_features, n_classes, dense_units, dropout):
     """Build a head, a small dense network: feature vector -> class probabilities."""
     inputs = keras.Input((n_features,), name="features")
-    x = _batch_norm_of_cnn("normalise", center=False, scale=False)(inputs)
+    x = _batch_norm_of_small_data("normalise", center=False, scale=False)(inputs)
     x = keras.layers.Dense(dense_units, use_bias=False, name="dense")(x)
-    x = _batch_norm_of_cnn("dense_bn")(x)
+    x = _batch_norm_of_small_data("dense_bn")(x)
     x = keras.layers.ReLU(name="dense_relu")(x)
     # Without a seed, Keras' dropout draws from PyTorch's global generator under PyTorch. The number
     # does not matter: every epoch sets a seed of its own.

@@ -13,6 +13,8 @@ import safetensors
 import safetensors.numpy
 
 FOLDER = Path(__file__).parent.parent / "weights"
+# The key of the metadata under which a file says that it is of this format, and which number.
+FORMAT_KEY = "lungestimators_weights"
 _FORMAT = 1
 
 
@@ -90,7 +92,7 @@ def save_chest_weights(path, network, name, options, card):
             small = value.astype(np.float16) if value.ndim == 4 else value
             tensors[f"{layer.name}/{weight.name}"] = np.ascontiguousarray(small)
     metadata = {
-        "format": str(_FORMAT),
+        FORMAT_KEY: str(_FORMAT),
         "network": name,
         "options": json.dumps(options),
         "sha256": _digest_of_tensors(tensors),
@@ -120,13 +122,13 @@ def read_chest_weights(path, name, options):
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata, names = file.metadata() or {}, file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(f"weights={str(path)!r} is damaged: {error}") from None
-    if int(metadata["format"]) > _FORMAT:
+    if int(metadata[FORMAT_KEY]) > _FORMAT:
         raise ValueError(
-            f"weights={str(path)!r} is of format {metadata['format']}, and this version of the "
+            f"weights={str(path)!r} is of format {metadata[FORMAT_KEY]}, and this version of the "
             f"package reads format {_FORMAT}: update lungestimators"
         )
     if _digest_of_tensors(tensors) != metadata["sha256"]:

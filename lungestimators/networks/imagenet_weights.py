@@ -19,7 +19,7 @@ _CACHED_FILES = {
     "DenseNet169": "densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
     "DenseNet201": "densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
 }
-_HOST = "storage.googleapis.com"  # from which Keras downloads weights
+HOST = "storage.googleapis.com"  # from which Keras downloads weights
 _PATIENCE = 0.8  # seconds to wait for a connection
 # What to do where weights cannot be had.
 OTHER_WEIGHTS = (
@@ -65,17 +65,17 @@ def build_with_imagenet_weights(builder, backbone, shape, options):
     if cached is not None and cached.exists():
         network = builder(include_top=False, weights=None, input_shape=shape, **options)
         return load_keras_weights(network, cached, builder.__name__, options)
-    if cached is None:
-        may_be_there = builder.__name__ in _CACHED_FILES or _may_be_cached(builder.__name__)
-    else:
-        may_be_there = False
-    if not (may_be_there or can_connect(_HOST)):
+    # Of other networks Keras knows the file; of another width it knows that there is none.
+    keras_knows = cached is None and (
+        builder.__name__ in _CACHED_FILES or _may_be_cached(builder.__name__)
+    )
+    if not (keras_knows or can_connect(HOST)):
         file = (
             "the file that Keras would download" if cached is None else f"the file {cached.name!r}"
         )
         raise FileNotFoundError(
             f"The ImageNet weights of {backbone} are not in Keras' cache folder and cannot be "
-            f"downloaded: {_HOST} does not answer. Put {file} from "
+            f"downloaded: {HOST} does not answer within {_PATIENCE} seconds. Put {file} from "
             f"{_compat.keras_folder_of_weights(builder)} into {folder_of_downloaded_weights()}, or "
             f"pass its path as weights=. {OTHER_WEIGHTS}"
         )

@@ -4,6 +4,7 @@ import zipfile
 
 import safetensors
 
+from .chest_weights import FORMAT_KEY
 from .torch_pickles import (
     BFLOAT16,
     InertObject,
@@ -36,13 +37,14 @@ _WRAPPERS = ("model", "state_dict", "model_state_dict")
 def is_torch_file(path):
     """Return whether a weights file is read as PyTorch's, by its suffix and its metadata.
 
-    A safetensors file with a network's name among its metadata is in the format of this package.
+    Metadata say which safetensors files are in the format of this package. One that cannot be
+    opened is left to the reader of that format, which says so.
     """
     if path.suffix != ".safetensors":
         return path.suffix in TORCH_SUFFIXES
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            return "network" not in (file.metadata() or {})
+            return FORMAT_KEY not in (file.metadata() or {})
     except (safetensors.SafetensorError, OSError):
         return False
 

@@ -40,7 +40,7 @@ def find_torchxrayvision_weights(network):
     name = _URL.rsplit("/", 1)[1]
     try:
         if not ((folder / name).exists() or can_connect(urllib.parse.urlsplit(_URL).hostname)):
-            raise OSError("the host does not answer")
+            raise OSError("the host does not answer at once")
         folder.mkdir(parents=True, exist_ok=True)
         return fetch_file(_URL, folder=folder, local_filename=name, sha256=_SHA256, n_retries=0)
     except OSError as error:

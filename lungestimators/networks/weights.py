@@ -11,6 +11,8 @@ from .torch_graph import with_torch_arithmetic
 from .torch_layouts import read_torch_weights
 from .torchxrayvision_weights import find_torchxrayvision_weights
 
+# Weights that are asked for by name, of networks of keras.applications alone.
+NAMED_WEIGHTS = ("chest", "imagenet", "torchxrayvision")
 # Images of less than half or more than twice the side that a network learnt from look otherwise to
 # it: their ribs and vessels have other widths.
 _LARGEST_RATIO = 2
@@ -97,7 +99,7 @@ def _warn_of_another_image_size(backbone, image_size, learnt_size):
 
 def state_of_weights_file(weights):
     """Return path, size and times of a weights file, in which a replaced file differs."""
-    if weights in (None, "imagenet", "chest", "torchxrayvision"):
+    if weights is None or weights in NAMED_WEIGHTS:
         return None
     path = Path(weights).expanduser().absolute()
     if not path.exists():
