@@ -120,7 +120,8 @@ class ImageInput(BaseEstimator):
         pixel_range = None  # files know their own
         if not isinstance(X, list):
             pixel_range = pixel_ranges.range_like_fit(X, self._pixel_range, self._pixel_dtype)
-        return PreparedImages(X, self.image_size, self._channels(), pixel_range, rows)
+        from_grey = getattr(self, "weights", None) == "chest"
+        return PreparedImages(X, self.image_size, self._channels(), pixel_range, rows, from_grey)
 
     def _channels(self):
         """Return the number of channels of the images of the fit: 1 or 3."""

@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import os
 import time
+import warnings
 
 import numpy as np
 import PIL
@@ -27,6 +28,10 @@ _COARSE_TICK = 2.0
 # Images that a thread prepares at once.
 _BATCH = 16
 
+# Mean over an image of the largest difference between its channels, as a share of white: JPEG makes
+# those of a grey image differ by less.
+_LARGEST_DIFFERENCE_OF_GREY = 0.01
+
 
 class PreparedImages:
     """Checked images, prepared for a network. Nothing is read before it is asked for.
@@ -43,14 +48,18 @@ class PreparedImages:
         The pixel values of an array that become 0 and 1; None for files, which know their own.
     rows : array of int, optional
         Which images of X; all by default.
+    learnt_from_grey : bool
+        Whether the network's weights were learnt from grey images alone: the first image in colour
+        that is prepared is then warned of.
     """
 
-    def __init__(self, X, image_size, channels, pixel_range, rows=None):
+    def __init__(self, X, image_size, channels, pixel_range, rows=None, learnt_from_grey=False):
         self._X = X
         self._image_size = image_size
         self._channels = channels
         self._pixel_range = pixel_range
         self._rows = np.arange(len(X)) if rows is None else rows
+        self._warns_of_colour = learnt_from_grey and channels == 3
 
     def __len__(self):
         return len(self._rows)
@@ -94,6 +103,9 @@ class PreparedImages:
             # Scaled last, when there are the fewest pixels.
             pixels = resize_image(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
+            if self._warns_of_colour and _is_in_colour(prepared[number]):
+                self._warns_of_colour = False
+                _warn_of_colour(self._X[row] if isinstance(self._X, list) else f"X[{row}]")
         return prepared
 
     def quick_keys(self, rows):
@@ -119,6 +131,20 @@ class PreparedImages:
         return [
             digest(b"array", how, np.ascontiguousarray(self._X[row])) for row in self._rows[rows]
         ]
+
+
+def _is_in_colour(image):
+    """Return whether the channels of an image in 0..1 differ by more than compression makes them."""
+    return np.ptp(image, axis=2).mean() > _LARGEST_DIFFERENCE_OF_GREY
+
+
+def _warn_of_colour(name):
+    """Warn of an image in colour."""
+    warnings.warn(
+        f"{name} is in colour, and weights='chest' were learnt from grey radiographs: their features "
+        "of colours mean little. Bring the images to grey, or choose weights='imagenet'",
+        stacklevel=2,
+    )
 
 
 def _key_of_prepared_file(path, how):

@@ -4,6 +4,7 @@ A file is in the safetensors format. Its metadata say what it was learnt from an
 """
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,25 @@ class ChestWeights(NamedTuple):
     image_size: int
 
     def load(self, network):
-        """Load all weights of a network, and return it."""
+        """Load all weights of a network, and return it.
+
+        Raises
+        ------
+        ValueError
+            The network has other weights than the file.
+        """
+        keys = {
+            layer.name: [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            for layer in network.layers
+        }
+        differing = set(self.tensors) ^ set(itertools.chain(*keys.values()))
+        if differing:
+            raise ValueError(
+                f"The weights file and the network differ in {len(differing)} weights, such as "
+                f"{min(differing)!r}: this version of Keras builds another network of this name"
+            )
         for layer in network.layers:
-            keys = [f"{layer.name}/{weight.name}" for weight in layer.weights]
-            layer.set_weights([self.tensors[key].astype(np.float32) for key in keys])
+            layer.set_weights([self.tensors[key].astype(np.float32) for key in keys[layer.name]])
         return network
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import safetensors.numpy
+from PIL import Image
 
 from lungestimators import BackboneFeatures, CNNClassifier, DenseNetClassifier, MobileNetClassifier
 from lungestimators.networks import chest_weights, imagenet_weights
@@ -170,3 +171,40 @@ def test_a_host_that_never_answers_is_given_up(monkeypatch):
     assert not imagenet_weights.can_connect("example.invalid")
     assert time.monotonic() - began < 5
     answered.set()
+
+
+def test_weights_of_another_version_of_keras_are_not_loaded_in_part(file):
+    kept = read_chest_weights(file, "MobileNet", OPTIONS)
+    other = keras.applications.MobileNetV2(
+        include_top=False, weights=None, alpha=0.35, input_shape=(32, 32, 3)
+    )
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"differ in \d+ weights, such as .*of Keras"):
+        kept.load(other)
+    assert all(map(np.array_equal, other.get_weights(), before))
+
+
+@pytest.mark.parametrize("kind", ["array", "file"])
+def test_images_in_colour_are_warned_of(kind, file, tmp_path, monkeypatch):
+    file.rename(file.parent / "MobileNet-0.25.safetensors")
+    monkeypatch.setattr(chest_weights, "FOLDER", file.parent)
+    rng = np.random.default_rng(0)
+    grey = np.repeat(rng.integers(0, 255, (4, 32, 32, 1), dtype=np.uint8), 3, axis=3)
+    colour = grey // (1, 1, 2)
+    features = BackboneFeatures(
+        "MobileNet", alpha=0.25, weights="chest", image_size=32, feature_cache=None
+    )
+    names = ["X[2]"]
+    X = np.concatenate([grey[:2], colour.astype(np.uint8)])
+    if kind == "file":
+        names = [str(tmp_path / f"{number}.jpg") for number in range(len(X))]
+        for image, name in zip(X, names, strict=True):
+            Image.fromarray(image).save(name)
+        X, names = names, names[2:3]
+    with pytest.warns(UserWarning, match="is in colour, and weights='chest'") as record:
+        features.fit_transform(X)
+    assert [str(warning.message).split(" is in")[0] for warning in record] == names
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        features.fit_transform(X[:2])
+        features.set_params(weights=None, random_state=0).fit_transform(X)
