@@ -76,7 +76,8 @@ def pretrain(arguments, argv):
     """Train one network and write its weights file; return the exit status."""
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
-    shown = dict(images=arguments.images, scored=arguments.scored)
+    side = round(images.SIDE_OF_KEPT * arguments.image_size)
+    shown = dict(images=arguments.images, scored=arguments.scored, side=side)
     pixels, rows = prepare_images(arguments, work / "images.npz", shown)
     report(f"{len(rows):,} images")
     shown["seed"] = arguments.seed
@@ -145,9 +146,9 @@ def prepare_images(arguments, file, described):
     copies = leaks.copies_of_scored_images(rows, arguments.scored)
     report(f"{copies.sum():,} of them show an image of a scored set, and are left out")
     rows = [row for row, copy in zip(rows, copies, strict=True) if not copy]
-    real = images.read_radiographs(rows)
+    real = images.read_radiographs(rows, described["side"])
     report("radiographs read")
-    synthetic = images.draw_synthetic_radiographs()
+    synthetic = images.draw_synthetic_radiographs(described["side"])
     pixels = np.concatenate([real, synthetic.pixels])
     rows = [*rows, *synthetic.rows]
     part = file.with_suffix(".part.npz")

@@ -9,9 +9,9 @@ from PIL import Image
 
 from lungestimators.datasets import make_chest_xrays
 
-# Side in pixels of the squares that are kept, larger than any that a network sees, so that an
-# augmented view loses no detail.
-SIDE = 176
+# Side of the squares that are kept, as a multiple of the largest that a network sees: an augmented
+# view loses no detail.
+SIDE_OF_KEPT = 1.375
 
 SOURCES = ("kermany_train", "nih_chestxray14", "rsna_nih_normal", "hannover_covid")
 
@@ -28,7 +28,7 @@ class Radiographs(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray of shape (n_images, SIDE, SIDE), uint8
+    pixels : ndarray of shape (n_images, side, side), uint8
     rows : list of dict of str to str
         The rows of index.csv; ``source`` is the name of the folder. Synthetic images have the
         source ``"synthetic"`` and a class, ``labels``.
@@ -53,17 +53,17 @@ def list_radiographs(folder):
     return rows
 
 
-def read_radiographs(rows):
-    """Read images as grey squares; return an array of shape (n_images, SIDE, SIDE), uint8."""
-    pixels = np.empty((len(rows), SIDE, SIDE), np.uint8)
+def read_radiographs(rows, side):
+    """Read images as grey squares; return an array of shape (n_images, side, side), uint8."""
+    pixels = np.empty((len(rows), side, side), np.uint8)
     for number, row in enumerate(rows):
         with Image.open(row["path"]) as image:
-            pixels[number] = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+            pixels[number] = image.convert("L").resize((side, side), Image.Resampling.BILINEAR)
     return pixels
 
 
-def draw_synthetic_radiographs():
-    """Draw synthetic radiographs of all difficulties between 0.2 and 0.8.
+def draw_synthetic_radiographs(side):
+    """Draw synthetic radiographs of all difficulties between 0.2 and 0.8, as squares.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def draw_synthetic_radiographs():
         X, y = make_chest_xrays(
             N_AT_ONCE,
             difficulty=0.2 + 0.6 * number / (n_parts - 1),
-            image_size=SIDE,
+            image_size=side,
             random_state=FIRST_RANDOM_STATE + number,
         )
         parts.append(X)

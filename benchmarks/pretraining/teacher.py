@@ -6,6 +6,7 @@ import torch
 from lungestimators.networks.architectures import build_application
 
 from . import views
+from .devices import default_device
 from .torch_network import TorchNetwork
 
 # What a teacher sees: the side of its images, and views of each image.
@@ -41,6 +42,8 @@ def compute_targets(backbone, options, weights, pixels, seed, file, progress):
     done = list(np.load(file)) if file.exists() else []
     if len(done) < N_VIEWS:
         teacher = TorchNetwork(build_application(backbone, IMAGE_SIZE, 1, weights, options)).eval()
+        device = default_device()
+        teacher.to(device)
     while len(done) < N_VIEWS:
         view = len(done)
         positions = views.draw_positions(len(pixels), view, seed)
@@ -48,8 +51,8 @@ def compute_targets(backbone, options, weights, pixels, seed, file, progress):
         for start in range(0, len(pixels), _BATCH_SIZE):
             rows = slice(start, start + _BATCH_SIZE)
             images = views.move(torch.from_numpy(pixels[rows]), positions[rows], IMAGE_SIZE)
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                features.append(teacher(images).half().numpy())
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+                features.append(teacher(images.to(device)).half().cpu().numpy())
         done.append(np.concatenate(features))
         part = file.with_suffix(".part.npy")
         np.save(part, np.stack(done))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from . import views
+from .devices import default_device
 from .tasks import loss_of_task
 
 
@@ -70,12 +71,14 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
     progress : callable
         Takes a line to print.
     """
+    device = default_device()
+    student.to(device)
     optimizer = torch.optim.AdamW(
         student.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     first = 0
     if file.exists():
-        state = torch.load(file)
+        state = torch.load(file, map_location=device)
         student.load_state_dict(state["student"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"]
@@ -99,14 +102,14 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
                     (epoch * n_steps + step) / (settings.epochs * n_steps)
                 )
             images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
-            images = views.expose(images, generator)
-            with torch.autocast("cpu", torch.bfloat16):
+            images = views.expose(images, generator).to(device)
+            with torch.autocast(device.type, torch.bfloat16):
                 scores, imitated = student(images)
             losses = [
-                loss_of_task(found.float(), torch.from_numpy(task.labels[rows]))
+                loss_of_task(found.float(), torch.from_numpy(task.labels[rows]).to(device))
                 for found, task in zip(scores, tasks, strict=True)
             ]
-            wanted = torch.from_numpy(targets[view, rows]).float()
+            wanted = torch.from_numpy(targets[view, rows]).to(device).float()
             losses.append(
                 settings.teacher_weight * nn.functional.mse_loss(imitated.float(), wanted)
             )
@@ -131,7 +134,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
             f"epoch {epoch + 1} of {settings.epochs}: losses {shown}; {seconds:.0f} s, about "
             f"{left:.0f} minutes left"
         )
-    return student
+    return student.cpu()
 
 
 def _share_of_learning_rate(done):
