@@ -1,8 +1,10 @@
 """Processes that are forked after TensorFlow or JAX had run say so instead of waiting for ever."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -14,7 +16,8 @@ pytestmark = [
 ]
 
 BEGIN = """
-import os, sys, time, warnings
+import faulthandler, os, signal, sys, time, warnings
+faulthandler.register(signal.SIGUSR1)  # forked processes have it as well
 import numpy as np, joblib, multiprocessing
 from sklearn.base import clone
 from lungestimators import BackboneFeatures, CNNClassifier
@@ -55,15 +58,25 @@ REFUSED = "this process was forked from one in which {} had run, and {}'s thread
 
 
 def run(program, backend="tensorflow"):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BEGIN + program],
+    """Return the lines that a program writes; if it hangs, fail with where its processes stand."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-W", "ignore", "-c", BEGIN + program],
         env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    try:
+        output, errors = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGUSR1)
+        time.sleep(5)
+        os.killpg(process.pid, signal.SIGKILL)
+        output, errors = process.communicate()
+        pytest.fail(f"It hangs after it wrote {output!r}:\n{errors}")
+    assert process.returncode == 0, errors
+    return output.splitlines()
 
 
 @pytest.mark.parametrize(("backend", "name"), [("tensorflow", "TensorFlow"), ("jax", "JAX")])
