@@ -134,15 +134,15 @@ class PreparedImages:
 
 
 def _is_in_colour(image):
-    """Return whether the channels of an image in 0..1 differ by more than compression makes them."""
+    """Return whether the channels of an image in 0..1 differ, by more than compression explains."""
     return np.ptp(image, axis=2).mean() > _LARGEST_DIFFERENCE_OF_GREY
 
 
 def _warn_of_colour(name):
     """Warn of an image in colour."""
     warnings.warn(
-        f"{name} is in colour, and weights='chest' were learnt from grey radiographs: their features "
-        "of colours mean little. Bring the images to grey, or choose weights='imagenet'",
+        f"{name} is in colour, and weights='chest' were learnt from grey radiographs: their "
+        "features of colours mean little. Bring the images to grey, or choose weights='imagenet'",
         stacklevel=2,
     )
 

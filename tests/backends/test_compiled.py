@@ -50,6 +50,7 @@ def test_prediction_sets_the_weights_of_its_network_once(cnn, squares, monkeypat
     np.testing.assert_array_equal(cnn.predict_proba(X), expected)
 
 
+@pytest.mark.slow
 def test_prediction_takes_the_same_memory_for_any_number_of_images(cnn, squares):
     X, y = squares
     clf = cnn.set_params(image_size=64, epochs=1).fit(X, y)

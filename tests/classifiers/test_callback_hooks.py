@@ -98,7 +98,7 @@ def test_scoring_monitor_logs_the_scores_of_every_epoch(cnn, squares):
         assert row["accuracy"] == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_grid_search_reports_progress_and_scores_of_every_fit(cnn, squares, n_jobs, capsys):
     X, y = squares
     monitor = ScoringMonitor(scoring="accuracy")

@@ -66,11 +66,10 @@ ESTIMATORS = [
     BackboneClassifier("MobileNetV3Small", **SMALL, trainable="head"),
 ]
 
-# Under another backend, where each new size of a batch is compiled anew, and on an imitated
-# processor, a network that learns whole and a frozen one stand for all four.
-CHECKED = ESTIMATORS
-if keras.config.backend() != "tensorflow" or "ONEDNN_MAX_CPU_ISA" in os.environ:
-    CHECKED = [ESTIMATORS[0], ESTIMATORS[2]]
+# A network that learns whole and a frozen one stand for all four where time is short: in the usual
+# run, under another backend, where each new size of a batch is compiled anew, and on an imitated
+# processor.
+FEW, OTHERS = ESTIMATORS[::2], ESTIMATORS[1::2]
 
 EXPECTED_FAILURES = {
     # Weighting an image is not repeating it in a shuffled batch, as in scikit-learn's own
@@ -82,8 +81,15 @@ EXPECTED_FAILURES = {
 @pytest.mark.core
 # scikit-learn's checks draw pixels from normal distributions.
 @pytest.mark.filterwarnings("ignore:float64 pixels lie in:UserWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+@parametrize_with_checks(FEW, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_scikit_learn_accepts_the_classifier(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:float64 pixels lie in:UserWarning")
+@parametrize_with_checks(OTHERS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+def test_scikit_learn_accepts_the_other_classifiers(estimator, check):
     check(estimator)
 
 
@@ -258,7 +264,11 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("estimator", CHECKED, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator",
+    [*FEW, *(pytest.param(estimator, marks=pytest.mark.slow) for estimator in OTHERS)],
+    ids=lambda e: type(e).__name__,
+)
 def test_the_same_seed_gives_bitwise_the_same_model(estimator, squares):
     X, y = squares
     X = X.reshape(len(X), -1)

@@ -58,9 +58,17 @@ OTHER = dict(
 )
 
 
+# What these two have in common with the others is tried with those, in less time.
+SLOW = ("MobileNet", "Backbone")
+
+
+def marks(label):
+    return [pytest.mark.slow] if label in SLOW else []
+
+
 def cases(estimators):
     return [
-        pytest.param(estimator, name, id=f"{label}-{name}")
+        pytest.param(estimator, name, id=f"{label}-{name}", marks=marks(label))
         for label, estimator in estimators.items()
         for name in estimator.get_params()
     ]
@@ -105,7 +113,10 @@ def test_a_parameter_that_is_set_after_fit_changes_no_answer_unless_it_says_how_
     assert value is OTHER[name] or value == OTHER[name]
 
 
-@pytest.mark.parametrize("estimator", CLASSIFIERS.values(), ids=CLASSIFIERS)
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param(clf, id=label, marks=marks(label)) for label, clf in CLASSIFIERS.items()],
+)
 def test_parameters_that_are_set_after_fit_change_no_copy_and_no_model(
     estimator, images, fitted, capsys
 ):

@@ -143,6 +143,7 @@ def test_a_network_has_one_key_whatever_was_built_before_and_by_whom(squares, pa
     assert passed["images"] == 0
 
 
+@pytest.mark.slow
 def test_a_cut_network_has_one_key(frozen, squares, passed):
     X, y = squares
     frozen.set_params(trainable="last_stage", fine_tune_epochs=1).fit(X, y)
@@ -162,7 +163,7 @@ def test_repeated_images_go_through_once(frozen, squares, passed):
     assert (info.hits, info.misses) == (48, 48)
 
 
-@pytest.mark.parametrize("cache", ["memory", "directory"])
+@pytest.mark.parametrize("cache", [pytest.param("memory", marks=pytest.mark.slow), "directory"])
 def test_results_with_and_without_a_cache_agree_to_the_last_bit(frozen, squares, cache, tmp_path):
     X, y = squares
     cache = cache if cache == "memory" else tmp_path / "cache"
@@ -201,6 +202,7 @@ def test_densenet121_at_224_pixels_does_not_mind_company_either():
     np.testing.assert_array_equal(backbone.run(X[7:8])[0], together[7])
 
 
+@pytest.mark.slow
 def test_another_network_has_features_of_its_own(squares, passed):
     X, _ = squares
     found = [

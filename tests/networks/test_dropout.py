@@ -65,7 +65,9 @@ def test_a_network_borrowed_from_another_rate_learns_what_a_new_one_does(
 
 
 @only_tensorflow
-@pytest.mark.parametrize("rate", [0, 0.3, 0.999])
+@pytest.mark.parametrize(
+    "rate", [0.3, *(pytest.param(rate, marks=pytest.mark.slow) for rate in (0, 0.999))]
+)
 def test_a_variable_rate_is_that_of_keras_to_the_last_bit(cnn, squares, fresh, monkeypatch, rate):
     X, y = squares
     found = clone(cnn).set_params(dropout=rate).fit(X, y)

@@ -48,7 +48,10 @@ WAYS = {
 
 
 @tensorflow_only
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name != "CNN" else []) for name in LAYERS],
+)
 def test_every_way_of_calling_it_gives_predict_proba_and_changes_nothing(fitted, pixels, name):
     X, _ = pixels
     clf = fitted[name]
@@ -214,6 +217,7 @@ def test_parameters_set_after_fit_do_not_change_it(cnn, squares):
     np.testing.assert_allclose(as_array(cnn.model_(X)), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_pixel_statistics_of_a_weights_file_stay_in_effect(tmp_path):
     with pool.seeded_building(0):
         application = keras.applications.EfficientNetB0(

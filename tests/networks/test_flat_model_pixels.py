@@ -53,6 +53,7 @@ def test_it_scales_pixels_as_numpy_does(low, high):
     np.testing.assert_allclose(as_array(found), expected, rtol=0, atol=2e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_it_takes_every_kind_of_pixels_that_fit_saw(cnn, squares):
     X, y = squares

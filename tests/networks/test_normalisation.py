@@ -116,6 +116,7 @@ def test_the_last_bit_of_a_pixel_does_not_change_an_answer(squares, backbone):
     np.testing.assert_allclose(moved, probabilities, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fitted_network_holds_plain_layers_and_bounded_statistics(squares, tmp_path):
     X, y = squares
     clf = MobileNetClassifier(

@@ -33,7 +33,9 @@ def test_a_reused_network_gives_bitwise_the_model_of_a_new_one(cnn, squares, fre
     np.testing.assert_array_equal(again.predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
+@pytest.mark.parametrize(
+    "trainable", ["head", *(pytest.param(t, marks=pytest.mark.slow) for t in ("last_stage", "all"))]
+)
 def test_every_fitted_classifier_owns_its_weights(squares, trainable):
     X, y = squares
     first, second = (

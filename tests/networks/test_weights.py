@@ -93,6 +93,7 @@ def test_a_real_file_of_another_width_says_its_width(images, real_weights):
         features.set_params(weights=real_weights / MOBILENET_V2).fit(images[0])
 
 
+@pytest.mark.slow
 def test_a_file_of_other_blocks_or_filters_says_which(images, folder):
     X, y = images
     cnn = CNNClassifier(image_size=32, filters=(4, 8), epochs=1).fit(X, y)

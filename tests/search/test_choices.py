@@ -214,6 +214,7 @@ def test_choices_that_hold_numbered_names_are_the_same_in_another_fit(cnn, squar
     assert set(second.cv_results_["state"]) == {"complete"}
 
 
+@pytest.mark.slow
 def test_callbacks_can_be_searched(cnn, squares):
     def constant(rate):
         return [keras.callbacks.LearningRateScheduler(lambda epoch: rate)]
@@ -227,6 +228,7 @@ def test_callbacks_can_be_searched(cnn, squares):
     assert found.best_estimator_.history_["learning_rate"][0] == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_estimators_that_differ_in_a_callback_alone_are_two_choices(cnn, squares):
     stopped = cnn.set_params(callbacks=[keras.callbacks.EarlyStopping("loss", min_delta=1e9)])
     choices = [type(cnn)(**{**cnn.get_params(), "callbacks": None}), stopped]
@@ -326,7 +328,7 @@ def test_other_samplers_of_optuna_draw_tuples(sampler):
     assert set(found.cv_results_["param_filters"]) <= set(FILTERS)
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("in_memory", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_tuple_may_be_put_in_the_queue(tmp_path, in_memory):
     storage = optuna.storages.InMemoryStorage() if in_memory else f"sqlite:///{tmp_path}/db"
     study = optuna.create_study(storage=storage, study_name="a", direction="maximize")

@@ -129,7 +129,7 @@ def test_with_early_stopping_the_classifier_chooses_its_epoch(cnn, squares):
     assert found.best_score_ == np.mean(scores)
 
 
-@pytest.mark.parametrize("epochs", [4, 100])
+@pytest.mark.parametrize("epochs", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_fold_that_a_callback_ends_counts_as_it_is_then(cnn, squares, epochs):
     X, y = squares
     early = keras.callbacks.EarlyStopping(monitor="loss", min_delta=1e9, patience=1)

@@ -119,6 +119,7 @@ def test_a_function_makes_the_callbacks_of_every_fit(small, squares, tmp_path):
     assert len(clf.callbacks_) == 3  # a copy takes nothing away
 
 
+@pytest.mark.slow
 def test_a_callback_that_can_no_longer_be_pickled_is_left_out(small, squares, tmp_path):
     X, y = squares
     clf = clone(small).set_params(callbacks=[LockedLater(), Counted()]).fit(X, y)

@@ -80,6 +80,7 @@ def test_an_epoch_is_that_of_a_plain_keras_loop(squares, parts):
     assert np.abs(kernel - start).max() > 0.05
 
 
+@pytest.mark.slow
 def test_keras_own_steps_give_the_same_training(squares, parts, fresh, monkeypatch):
     """What runs on every backend beside what runs on TensorFlow."""
     X, labels = squares
@@ -107,6 +108,7 @@ def test_every_optimizer_learns(cnn, squares, name):
     assert clf.history_["loss"][-1] < clf.history_["loss"][0]
 
 
+@pytest.mark.slow
 def test_fine_tuning_from_the_cut_is_fine_tuning_the_whole_with_frozen_layers(squares):
     """A Keras model with the same layers frozen, trained on whole images by Keras alone."""
     X, labels = squares
@@ -146,6 +148,7 @@ def test_fine_tuning_from_the_cut_is_fine_tuning_the_whole_with_frozen_layers(sq
     assert moved == 4
 
 
+@pytest.mark.slow
 def test_the_last_stage_is_trained_on_every_view_and_predicts_the_plain_image(squares):
     X, y = squares
     clf = BackboneClassifier(
