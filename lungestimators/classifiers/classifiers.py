@@ -71,9 +71,10 @@ class MobileNetClassifier(MobileNetParameters, LungClassifier):
     ----------
     image_size : int, default=224
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), random ones, or the path of a weights file
-        without the top.
+    weights : {"chest", "imagenet", None} or path, default="imagenet"
+        Weights that come with the package, learnt from chest radiographs at 128 pixels (for
+        ``alpha=0.25``); ImageNet weights (downloaded by Keras once); random ones; or the path of a
+        weights file without the top.
     alpha : float, default=1.0
         Width of the network, between 1/32 and 4; ImageNet weights exist for 0.25, 0.5, 0.75 and 1,
         and a file of weights must be of the same width.
@@ -174,7 +175,10 @@ class BackboneClassifier(BackboneParameters, LungClassifier):
     image_size : int, default=224
         Side in pixels of the square the network sees; every image is resized to it. At least 32 for
         networks of :mod:`keras.applications`.
-    weights : {"imagenet", "torchxrayvision", "pretrained", None} or path, default="imagenet"
+    weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
+default="imagenet"
+        - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
+          pixels; of MobileNet with ``alpha=0.25``.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
           224 pixels; downloaded once.

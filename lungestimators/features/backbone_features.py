@@ -36,7 +36,10 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed.
         ``None``: X is not flat.
-    weights : {"imagenet", "torchxrayvision", "pretrained", None} or path, default="imagenet"
+    weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
+default="imagenet"
+        - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
+          pixels; of MobileNet with ``alpha=0.25``.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
           224 pixels; downloaded once.

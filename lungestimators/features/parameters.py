@@ -19,8 +19,8 @@ def check_backbone_parameters(estimator):
     check_whole_number("image_size", estimator.image_size, 1)
     if estimator.weights is not None and not isinstance(estimator.weights, str | os.PathLike):
         raise TypeError(
-            f"weights={estimator.weights!r} must be 'imagenet', 'torchxrayvision', 'pretrained', "
-            "None or a path"
+            f"weights={estimator.weights!r} must be 'chest', 'imagenet', 'torchxrayvision', "
+            "'pretrained', None or a path"
         )
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_whole_number("verbose", estimator.verbose, 0)

@@ -1,5 +1,7 @@
 """Weights files in the package's own format, and those that come with the package."""
 
+import json
+import socket
 import threading
 import time
 import warnings
@@ -10,7 +12,13 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from lungestimators import BackboneFeatures, CNNClassifier, DenseNetClassifier, MobileNetClassifier
+from lungestimators import (
+    BackboneFeatures,
+    CNNClassifier,
+    DenseNetClassifier,
+    MobileNetClassifier,
+    make_chest_xrays,
+)
 from lungestimators.networks import chest_weights, imagenet_weights
 from lungestimators.networks.chest_weights import read_chest_weights, save_chest_weights
 
@@ -101,6 +109,39 @@ def test_images_of_quite_another_size_are_warned_of(file, squares):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         clf.set_params(image_size=64).fit(*squares)
+
+
+FILES = sorted(chest_weights.FOLDER.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_of_the_package_are_whole_and_say_where_they_come_from(path):
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        card = opened.metadata()
+    name, options = card["network"], json.loads(card["options"])
+    assert chest_weights.find_chest_weights(name, options) == path
+    assert read_chest_weights(path, name, options).image_size == int(card["image_size"])
+    assert card["command"].startswith(f"python benchmarks/pretrain.py {path.stem} ")
+    assert card["version"] and card["pixels"]
+    for source in json.loads(card["sources"]):
+        assert source["n_images"] > 0
+        assert all(source[key] for key in ("title", "licence", "attribution", "changes"))
+
+
+def test_the_files_of_the_package_are_small():
+    sizes = {path.stem: path.stat().st_size / 1e6 for path in FILES}
+    assert 0 < max(sizes.values()) <= 15
+    assert sum(sizes.values()) <= 25
+
+
+def test_a_classifier_with_weights_of_the_package_needs_no_network(monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a connection was made")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    X, y = make_chest_xrays(90, image_size=96, random_state=0)
+    clf = MobileNetClassifier(alpha=0.25, weights="chest", image_size=96, random_state=0)
+    assert clf.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.8
 
 
 @pytest.mark.parametrize(

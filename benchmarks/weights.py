@@ -1,0 +1,221 @@
+"""Write docs/weights.md: what the weights of the package know, beside ImageNet's and random ones.
+
+    python benchmarks/weights.py --data DIR [--imagenet NETWORK=FILE ...] [--sources DIR]
+
+Every figure is of a logistic regression on frozen features, in stratified cross-validation.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import safetensors
+from comparison.report import markdown_table
+from PIL import Image
+from pretraining.images import SOURCES, list_radiographs
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lungestimators import BackboneFeatures, make_chest_xrays
+from lungestimators.comparison.statistics import wilson_interval
+from lungestimators.datasets import load_image_folder
+from lungestimators.networks.chest_weights import FOLDER
+
+PAGE = Path(__file__).parents[1] / "docs" / "weights.md"
+CARD = Path(__file__).parent / "pretraining" / "card.md"
+N_FOLDS, SEEDS = 5, (0, 1, 2)
+N_SYNTHETIC = 300
+N_OF_SOURCE = 200  # images of each source, where the source is to be told
+_BORDER = 1 / 8  # of the side, on each of the four sides
+# Centre and half axes of the two lungs, as shares of the side, a little larger than most lungs.
+_LUNGS = (((0.29, 0.45), (0.19, 0.36)), ((0.71, 0.45), (0.19, 0.36)))
+
+
+def parse(argv):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="weights.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="folder of radiographs: a folder a class")
+    parser.add_argument(
+        "--imagenet",
+        nargs="*",
+        default=[],
+        metavar="NETWORK=FILE",
+        help="ImageNet weights, such as MobileNet-0.25=mobilenet_2_5_224_tf_no_top.h5",
+    )
+    parser.add_argument(
+        "--sources", help="folder of the radiographs that the weights were learnt from"
+    )
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--out", type=Path, default=PAGE)
+    return parser.parse_args(argv)
+
+
+def probe(features, y, seeds=SEEDS):
+    """Return the balanced accuracy of a logistic regression on features, mean over the seeds."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    scores = []
+    for seed in seeds:
+        folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+        scores.append(balanced_accuracy_score(y, cross_val_predict(model, features, y, cv=folds)))
+    return float(np.mean(scores))
+
+
+def border_alone(images):
+    """Return images of which only the outer eighth on each side is left."""
+    side = images.shape[1]
+    width = round(_BORDER * side)
+    out = images.copy()
+    out[:, width:-width, width:-width] = 0
+    return out
+
+
+def without_lungs(images):
+    """Return images with two black ellipses over the lungs."""
+    side = images.shape[1]
+    place = (np.arange(side) + 0.5) / side
+    out = images.copy()
+    for (x, y), (half_width, half_height) in _LUNGS:
+        inside = ((place[None, :] - x) / half_width) ** 2 + (
+            (place[:, None] - y) / half_height
+        ) ** 2
+        out[:, inside <= 1] = 0
+    return out
+
+
+VIEWS = {
+    "whole image": np.copy,
+    "border alone": border_alone,
+    "lungs blacked out": without_lungs,
+}
+# Networks that the package may have weights of, by the names of their files.
+BACKBONES = {
+    "MobileNet-0.25": dict(backbone="MobileNet", alpha=0.25),
+    "MobileNet-1.0": dict(backbone="MobileNet", alpha=1.0),
+    "DenseNet121": dict(backbone="DenseNet121"),
+}
+
+
+def list_transformers(image_size, imagenet):
+    """Return the networks to probe, as BackboneFeatures, by their titles.
+
+    Parameters
+    ----------
+    image_size : int
+    imagenet : dict of str to path
+        Files of ImageNet weights by network.
+    """
+    common = dict(image_size=image_size, feature_cache=None)
+    found = {}
+    for file in sorted(FOLDER.glob("*.safetensors")):
+        network, parameters = file.stem, BACKBONES[file.stem]
+        found[f"{network}, chest"] = dict(weights="chest") | parameters
+        if network in imagenet:
+            found[f"{network}, ImageNet"] = dict(weights=imagenet[network]) | parameters
+        found[f"{network}, random"] = dict(weights=None, random_state=0) | parameters
+    return {title: BackboneFeatures(**common, **parameters) for title, parameters in found.items()}
+
+
+def square_images(paths, side):
+    """Read images as grey squares; return an array of shape (n, side, side), uint8."""
+    return np.array(
+        [
+            np.asarray(
+                Image.open(path).convert("L").resize((side, side), Image.Resampling.BILINEAR)
+            )
+            for path in paths
+        ]
+    )
+
+
+def list_problems(arguments):
+    """Return images and labels of each problem, by its title."""
+    side = arguments.image_size
+    folder = load_image_folder(arguments.data)
+    real = square_images(folder.data, side)
+    problems = {
+        f"{Path(arguments.data).parent.name}, {view}": (change(real), folder.target)
+        for view, change in VIEWS.items()
+    }
+    problems["synthetic"] = make_chest_xrays(N_SYNTHETIC, image_size=side, random_state=0)
+    if arguments.sources:
+        paths, sources = sample_of_sources(arguments.sources)
+        problems["which source"] = (square_images(paths, side), sources)
+    return problems
+
+
+def sample_of_sources(folder):
+    """Return paths and sources of some images of each source, drawn at random."""
+    rows = list_radiographs(folder)
+    random = np.random.default_rng(0)
+    paths, sources = [], []
+    for source in SOURCES:
+        found = [row["path"] for row in rows if row["source"] == source]
+        paths += random.choice(found, min(N_OF_SOURCE, len(found)), replace=False).tolist()
+        sources += [source] * (len(paths) - len(sources))
+    return paths, np.array(sources)
+
+
+def main(argv):
+    """Run; return the exit status."""
+    arguments = parse(argv)
+    imagenet = dict(item.split("=", 1) for item in arguments.imagenet)
+    problems = list_problems(arguments)
+    lines = [["network, weights", *problems]]
+    for title, transformer in list_transformers(arguments.image_size, imagenet).items():
+        cells = [title]
+        for X, y in problems.values():
+            score = probe(transformer.fit(X).transform(X), y)
+            low, high = wilson_interval(score, len(y))
+            cells.append(f"{score:.3f} ({low:.3f} to {high:.3f})")
+        lines.append(cells)
+        print("  ".join(cells), flush=True)
+    command = shlex.join(["python", "benchmarks/weights.py", *argv])
+    arguments.out.write_text(page(lines, command), encoding="utf-8")
+    return 0
+
+
+def page(lines, command):
+    """Return the page: the model card, the files, the table, and the credit of the sources."""
+    files = sorted(FOLDER.glob("*.safetensors"))
+    cards = {file.stem: read_card(file) for file in files}
+    described = [["file", "megabytes", "image size", "SHA-256", "command"]] + [
+        [
+            file.name,
+            f"{file.stat().st_size / 1e6:.1f}",
+            cards[file.stem]["image_size"],
+            f"`{cards[file.stem]['sha256'][:16]}…`",
+            f"`{cards[file.stem]['command']}`",
+        ]
+        for file in files
+    ]
+    sources = json.loads(next(iter(cards.values()))["sources"])
+    credits = [
+        f"- **{source['title']}**: {source['n_images']:,} images. Licence: {source['licence']}. "
+        f"{source['attribution']}. Changes: {source['changes']}."
+        for source in sources
+    ]
+    text = CARD.read_text(encoding="utf-8")
+    return text.format(
+        files=markdown_table(described),
+        table=markdown_table(lines),
+        sources="\n".join(credits),
+        command=command,
+    )
+
+
+def read_card(file):
+    """Return the metadata of a weights file."""
+    with safetensors.safe_open(file, framework="numpy") as opened:
+        return opened.metadata()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
