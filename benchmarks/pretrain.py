@@ -15,16 +15,23 @@ import keras
 import numpy as np
 import torch
 from pretraining import images, leaks, sources, tasks, teacher, training
-from pretraining.torch_network import TorchNetwork
+from pretraining.torch_network import TorchNetwork, trained_part
 
-from lungestimators.networks.architectures import build_application
+from lungestimators.networks.architectures import build_application, build_cnn
 from lungestimators.networks.chest_weights import save_chest_weights
 
+# By the names of their files: the function of keras.applications and its options, or the CNN's.
 NETWORKS = {
+    "CNN-32-64-128": ("CNN", {"filters": (32, 64, 128)}),
     "MobileNet-0.25": ("MobileNet", {"alpha": 0.25}),
     "MobileNet-1.0": ("MobileNet", {"alpha": 1.0}),
     "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
+}
+PIXELS = {
+    "CNN": "grey in 0..1",
+    "application": "grey in 0..1, repeated to three channels, times 255, then Keras' "
+    "preprocess_input",
 }
 
 
@@ -76,7 +83,7 @@ def pretrain(arguments, argv):
     """Train one network and write its weights file; return the exit status."""
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
-    side = round(images.SIDE_OF_KEPT * arguments.image_size)
+    side = max(images.SMALLEST_SIDE, round(images.SIDE_OF_KEPT * arguments.image_size))
     shown = dict(images=arguments.images, scored=arguments.scored, side=side)
     pixels, rows = prepare_images(arguments, work / "images.npz", shown)
     report(f"{len(rows):,} images")
@@ -93,11 +100,15 @@ def pretrain(arguments, argv):
     name, options = NETWORKS[arguments.network]
     keras.utils.set_random_seed(arguments.seed)
     torch.manual_seed(arguments.seed)
-    network = build_application(name, arguments.image_size, 1, None, options)
+    network = build_network(name, arguments.image_size, options)
     student = training.Student(
         TorchNetwork(network), network.output_shape[-1], found, targets.shape[-1]
     )
-    settings = training.Settings(arguments.image_size, arguments.epochs, arguments.batch_size)
+    # The CNN's vector is longer for larger images.
+    first_size = arguments.image_size * 3 // 4 if name != "CNN" else arguments.image_size
+    settings = training.Settings(
+        arguments.image_size, first_size, arguments.epochs, arguments.batch_size
+    )
     state = work / f"{arguments.network}.state"
     check_made_from(state, shown | dict(teachers=arguments.teachers) | settings._asdict())
     training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
@@ -105,15 +116,22 @@ def pretrain(arguments, argv):
     card = dict(
         version="1",
         image_size=str(arguments.image_size),
-        pixels="grey in 0..1, repeated to three channels, times 255, then Keras' preprocess_input",
+        pixels=PIXELS["CNN" if name == "CNN" else "application"],
         sources=json.dumps(sources.credit(rows), ensure_ascii=False),
         command=shlex.join(["python", "benchmarks/pretrain.py", *argv]),
     )
     file = Path(arguments.out) / f"{arguments.network}.safetensors"
     file.parent.mkdir(exist_ok=True)
-    save_chest_weights(file, network.get_layer("application"), name, options, card)
+    save_chest_weights(file, trained_part(network), name, options, card)
     report(f"written: {file}")
     return 0
+
+
+def build_network(name, image_size, options):
+    """Build a network for grey images with random weights."""
+    if name == "CNN":
+        return build_cnn(image_size, 1, None, **options)
+    return build_application(name, image_size, 1, None, options)
 
 
 def report(line):

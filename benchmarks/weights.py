@@ -9,6 +9,7 @@ import argparse
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -186,29 +187,34 @@ def page(lines, command):
     """Return the page: the model card, the files, the table, and the credit of the sources."""
     files = sorted(FOLDER.glob("*.safetensors"))
     cards = {file.stem: read_card(file) for file in files}
-    described = [["file", "megabytes", "image size", "SHA-256", "command"]] + [
+    described = [["file", "megabytes", "image size", "SHA-256"]] + [
         [
             file.name,
             f"{file.stat().st_size / 1e6:.1f}",
             cards[file.stem]["image_size"],
             f"`{cards[file.stem]['sha256'][:16]}…`",
-            f"`{cards[file.stem]['command']}`",
         ]
         for file in files
     ]
     sources = json.loads(next(iter(cards.values()))["sources"])
     credits = [
         f"- **{source['title']}**: {source['n_images']:,} images. Licence: {source['licence']}. "
-        f"{source['attribution']}. Changes: {source['changes']}."
+        f"Attribution: {source['attribution']}. Changes: {source['changes']}."
         for source in sources
     ]
     text = CARD.read_text(encoding="utf-8")
     return text.format(
         files=markdown_table(described),
         table=markdown_table(lines),
-        sources="\n".join(credits),
-        command=command,
+        commands="\n".join(wrap_command(card["command"]) for card in cards.values()),
+        sources="\n".join(textwrap.fill(text, 100, subsequent_indent="  ") for text in credits),
+        command=wrap_command(command),
     )
+
+
+def wrap_command(command):
+    """Return a command with a line for each option."""
+    return command.replace(" --", " \\\n    --")
 
 
 def read_card(file):

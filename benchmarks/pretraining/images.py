@@ -12,6 +12,8 @@ from lungestimators.datasets import make_chest_xrays
 # Side of the squares that are kept, as a multiple of the largest that a network sees: an augmented
 # view loses no detail.
 SIDE_OF_KEPT = 1.375
+# The teachers see larger images than the smallest network does.
+SMALLEST_SIDE = 176
 
 SOURCES = ("kermany_train", "nih_chestxray14", "rsna_nih_normal", "hannover_covid")
 

@@ -21,7 +21,7 @@ class TorchNetwork(nn.Module):
 
     def __init__(self, backbone):
         super().__init__()
-        application = backbone.get_layer("application")
+        application = trained_part(backbone)
         scale, offset = _normalisation(backbone)
         self.register_buffer("scale", scale)
         self.register_buffer("offset", offset)
@@ -56,9 +56,17 @@ class TorchNetwork(nn.Module):
             self._keras_layers[name].set_weights(_keras_weights(module))
 
 
+def trained_part(backbone):
+    """Return the part of a backbone that has weights: a network of keras.applications, or all."""
+    names = [layer.name for layer in backbone.layers]
+    return backbone.get_layer("application") if "application" in names else backbone
+
+
 def _normalisation(backbone):
     """Return factor and summand of each channel by which a backbone normalises pixels in 0..1."""
-    application = backbone.get_layer("application")
+    application = trained_part(backbone)
+    if application is backbone:
+        return torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
     (node,) = [
         node
         for node in application._inbound_nodes
@@ -75,9 +83,11 @@ def _module(layer):
     if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
         return _Convolution(layer)
     if isinstance(layer, keras.layers.BatchNormalization):
-        names = "weight", "bias", "running_mean", "running_var"
+        affine = layer.scale and layer.center
+        names = ("weight", "bias") * affine + ("running_mean", "running_var")
         state = dict(zip(names, map(torch.from_numpy, layer.get_weights()), strict=True))
-        module = nn.BatchNorm2d(len(state["weight"]), layer.epsilon, 1 - layer.momentum)
+        momentum, size = 1 - layer.momentum, len(state["running_mean"])
+        module = nn.BatchNorm2d(size, layer.epsilon, momentum, affine)
         module.load_state_dict(state, strict=False)
         return module
     if layer.weights:
@@ -127,7 +137,8 @@ def _keras_weights(module):
     """Return the weights of a PyTorch module in Keras' order and layout."""
     if isinstance(module, _Convolution):
         return module.keras_weights()
-    found = module.weight, module.bias, module.running_mean, module.running_var
+    affine = (module.weight, module.bias) if module.affine else ()
+    found = *affine, module.running_mean, module.running_var
     return [tensor.detach().numpy() for tensor in found]
 
 
@@ -148,6 +159,8 @@ def _compute(layer, arguments):
             return functional.avg_pool2d(x, layer.pool_size, layer.strides)
         case "GlobalAveragePooling2D":
             return x.mean((2, 3), dtype=torch.float32)
+        case "Flatten":  # channels last, as Keras has them
+            return x.permute(0, 2, 3, 1).flatten(1)
         case "Concatenate":
             return torch.cat(arguments, 1)
         case "Add":

@@ -11,8 +11,14 @@ import inspect
 
 from .. import _compat
 from ..backends.startup import keras
+from .chest_weights import find_chest_weights, read_chest_weights
 from .keras_weights import DENSENETS, load_keras_weights
-from .weights import NAMED_WEIGHTS, build_with_weights, existing_weights_file
+from .weights import (
+    NAMED_WEIGHTS,
+    build_with_weights,
+    existing_weights_file,
+    warn_of_another_image_size,
+)
 
 # Keras' default of 0.99 needs hundreds of steps before the moving statistics mean anything; a
 # small data set has a dozen an epoch, and the network would predict one class in inference mode.
@@ -28,7 +34,7 @@ def build_cnn(image_size, channels, weights, filters):
     ----------
     image_size, channels : int
         Of the images in 0..1.
-    weights : None or path
+    weights : {"chest", None} or path
     filters : sequence of int
         Channels of each block's convolution.
 
@@ -37,22 +43,36 @@ def build_cnn(image_size, channels, weights, filters):
     keras.Model
         Image -> vector.
     """
-    if weights in NAMED_WEIGHTS:
+    if weights in NAMED_WEIGHTS and weights != "chest":
         raise ValueError(
-            f"There are no weights={weights!r} of the custom CNN: pass weights=None or the path of "
-            "a weights file of the same CNN"
+            f"There are no weights={weights!r} of the custom CNN: pass weights='chest', None or the "
+            "path of a weights file of the same CNN"
         )
     _check_size_for_architecture("the custom CNN", image_size, 2 ** len(filters))
-    inputs = keras.Input((image_size, image_size, channels), name="image")
-    x = _batch_norm_of_small_data("normalise", center=False, scale=False)(inputs)
+    options = {"filters": tuple(filters)}
+    if weights == "chest":
+        weights = find_chest_weights("CNN", options)
+    file = None if weights is None else existing_weights_file(weights)
+    if file is None or file.suffix != ".safetensors":
+        network = _graph_of_cnn(image_size, channels, channels, filters)
+        if file is not None:
+            load_keras_weights(network, file, "CNN", options | {"channels": channels})
+        return network
+    kept = read_chest_weights(file, "CNN", options)
+    warn_of_another_image_size("the custom CNN", image_size, kept.image_size)
+    return kept.load(_graph_of_cnn(image_size, channels, 1, filters))
+
+
+def _graph_of_cnn(image_size, channels, seen_channels, filters):
+    """Build the custom CNN with random weights; it may see the mean of an image's channels."""
+    inputs = x = keras.Input((image_size, image_size, channels), name="image")
+    if seen_channels != channels:
+        x = keras.ops.mean(x, axis=-1, keepdims=True)
+    x = _batch_norm_of_small_data("normalise", center=False, scale=False)(x)
     for number, n_filters in enumerate(filters, start=1):
         x = _block_of_cnn(x, n_filters, name=f"conv{number}")
     x = keras.layers.Flatten(name="flatten")(x)
-    network = keras.Model(inputs, x, name="backbone")
-    if weights is None:
-        return network
-    options = {"filters": tuple(filters), "channels": channels}
-    return load_keras_weights(network, existing_weights_file(weights), "CNN", options)
+    return keras.Model(inputs, x, name="backbone")
 
 
 def _block_of_cnn(x, filters, name):

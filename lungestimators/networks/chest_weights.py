@@ -82,8 +82,12 @@ def find_chest_weights(network, options):
 
 
 def _file_stem(network, options):
-    """Return the name of a weights file without its suffix: the network, and its width."""
-    return "-".join([network, *(str(options[name]) for name in sorted(options))])
+    """Return the name of a weights file without its suffix: the network, and its widths."""
+    parts = [network]
+    for name in sorted(options):
+        value = options[name]
+        parts += value if isinstance(value, list | tuple) else [value]
+    return "-".join(map(str, parts))
 
 
 def save_chest_weights(path, network, name, options, card):
@@ -97,7 +101,7 @@ def save_chest_weights(path, network, name, options, card):
     name : str
         Name of the function that built it.
     options : dict
-        Its further arguments, such as ``alpha``.
+        Its further arguments, such as ``alpha``; ``filters`` of the custom CNN.
     card : dict of str to str
         What else the metadata say: ``version``, ``image_size``, ``pixels``, ``sources`` (JSON),
         ``command``.
@@ -153,7 +157,7 @@ def read_chest_weights(path, name, options):
             "the package anew, or copy the file again"
         )
     found = metadata["network"], json.loads(metadata["options"])
-    if found != (name, options):
+    if found != (name, json.loads(json.dumps(options))):
         raise ValueError(
             f"weights={str(path)!r} holds a {_file_stem(*found)}, and the parameters ask for a "
             f"{_file_stem(name, options)}: set the parameters, or pass the weights of another file"

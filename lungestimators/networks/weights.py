@@ -59,13 +59,13 @@ def build_with_weights(builder, backbone, shape, weights, options):
     if file is not None and is_torch_file(file):
         kept = read_torch_weights(file, name, options)
         if kept.image_size is not None:
-            _warn_of_another_image_size(backbone, shape[0], kept.image_size)
+            warn_of_another_image_size(backbone, shape[0], kept.image_size)
         shape = (*shape[:2], kept.channels)
         network = builder(include_top=False, weights=None, input_shape=shape, **options)
         return kept.load(with_torch_arithmetic(network)), kept.pixels
     if file is not None and file.suffix == ".safetensors":
         kept = chest_weights.read_chest_weights(file, name, options)
-        _warn_of_another_image_size(backbone, shape[0], kept.image_size)
+        warn_of_another_image_size(backbone, shape[0], kept.image_size)
         network = builder(include_top=False, weights=None, input_shape=shape, **options)
         return kept.load(network), "keras"
     network = builder(include_top=False, weights=None, input_shape=shape, **options)
@@ -86,7 +86,7 @@ def existing_weights_file(weights):
     return path
 
 
-def _warn_of_another_image_size(backbone, image_size, learnt_size):
+def warn_of_another_image_size(backbone, image_size, learnt_size):
     """Warn if images are far smaller or larger than those that the weights were learnt from."""
     if not 1 / _LARGEST_RATIO <= image_size / learnt_size <= _LARGEST_RATIO:
         warnings.warn(
