@@ -128,10 +128,17 @@ def pretrain(arguments, argv):
 
 
 def build_network(name, image_size, options):
-    """Build a network for grey images with random weights."""
-    if name == "CNN":
-        return build_cnn(image_size, 1, None, **options)
-    return build_application(name, image_size, 1, None, options)
+    """Build a network for grey images with random weights.
+
+    The custom CNN ends with means over the quarters of its last map: every place on its own would
+    be 8192 numbers, of which the heads learn by heart.
+    """
+    if name != "CNN":
+        return build_application(name, image_size, 1, None, options)
+    network = build_cnn(image_size, 1, None, **options)
+    last = network.layers[-2].output
+    quarters = keras.layers.AveragePooling2D(last.shape[1] // 2, name="quarters")(last)
+    return keras.Model(network.inputs, keras.layers.Flatten(name="flatten")(quarters))
 
 
 def report(line):

@@ -13,6 +13,10 @@ from .devices import default_device
 from .tasks import loss_of_task
 
 
+# Heads on more features than this learn more slowly.
+N_FEATURES_AT_FULL_RATE = 1024
+
+
 class Settings(NamedTuple):
     """How a backbone is trained.
 
@@ -50,6 +54,17 @@ class Student(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(n_features, task.n_outputs) for task in tasks)
         self.imitate = nn.Linear(n_features, n_targets)
 
+    def groups(self):
+        """Return the parameters in two groups, with the share of the learning rate of each.
+
+        A step of Adam moves each weight by as much, and so the sum over many features by more.
+        """
+        backbone = list(self.backbone.parameters())
+        known = set(map(id, backbone))
+        heads = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        share = min(1, N_FEATURES_AT_FULL_RATE / self.imitate.in_features)
+        return [dict(params=backbone, share=1.0), dict(params=heads, share=share)]
+
     def forward(self, images):
         """Return the scores of each task, and the features that imitate the teacher's."""
         features = self.normalise(self.backbone(images))
@@ -75,9 +90,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
     """
     device = default_device()
     student.to(device)
-    optimizer = torch.optim.AdamW(
-        student.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(student.groups(), weight_decay=settings.weight_decay)
     first = 0
     if file.exists():
         state = torch.load(file, map_location=device)
@@ -100,9 +113,10 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
             rows = order[step * settings.batch_size : (step + 1) * settings.batch_size]
             view = int(random.integers(len(targets)))
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _share_of_learning_rate(
+                share = _share_of_learning_rate(
                     (epoch * n_steps + step) / (settings.epochs * n_steps)
                 )
+                group["lr"] = settings.learning_rate * group["share"] * share
             images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
             images = views.expose(images, generator).to(device)
             with torch.autocast(device.type, torch.bfloat16):

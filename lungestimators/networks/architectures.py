@@ -45,8 +45,8 @@ def build_cnn(image_size, channels, weights, filters):
     """
     if weights in NAMED_WEIGHTS and weights != "chest":
         raise ValueError(
-            f"There are no weights={weights!r} of the custom CNN: pass weights='chest', None or the "
-            "path of a weights file of the same CNN"
+            f"There are no weights={weights!r} of the custom CNN: pass weights='chest', None or "
+            "the path of a weights file of the same CNN"
         )
     _check_size_for_architecture("the custom CNN", image_size, 2 ** len(filters))
     options = {"filters": tuple(filters)}

@@ -33,7 +33,8 @@ def pretrain(monkeypatch):
 
 def _with_random_statistics(network):
     rng = np.random.default_rng(0)
-    for layer in network.get_layer("application").layers:
+    torch_network = importlib.import_module("pretraining.torch_network")
+    for layer in torch_network.trained_part(network).layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     return network
@@ -43,6 +44,7 @@ NETWORKS = [
     ("MobileNet", {"alpha": 0.25}),
     ("MobileNetV2", {"alpha": 0.35}),
     ("DenseNet", {"blocks": (2, 1, 1, 1)}),
+    ("CNN", {"filters": (4, 8)}),
 ]
 
 
@@ -50,7 +52,7 @@ NETWORKS = [
 @pytest.mark.parametrize("name, options", NETWORKS, ids=lambda value: str(value))
 def test_pytorch_computes_what_keras_computes_before_and_after_a_step(pretrain, name, options):
     torch_network = importlib.import_module("pretraining.torch_network")
-    network = _with_random_statistics(build_application(name, 48, 1, None, options))
+    network = _with_random_statistics(pretrain.build_network(name, 48, options))
     X = np.random.default_rng(1).random((5, 48, 48, 1), np.float32)
     images = torch.from_numpy(X).permute(0, 3, 1, 2)
     student = torch_network.TorchNetwork(network)

@@ -20,6 +20,7 @@ from lungestimators import (
     make_chest_xrays,
 )
 from lungestimators.networks import chest_weights, imagenet_weights
+from lungestimators.networks.architectures import build_cnn
 from lungestimators.networks.chest_weights import read_chest_weights, save_chest_weights
 
 OPTIONS = {"alpha": 0.25}
@@ -151,8 +152,9 @@ def test_a_classifier_with_weights_of_the_package_needs_no_network(monkeypatch):
         (DenseNetClassifier(weights="chest", blocks=(1, 1, 1, 1)), "DenseNet"),
         (DenseNetClassifier(weights="chest", blocks=(6, 12, 32, 32)), "DenseNet169"),
         (BackboneFeatures("MobileNetV3Small", weights="chest"), "MobileNetV3Small"),
+        (CNNClassifier(filters=(2, 3), weights="chest"), "CNN-2-3"),
     ],
-    ids=["alpha", "blocks", "depth", "backbone"],
+    ids=["alpha", "blocks", "depth", "backbone", "filters"],
 )
 def test_a_network_without_weights_is_told_which_there_are(clf, named, squares, file, monkeypatch):
     file.rename(file.parent / "MobileNet-0.25.safetensors")
@@ -171,9 +173,26 @@ def test_a_file_in_the_folder_of_the_package_is_found_by_its_network(file, squar
     np.testing.assert_array_equal(found, expected)
 
 
-def test_the_custom_cnn_has_none(squares):
-    with pytest.raises(ValueError, match="There are no weights='chest' of the custom CNN"):
-        CNNClassifier(weights="chest").fit(*squares)
+def test_the_custom_cnn_has_no_others(squares):
+    with pytest.raises(ValueError, match="There are no weights='imagenet' of the custom CNN"):
+        CNNClassifier(weights="imagenet").fit(*squares)
+
+
+def test_the_custom_cnn_takes_its_file_for_grey_images_and_their_like_in_rgb(tmp_path, squares):
+    X, y = squares
+    options = {"filters": (4, 8)}
+    network = build_cnn(16, 1, None, **options)
+    network.get_layer("normalise").set_weights([np.array([0.3]), np.array([0.1])])
+    path = tmp_path / "cnn.safetensors"
+    save_chest_weights(path, network, "CNN", options, {"image_size": "16", "version": "1"})
+    clf = CNNClassifier(weights=path, **options, image_size=16, epochs=3, random_state=0)
+    expected = clf.fit(X, y).predict_proba(X)
+    rgb = np.repeat(X[..., None], 3, axis=3)
+    found = clf.fit(rgb, y).predict_proba(rgb)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(clf.model_.predict(rgb, verbose=0), found, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="holds a CNN-4-8, and the parameters ask for a CNN-4-4"):
+        clf.set_params(filters=(4, 4)).fit(X, y)
 
 
 @pytest.mark.parametrize(
