@@ -12,7 +12,6 @@ from . import views
 from .devices import default_device
 from .tasks import loss_of_task
 
-
 # Heads on more features than this learn more slowly.
 N_FEATURES_AT_FULL_RATE = 1024
 
