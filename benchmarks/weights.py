@@ -6,6 +6,7 @@ Every figure is of a logistic regression on frozen features, in stratified cross
 """
 
 import argparse
+import functools
 import json
 import shlex
 import sys
@@ -23,9 +24,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lungestimators import BackboneFeatures, make_chest_xrays
+from lungestimators import BackboneFeatures, CNNClassifier, make_chest_xrays
 from lungestimators.comparison.statistics import wilson_interval
 from lungestimators.datasets import load_image_folder
+from lungestimators.images.reading import resize_image
+from lungestimators.networks.blueprints import initial_backbone_blueprint
 from lungestimators.networks.chest_weights import FOLDER
 
 PAGE = Path(__file__).parents[1] / "docs" / "weights.md"
@@ -96,7 +99,9 @@ VIEWS = {
     "border alone": border_alone,
     "lungs blacked out": without_lungs,
 }
-# Networks that the package may have weights of, by the names of their files.
+# Networks of which the package may have weights, by the names of their files. The custom CNN is
+# taken as a function: what it gives at 64 pixels is what CNNClassifier has at its default size.
+CNN = "CNN-32-64-128"
 BACKBONES = {
     "MobileNet-0.25": dict(backbone="MobileNet", alpha=0.25),
     "MobileNet-1.0": dict(backbone="MobileNet", alpha=1.0),
@@ -104,24 +109,42 @@ BACKBONES = {
 }
 
 
-def list_transformers(image_size, imagenet):
-    """Return the networks to probe, as BackboneFeatures, by their titles.
+def list_networks(image_size, imagenet):
+    """Return the networks to probe, as functions of images to features, by their titles.
 
     Parameters
     ----------
     image_size : int
+        Of all but the custom CNN, which sees 64 pixels.
     imagenet : dict of str to path
         Files of ImageNet weights by network.
     """
-    common = dict(image_size=image_size, feature_cache=None)
     found = {}
-    for file in sorted(FOLDER.glob("*.safetensors")):
-        network, parameters = file.stem, BACKBONES[file.stem]
-        found[f"{network}, chest"] = dict(weights="chest") | parameters
-        if network in imagenet:
-            found[f"{network}, ImageNet"] = dict(weights=imagenet[network]) | parameters
-        found[f"{network}, random"] = dict(weights=None, random_state=0) | parameters
-    return {title: BackboneFeatures(**common, **parameters) for title, parameters in found.items()}
+    for network in (file.stem for file in sorted(FOLDER.glob("*.safetensors"))):
+        kinds = {"chest": "chest", "ImageNet": imagenet.get(network), "random": None}
+        for kind, weights in kinds.items():
+            if kind == "ImageNet" and weights is None:
+                continue
+            if network == CNN:
+                found[f"{network}, {kind}"] = functools.partial(cnn_features, weights)
+            else:
+                found[f"{network}, {kind}"] = BackboneFeatures(
+                    **BACKBONES[network],
+                    weights=weights,
+                    image_size=image_size,
+                    feature_cache=None,
+                    random_state=0,
+                ).fit_transform
+    return found
+
+
+def cnn_features(weights, X):
+    """Return what the convolutions of the custom CNN make of images."""
+    parameters = CNNClassifier().get_params()
+    size, options = parameters["image_size"], (("filters", parameters["filters"]),)
+    network = initial_backbone_blueprint("CNN", options, size, 1, weights, 0)
+    images = np.stack([resize_image(x[..., None].astype(np.float32), size) for x in X])
+    return network.run(images / np.float32(255))
 
 
 def square_images(paths, side):
@@ -170,10 +193,10 @@ def main(argv):
     imagenet = dict(item.split("=", 1) for item in arguments.imagenet)
     problems = list_problems(arguments)
     lines = [["network, weights", *problems]]
-    for title, transformer in list_transformers(arguments.image_size, imagenet).items():
+    for title, extract in list_networks(arguments.image_size, imagenet).items():
         cells = [title]
         for X, y in problems.values():
-            score = probe(transformer.fit(X).transform(X), y)
+            score = probe(extract(X), y)
             low, high = wilson_interval(score, len(y))
             cells.append(f"{score:.3f} ({low:.3f} to {high:.3f})")
         lines.append(cells)

@@ -20,7 +20,7 @@ class CNNParameters(ClassifierParameters):
 
 @with_shared_docstring(epochs=20)
 class CNNClassifier(CNNParameters, LungClassifier):
-    """The custom convolutional network, trained from random weights.
+    """The custom convolutional network, trained from random weights or from those of the package.
 
     Blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 pooling, then a dense layer with
     batch normalisation and dropout.
@@ -29,8 +29,9 @@ class CNNClassifier(CNNParameters, LungClassifier):
     ----------
     image_size : int, default=64
         Side in pixels of the square the network sees; every image is resized to it.
-    weights : path or None, default=None
-        Weights of the convolution blocks (a file of the same blocks), or random ones.
+    weights : {"chest", None} or path, default=None
+        Weights of the convolution blocks: those that come with the package, learnt from chest
+        radiographs at 64 pixels (for the default ``filters``); random ones; or those of a file.
     filters : tuple of int, default=(32, 64, 128)
         Channels of each convolution block.
     {shared}
