@@ -236,8 +236,11 @@ def page(lines, command):
 
 
 def wrap_command(command):
-    """Return a command with a line for each option."""
-    return command.replace(" --", " \\\n    --")
+    """Return a command on lines that fit into the page."""
+    lines = textwrap.wrap(
+        command, 96, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False
+    )
+    return " \\\n".join(lines)
 
 
 def read_card(file):
