@@ -122,7 +122,7 @@ def test_images_of_another_shape_are_refused(squares, features):
         (
             dict(weights=3),
             TypeError,
-            "must be 'imagenet', 'torchxrayvision', 'pretrained', None or a path",
+            "must be 'chest', 'imagenet', 'torchxrayvision', 'pretrained', None or a path",
         ),
         (dict(weights="no.h5"), FileNotFoundError, "there is no such file"),
         (dict(feature_cache=True), TypeError, "must be 'memory', None or a directory"),
