@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import torch
 from pretraining import images, leaks, sources, tasks, teacher, training
+from pretraining.devices import default_device
 from pretraining.torch_network import TorchNetwork, trained_part
 
 from lungestimators.networks.architectures import build_application, build_cnn
@@ -89,7 +90,7 @@ def pretrain(arguments, argv):
     report(f"{len(rows):,} images")
     shown["seed"] = arguments.seed
     targets = []
-    for title, weights in (item.split("=", 1) for item in arguments.teachers):
+    for title, weights in read_teachers(arguments.teachers):
         file = work / f"teacher-{title}.npy"
         check_made_from(file, shown | dict(weights=weights))
         targets.append(
@@ -110,7 +111,8 @@ def pretrain(arguments, argv):
         arguments.image_size, first_size, arguments.epochs, arguments.batch_size
     )
     state = work / f"{arguments.network}.state"
-    check_made_from(state, shown | dict(teachers=arguments.teachers) | settings._asdict())
+    shown |= dict(teachers=arguments.teachers, device=default_device().type)
+    check_made_from(state, shown | settings._asdict())
     training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
     student.backbone.write_back()
     card = dict(
@@ -125,6 +127,16 @@ def pretrain(arguments, argv):
     save_chest_weights(file, trained_part(network), name, options, card)
     report(f"written: {file}")
     return 0
+
+
+def read_teachers(items):
+    """Return name and weights file of each teacher; an item is NETWORK=FILE."""
+    teachers = [tuple(item.split("=", 1)) for item in items]
+    if any(len(teacher) != 2 or teacher[0] not in NETWORKS for teacher in teachers):
+        raise ValueError(
+            f"--teachers {' '.join(items)}: write NETWORK=FILE of {', '.join(NETWORKS)}"
+        )
+    return teachers
 
 
 def build_network(name, image_size, options):

@@ -32,6 +32,7 @@ from lungestimators.networks.blueprints import initial_backbone_blueprint
 from lungestimators.networks.chest_weights import FOLDER
 
 PAGE = Path(__file__).parents[1] / "docs" / "weights.md"
+RESULTS = Path(__file__).parent / "results" / "weights" / "results.json"
 CARD = Path(__file__).parent / "pretraining" / "card.md"
 N_FOLDS, SEEDS = 5, (0, 1, 2)
 N_SYNTHETIC = 300
@@ -171,7 +172,7 @@ def list_problems(arguments):
     problems["synthetic"] = make_chest_xrays(N_SYNTHETIC, image_size=side, random_state=0)
     if arguments.sources:
         paths, sources = sample_of_sources(arguments.sources)
-        problems["which source"] = (square_images(paths, side), sources)
+        problems["which collection"] = (square_images(paths, side), sources)
     return problems
 
 
@@ -202,6 +203,8 @@ def main(argv):
         lines.append(cells)
         print("  ".join(cells), flush=True)
     command = shlex.join(["python", "benchmarks/weights.py", *argv])
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(dict(command=command, rows=lines), indent=1), encoding="utf-8")
     arguments.out.write_text(page(lines, command), encoding="utf-8")
     return 0
 
@@ -219,11 +222,13 @@ def page(lines, command):
         ]
         for file in files
     ]
-    sources = json.loads(next(iter(cards.values()))["sources"])
+    sources = [json.loads(card["sources"]) for card in cards.values()]
+    if any(found != sources[0] for found in sources):
+        raise ValueError(f"{FOLDER}: the files were learnt from different images: list all of them")
     credits = [
         f"- **{source['title']}**: {source['n_images']:,} images. Licence: {source['licence']}. "
         f"Attribution: {source['attribution']}. Changes: {source['changes']}."
-        for source in sources
+        for source in sources[0]
     ]
     text = CARD.read_text(encoding="utf-8")
     return text.format(

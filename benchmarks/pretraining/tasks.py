@@ -1,7 +1,7 @@
 """Tasks to learn, each within the images of one hospital or of the generator.
 
-No task asks for what tells one source from another: a network that knows the hospital, or children
-from adults, gains nothing.
+No task asks for the hospital, or for children among adults. One task joins two collections of one
+hospital, NIH's and RSNA's, which were resized in different ways: to tell these helps there.
 """
 
 from typing import NamedTuple

@@ -20,7 +20,7 @@ class CNNParameters(ClassifierParameters):
 
 @with_shared_docstring(epochs=20)
 class CNNClassifier(CNNParameters, LungClassifier):
-    """The custom convolutional network, trained from random weights or from those of the package.
+    """The custom convolutional network, trained from random weights.
 
     Blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 pooling, then a dense layer with
     batch normalisation and dropout.
@@ -31,7 +31,8 @@ class CNNClassifier(CNNParameters, LungClassifier):
         Side in pixels of the square the network sees; every image is resized to it.
     weights : {"chest", None} or path, default=None
         Weights of the convolution blocks: those that come with the package, learnt from chest
-        radiographs at 64 pixels (for the default ``filters``); random ones; or those of a file.
+        radiographs at 64 pixels (for the default ``filters``), of which only the head learns unless
+        ``trainable`` says otherwise; random ones; or those of a file.
     filters : tuple of int, default=(32, 64, 128)
         Channels of each convolution block.
     {shared}
@@ -64,7 +65,7 @@ class MobileNetParameters(ClassifierParameters):
 
 @with_shared_docstring(epochs=60)
 class MobileNetClassifier(MobileNetParameters, LungClassifier):
-    """MobileNet with ImageNet weights, under a trained head.
+    """MobileNet with pre-trained weights, under a trained head.
 
     The frozen network is run once for each image; the head learns from what it saw.
 
@@ -74,8 +75,8 @@ class MobileNetClassifier(MobileNetParameters, LungClassifier):
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
     weights : {"chest", "imagenet", None} or path, default="imagenet"
         Weights that come with the package, learnt from chest radiographs at 128 pixels (for
-        ``alpha=0.25``); ImageNet weights (downloaded by Keras once); random ones; or the path of a
-        weights file without the top.
+        ``alpha=0.25``; pass ``image_size=128``); ImageNet weights (downloaded by Keras once);
+        random ones; or the path of a weights file without the top.
     alpha : float, default=1.0
         Width of the network, between 1/32 and 4; ImageNet weights exist for 0.25, 0.5, 0.75 and 1,
         and a file of weights must be of the same width.

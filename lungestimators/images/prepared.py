@@ -141,8 +141,8 @@ def _is_in_colour(image):
 def _warn_of_colour(name):
     """Warn of an image in colour."""
     warnings.warn(
-        f"{name} is in colour, and weights='chest' were learnt from grey radiographs: their "
-        "features of colours mean little. Bring the images to grey, or choose weights='imagenet'",
+        f"{name} is in colour, and weights='chest' were learnt from grey radiographs: what they "
+        "make of colours means little. Bring the images to grey, or choose other weights",
         stacklevel=2,
     )
 

@@ -4,7 +4,6 @@ A file is in the safetensors format. Its metadata say what it was learnt from an
 """
 
 import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -40,18 +39,21 @@ class ChestWeights(NamedTuple):
         ValueError
             The network has other weights than the file.
         """
-        keys = {
-            layer.name: [f"{layer.name}/{weight.name}" for weight in layer.weights]
+        shapes = {
+            f"{layer.name}/{weight.name}": tuple(weight.shape)
             for layer in network.layers
+            for weight in layer.weights
         }
-        differing = set(self.tensors) ^ set(itertools.chain(*keys.values()))
+        found = {key: tensor.shape for key, tensor in self.tensors.items()}
+        differing = {key for key, _ in shapes.items() ^ found.items()}
         if differing:
             raise ValueError(
                 f"The weights file and the network differ in {len(differing)} weights, such as "
                 f"{min(differing)!r}: this version of Keras builds another network of this name"
             )
         for layer in network.layers:
-            layer.set_weights([self.tensors[key].astype(np.float32) for key in keys[layer.name]])
+            keys = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            layer.set_weights([self.tensors[key].astype(np.float32) for key in keys])
         return network
 
 
@@ -76,8 +78,7 @@ def find_chest_weights(network, options):
     available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none yet"
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
-        f"{available}. Choose one of these networks, or weights='imagenet', None or the path of a "
-        "weights file"
+        f"{available}. Choose one of these networks, or other weights"
     )
 
 
@@ -146,6 +147,10 @@ def read_chest_weights(path, name, options):
             tensors = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(f"weights={str(path)!r} is damaged: {error}") from None
+    if FORMAT_KEY not in metadata:
+        raise ValueError(
+            f"weights={str(path)!r} is not a file of this package: its metadata lack {FORMAT_KEY!r}"
+        )
     if int(metadata[FORMAT_KEY]) > _FORMAT:
         raise ValueError(
             f"weights={str(path)!r} is of format {metadata[FORMAT_KEY]}, and this version of the "

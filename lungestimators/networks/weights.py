@@ -11,11 +11,11 @@ from .torch_graph import with_torch_arithmetic
 from .torch_layouts import read_torch_weights
 from .torchxrayvision_weights import find_torchxrayvision_weights
 
-# Weights that are asked for by name, of networks of keras.applications alone.
+# Weights that are asked for by name; of the custom CNN there are the first alone.
 NAMED_WEIGHTS = ("chest", "imagenet", "torchxrayvision")
-# Images of less than half or more than twice the side that a network learnt from look otherwise to
-# it: their ribs and vessels have other widths.
-_LARGEST_RATIO = 2
+# Ratio of the side of the images to that of the images that a network learnt from, or the reverse,
+# above which they look otherwise to it: their ribs and vessels have other widths.
+_LARGEST_RATIO = 1.5
 
 
 def build_with_weights(builder, backbone, shape, weights, options):
@@ -91,8 +91,8 @@ def warn_of_another_image_size(backbone, image_size, learnt_size):
     if not 1 / _LARGEST_RATIO <= image_size / learnt_size <= _LARGEST_RATIO:
         warnings.warn(
             f"image_size={image_size}: the weights of {backbone} were learnt from images of "
-            f"{learnt_size} pixels, and fit images of {learnt_size // _LARGEST_RATIO} to "
-            f"{learnt_size * _LARGEST_RATIO}",
+            f"{learnt_size} pixels, and fit images of {round(learnt_size / _LARGEST_RATIO)} to "
+            f"{round(learnt_size * _LARGEST_RATIO)}",
             stacklevel=2,
         )
 

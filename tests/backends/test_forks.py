@@ -1,5 +1,6 @@
 """Processes that are forked after TensorFlow or JAX had run say so instead of waiting for ever."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -75,6 +76,9 @@ def run(program, backend="tensorflow"):
         os.killpg(process.pid, signal.SIGKILL)
         output, errors = process.communicate()
         pytest.fail(f"It hangs after it wrote {output!r}:\n{errors}")
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, errors
     return output.splitlines()
 

@@ -264,12 +264,18 @@ def test_every_parameter_survives_clone_and_reaches_the_network(
 
 
 @pytest.mark.core
-@pytest.mark.parametrize(
-    "estimator",
-    [*FEW, *(pytest.param(estimator, marks=pytest.mark.slow) for estimator in OTHERS)],
-    ids=lambda e: type(e).__name__,
-)
+@pytest.mark.parametrize("estimator", FEW, ids=lambda e: type(e).__name__)
 def test_the_same_seed_gives_bitwise_the_same_model(estimator, squares):
+    check_that_the_seed_decides_all(estimator, squares)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", OTHERS, ids=lambda e: type(e).__name__)
+def test_the_same_seed_gives_bitwise_the_same_other_model(estimator, squares):
+    check_that_the_seed_decides_all(estimator, squares)
+
+
+def check_that_the_seed_decides_all(estimator, squares):
     X, y = squares
     X = X.reshape(len(X), -1)
     settings = dict(random_state=3, epochs=2, augment=True)

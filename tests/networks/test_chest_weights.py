@@ -109,7 +109,7 @@ def test_images_of_quite_another_size_are_warned_of(file, squares):
         clf.set_params(image_size=96).fit(*squares)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        clf.set_params(image_size=64).fit(*squares)
+        clf.set_params(image_size=48).fit(*squares)
 
 
 FILES = sorted(chest_weights.FOLDER.glob("*.safetensors"))
@@ -242,6 +242,24 @@ def test_weights_of_another_version_of_keras_are_not_loaded_in_part(file):
     with pytest.raises(ValueError, match=r"differ in \d+ weights, such as .*of Keras"):
         kept.load(other)
     assert all(map(np.array_equal, other.get_weights(), before))
+
+
+def test_weights_of_other_shapes_are_not_loaded_in_part(file):
+    kept = read_chest_weights(file, "MobileNet", OPTIONS)
+    wide = keras.applications.MobileNet(
+        include_top=False, weights=None, alpha=0.5, input_shape=(32, 32, 3)
+    )
+    before = wide.get_weights()
+    with pytest.raises(ValueError, match=r"differ in \d+ weights"):
+        kept.load(wide)
+    assert all(map(np.array_equal, wide.get_weights(), before))
+
+
+def test_a_file_of_another_program_is_no_weights_of_the_cnn(tmp_path, squares):
+    path = tmp_path / "other.safetensors"
+    safetensors.numpy.save_file({"kernel": np.zeros(3, np.float32)}, path)
+    with pytest.raises(ValueError, match="is not a file of this package"):
+        CNNClassifier(weights=path, image_size=16).fit(*squares)
 
 
 @pytest.mark.parametrize("kind", ["array", "file"])
