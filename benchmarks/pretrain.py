@@ -29,11 +29,7 @@ NETWORKS = {
     "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
 }
-PIXELS = {
-    "CNN": "grey in 0..1",
-    "application": "grey in 0..1, repeated to three channels, times 255, then Keras' "
-    "preprocess_input",
-}
+PIXELS_OF_APPLICATIONS = ", repeated to three channels, times 255, then Keras' preprocess_input"
 
 
 def parse(argv):
@@ -118,7 +114,7 @@ def pretrain(arguments, argv):
     card = dict(
         version="1",
         image_size=str(arguments.image_size),
-        pixels=PIXELS["CNN" if name == "CNN" else "application"],
+        pixels="grey in 0..1" + ("" if name == "CNN" else PIXELS_OF_APPLICATIONS),
         sources=json.dumps(sources.credit(rows), ensure_ascii=False),
         command=shlex.join(["python", "benchmarks/pretrain.py", *argv]),
     )
@@ -183,7 +179,7 @@ def prepare_images(arguments, file, described):
     copies = leaks.copies_of_scored_images(rows, arguments.scored)
     report(f"{copies.sum():,} of them show an image of a scored set, and are left out")
     rows = [row for row, copy in zip(rows, copies, strict=True) if not copy]
-    real = images.read_radiographs(rows, described["side"])
+    real = images.read_grey_squares([row["path"] for row in rows], described["side"])
     report("radiographs read")
     synthetic = images.draw_synthetic_radiographs(described["side"])
     pixels = np.concatenate([real, synthetic.pixels])

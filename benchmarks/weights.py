@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 from comparison.report import markdown_table
-from PIL import Image
-from pretraining.images import SOURCES, list_radiographs
+from pretraining.images import SOURCES, list_radiographs, read_grey_squares
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -100,8 +99,8 @@ VIEWS = {
     "border alone": border_alone,
     "lungs blacked out": without_lungs,
 }
-# Networks of which the package may have weights, by the names of their files. The custom CNN is
-# taken as a function: what it gives at 64 pixels is what CNNClassifier has at its default size.
+# Networks of which the package may have weights, by the names of their files; the custom CNN is no
+# BackboneFeatures.
 CNN = "CNN-32-64-128"
 BACKBONES = {
     "MobileNet-0.25": dict(backbone="MobileNet", alpha=0.25),
@@ -148,23 +147,11 @@ def cnn_features(weights, X):
     return network.run(images / np.float32(255))
 
 
-def square_images(paths, side):
-    """Read images as grey squares; return an array of shape (n, side, side), uint8."""
-    return np.array(
-        [
-            np.asarray(
-                Image.open(path).convert("L").resize((side, side), Image.Resampling.BILINEAR)
-            )
-            for path in paths
-        ]
-    )
-
-
 def list_problems(arguments):
     """Return images and labels of each problem, by its title."""
     side = arguments.image_size
     folder = load_image_folder(arguments.data)
-    real = square_images(folder.data, side)
+    real = read_grey_squares(folder.data, side)
     problems = {
         f"{Path(arguments.data).parent.name}, {view}": (change(real), folder.target)
         for view, change in VIEWS.items()
@@ -172,7 +159,7 @@ def list_problems(arguments):
     problems["synthetic"] = make_chest_xrays(N_SYNTHETIC, image_size=side, random_state=0)
     if arguments.sources:
         paths, sources = sample_of_sources(arguments.sources)
-        problems["which collection"] = (square_images(paths, side), sources)
+        problems["which collection"] = (read_grey_squares(paths, side), sources)
     return problems
 
 
@@ -193,18 +180,19 @@ def main(argv):
     arguments = parse(argv)
     imagenet = dict(item.split("=", 1) for item in arguments.imagenet)
     problems = list_problems(arguments)
-    lines = [["network, weights", *problems]]
+    lines, rows = [["network, weights", *problems]], []
     for title, extract in list_networks(arguments.image_size, imagenet).items():
         cells = [title]
-        for X, y in problems.values():
+        for problem, (X, y) in problems.items():
             score = probe(extract(X), y)
+            rows.append(dict(network=title, problem=problem, n=len(y), balanced_accuracy=score))
             low, high = wilson_interval(score, len(y))
             cells.append(f"{score:.3f} ({low:.3f} to {high:.3f})")
         lines.append(cells)
         print("  ".join(cells), flush=True)
     command = shlex.join(["python", "benchmarks/weights.py", *argv])
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(dict(command=command, rows=lines), indent=1), encoding="utf-8")
+    RESULTS.write_text(json.dumps(dict(command=command, rows=rows), indent=1), encoding="utf-8")
     arguments.out.write_text(page(lines, command), encoding="utf-8")
     return 0
 

@@ -55,11 +55,11 @@ def list_radiographs(folder):
     return rows
 
 
-def read_radiographs(rows, side):
+def read_grey_squares(paths, side):
     """Read images as grey squares; return an array of shape (n_images, side, side), uint8."""
-    pixels = np.empty((len(rows), side, side), np.uint8)
-    for number, row in enumerate(rows):
-        with Image.open(row["path"]) as image:
+    pixels = np.empty((len(paths), side, side), np.uint8)
+    for number, path in enumerate(paths):
+        with Image.open(path) as image:
             pixels[number] = image.convert("L").resize((side, side), Image.Resampling.BILINEAR)
     return pixels
 

@@ -111,11 +111,10 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
         for step in range(n_steps):
             rows = order[step * settings.batch_size : (step + 1) * settings.batch_size]
             view = int(random.integers(len(targets)))
+            done = (epoch * n_steps + step) / (settings.epochs * n_steps)
+            rate = settings.learning_rate * _share_of_learning_rate(done)
             for group in optimizer.param_groups:
-                share = _share_of_learning_rate(
-                    (epoch * n_steps + step) / (settings.epochs * n_steps)
-                )
-                group["lr"] = settings.learning_rate * group["share"] * share
+                group["lr"] = rate * group["share"]
             images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
             images = views.expose(images, generator).to(device)
             with torch.autocast(device.type, torch.bfloat16):

@@ -78,7 +78,8 @@ def find_chest_weights(network, options):
     available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none yet"
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
-        f"{available}. Choose one of these networks, or other weights"
+        f"{available}. Choose one of these networks, weights=None (random ones) or the path of a "
+        "weights file"
     )
 
 

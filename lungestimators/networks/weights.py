@@ -11,7 +11,7 @@ from .torch_graph import with_torch_arithmetic
 from .torch_layouts import read_torch_weights
 from .torchxrayvision_weights import find_torchxrayvision_weights
 
-# Weights that are asked for by name; of the custom CNN there are the first alone.
+# Weights that are asked for by name; of the custom CNN there are the first only.
 NAMED_WEIGHTS = ("chest", "imagenet", "torchxrayvision")
 # Ratio of the side of the images to that of the images that a network learnt from, or the reverse,
 # above which they look otherwise to it: their ribs and vessels have other widths.

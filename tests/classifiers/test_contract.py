@@ -87,6 +87,7 @@ def test_scikit_learn_accepts_the_classifier(estimator, check):
 
 
 @pytest.mark.slow
+# scikit-learn's checks draw pixels from normal distributions.
 @pytest.mark.filterwarnings("ignore:float64 pixels lie in:UserWarning")
 @parametrize_with_checks(OTHERS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_scikit_learn_accepts_the_other_classifiers(estimator, check):

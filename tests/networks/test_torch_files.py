@@ -75,6 +75,7 @@ class PicklerOfOldViews(pickle.Pickler):
         return None
 
 
+# Files of old versions of PyTorch hold such storages; to write one, the new version must be asked.
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_a_storage_that_is_a_view_of_another_is_read(tmp_path):
     values = np.arange(6, dtype=np.float32)
@@ -139,6 +140,7 @@ class LargerThanItsMemory:
         return torch._utils._rebuild_tensor_v2, (storage, *self.arguments, False, OrderedDict())
 
 
+# Files of old versions of PyTorch hold such storages; to write one, the new version must be asked.
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 @pytest.mark.parametrize(
     "arguments",
@@ -150,6 +152,7 @@ def test_a_tensor_reads_no_memory_but_its_own(tmp_path, arguments):
         read_torch_file(tmp_path / "file.pt")
 
 
+# Users have TorchScript programs, which PyTorch still writes but advises against.
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_files_of_other_kinds_say_what_to_do(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "script.pt")
