@@ -176,9 +176,9 @@ def prepare_images(arguments, file, described):
         return kept["pixels"], json.loads(str(kept["rows"]))
     rows = images.list_radiographs(arguments.images)
     report(f"{len(rows):,} radiographs")
-    copies = leaks.copies_of_scored_images(rows, arguments.scored)
-    report(f"{copies.sum():,} of them show an image of a scored set, and are left out")
-    rows = [row for row, copy in zip(rows, copies, strict=True) if not copy]
+    scored = leaks.people_of_scored_images(rows, arguments.scored)
+    report(f"{scored.sum():,} of them show an image or a person of a scored set: left out")
+    rows = [row for row, is_scored in zip(rows, scored, strict=True) if not is_scored]
     real = images.read_grey_squares([row["path"] for row in rows], described["side"])
     report("radiographs read")
     synthetic = images.draw_synthetic_radiographs(described["side"])

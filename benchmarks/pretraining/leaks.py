@@ -8,8 +8,10 @@ from lungestimators import audit_images
 from lungestimators.datasets import load_image_folder
 
 
-def copies_of_scored_images(rows, folders):
-    """Return for each radiograph whether it shows an image of a scored set, as the audit finds.
+def people_of_scored_images(rows, folders):
+    """Return for each radiograph whether its person is in a scored set, as far as the audit finds.
+
+    These are the copies of scored images, and all images of the people whom the copies show.
 
     Parameters
     ----------
@@ -33,4 +35,10 @@ def copies_of_scored_images(rows, folders):
             verbose=1,
         )
         copies |= report.leaked_
-    return copies
+    people = {_person(row) for row, copy in zip(rows, copies, strict=True) if copy} - {None}
+    return copies | np.array([_person(row) in people for row in rows])
+
+
+def _person(row):
+    """Return collection and number of the person of a radiograph, None if it has no number."""
+    return (row["source"], row["patient"]) if row.get("patient") else None

@@ -1,7 +1,7 @@
-"""Tasks to learn, each within the images of one hospital or of the generator.
+"""Tasks to learn, each within the images of one collection.
 
-No task asks for the hospital, or for children among adults. One task joins two collections of one
-hospital, NIH's and RSNA's, which were resized in different ways: to tell these helps there.
+No task asks for what tells one collection from another: a network that knows the hospital, children
+from adults, or how images were resized, gains nothing.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,7 @@ def list_tasks(rows):
     """Return the tasks of images whose rows of the index are given."""
     return [
         _classes("Kermany: normal, bacteria, virus", rows, _class_of_kermany, 3),
-        _classes("NIH and RSNA: a finding or none", rows, _any_finding_of_nih, 2),
+        _classes("NIH: a finding or none", rows, _any_finding_of_nih, 2),
         _findings_of_nih(rows),
         _classes("Hannover: projection", rows, _projection_of_hannover, 2),
         _classes("synthetic: class", rows, _class_of_synthetic, 3),
@@ -65,11 +65,9 @@ def _class_of_kermany(row):
 
 def _any_finding_of_nih(row):
     """Return 0 for an image without a finding, 1 for one with; the radiologists' reading counts."""
-    if row["source"] == "rsna_nih_normal" or row.get("rsna_normal") == "1":
-        return 0
     if row["source"] != "nih_chestxray14":
         return -1
-    return 0 if row["labels"] == "No_Finding" else 1
+    return 0 if row["rsna_normal"] == "1" or row["labels"] == "No_Finding" else 1
 
 
 def _findings_of_nih(rows):
