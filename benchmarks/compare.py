@@ -25,12 +25,11 @@ import numpy as np
 from comparison import audited, report, scores
 from comparison.models import (
     DEFAULT_MODELS,
-    FROM_SCRATCH,
     MODELS,
     TITLES,
     build,
+    choose_weights,
     read_settings,
-    without_weights,
 )
 from comparison.problems import InputError, check_splits, load
 from joblib import Parallel, delayed
@@ -59,9 +58,9 @@ def parse(argv):
     )
     parser.add_argument(
         "--weights",
-        choices=["auto", "imagenet", "none"],
-        default="auto",
-        help="of the backbones; auto: ImageNet where it can be had, else random, small and whole",
+        choices=["chest", "imagenet", "none"],
+        help="of the backbones; default: chest, which come with the package, and none with "
+        "--protocol published; none: random, small networks trained whole",
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])
     parser.add_argument("--folds", type=int, help="default: 5, on synthetic images 3")
@@ -125,12 +124,7 @@ def compare(problem, settings, arguments, out, argv):
     """Score all models, print the table and write the results; return the exit status."""
     notes = [report.describe(problem, arguments)]
     if not arguments.quick:
-        names, why = without_weights(arguments.weights, arguments.models, settings)
-        for name in names:
-            settings[name] = FROM_SCRATCH[name] | settings[name]
-        if names:
-            start = "random weights, trained whole on small images"
-            notes.append(f"{' and '.join(names)}: {start} ({why}).")
+        notes.append(choose_weights(arguments.weights or "chest", arguments.models, settings))
     state = dict(
         command=_command(argv),
         data=problem.digest(),
@@ -144,7 +138,7 @@ def compare(problem, settings, arguments, out, argv):
     committed = _committed(problem, state) if arguments.check else None
     for name in arguments.models:
         rehearse(name, settings[name], problem, arguments)
-    description = " ".join(notes)
+    description = " ".join(filter(None, notes))
     print(description, flush=True)
     unfinished = out and out / "unfinished.json"
     if unfinished:

@@ -29,6 +29,8 @@ NETWORKS = {
     "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
 }
+# Of what is learnt, and how: files of another version are described apart on the page of weights.
+VERSION = "2"
 PIXELS_OF_APPLICATIONS = ", repeated to three channels, times 255, then Keras' preprocess_input"
 
 
@@ -112,7 +114,7 @@ def pretrain(arguments, argv):
     training.train(student, pixels, found, targets, settings, arguments.seed, state, report)
     student.backbone.write_back()
     card = dict(
-        version="1",
+        version=VERSION,
         image_size=str(arguments.image_size),
         pixels="grey in 0..1" + ("" if name == "CNN" else PIXELS_OF_APPLICATIONS),
         sources=json.dumps(sources.credit(rows), ensure_ascii=False),

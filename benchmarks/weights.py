@@ -201,31 +201,46 @@ def page(lines, command):
     """Return the page: the model card, the files, the table, and the credit of the sources."""
     files = sorted(FOLDER.glob("*.safetensors"))
     cards = {file.stem: read_card(file) for file in files}
-    described = [["file", "megabytes", "image size", "SHA-256"]] + [
-        [
-            file.name,
-            f"{file.stat().st_size / 1e6:.1f}",
-            cards[file.stem]["image_size"],
-            f"`{cards[file.stem]['sha256'][:16]}…`",
-        ]
-        for file in files
-    ]
-    sources = [json.loads(card["sources"]) for card in cards.values()]
-    if any(found != sources[0] for found in sources):
-        raise ValueError(f"{FOLDER}: the files were learnt from different images: list all of them")
-    credits = [
-        f"- **{source['title']}**: {source['n_images']:,} images. Licence: {source['licence']}. "
-        f"Attribution: {source['attribution']}. Changes: {source['changes']}."
-        for source in sources[0]
-    ]
+    described = [["file", "version", "megabytes", "image size", "images", "SHA-256"]]
+    for file in files:
+        card = cards[file.stem]
+        n_images = sum(source["n_images"] for source in json.loads(card["sources"]))
+        described.append(
+            [
+                file.name,
+                card["version"],
+                f"{file.stat().st_size / 1e6:.1f}",
+                card["image_size"],
+                f"{n_images:,}",
+                f"`{card['sha256'][:16]}…`",
+            ]
+        )
     text = CARD.read_text(encoding="utf-8")
     return text.format(
         files=markdown_table(described),
         table=markdown_table(lines),
         commands="\n".join(wrap_command(card["command"]) for card in cards.values()),
-        sources="\n".join(textwrap.fill(text, 100, subsequent_indent="  ") for text in credits),
+        sources="\n".join(
+            textwrap.fill(text, 100, subsequent_indent="  ") for text in credit_sources(cards)
+        ),
         command=wrap_command(command),
     )
+
+
+def credit_sources(cards):
+    """Return a paragraph on each source of images; files may have learnt from other numbers."""
+    counts = {}
+    for card in cards.values():
+        for source in json.loads(card["sources"]):
+            n_images = source.pop("n_images")
+            counts.setdefault(tuple(sorted(source.items())), set()).add(n_images)
+    return [
+        "- **{title}**: {n_images} images. Licence: {licence}. Attribution: {attribution}. "
+        "Changes: {changes}.".format(
+            n_images=" or ".join(f"{count:,}" for count in sorted(found)), **dict(source)
+        )
+        for source, found in counts.items()
+    ]
 
 
 def wrap_command(command):

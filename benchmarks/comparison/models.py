@@ -1,8 +1,6 @@
-"""The models that compare.py knows, the controls beside them, and where weights come from."""
+"""The models that compare.py knows, the controls beside them, and their weights."""
 
 import ast
-import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,7 +15,6 @@ from lungestimators import (
     DenseNetClassifier,
     MobileNetClassifier,
 )
-from lungestimators.networks.imagenet_weights import HOST, can_connect
 
 from .problems import InputError, read
 
@@ -30,12 +27,13 @@ FROM_SCRATCH = {
     "MobileNetV2": dict(weights=None, image_size=64, epochs=20),
     "DenseNet": dict(weights=None, image_size=32, epochs=10, batch_size=32, learning_rate=2e-3),
 }
-QUICK = dict(image_size=32, epochs=2)
-_CACHED = {
-    "MobileNet": "mobilenet_{alpha}_{size}_tf_no_top.h5",
-    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{size}_no_top.h5",
-    "DenseNet": "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+_WEIGHTS = {
+    "chest": "frozen, with the weights of this package, learnt from chest radiographs and from "
+    "synthetic images of other seeds (docs/weights.md)",
+    "imagenet": "frozen, with ImageNet weights",
+    "none": "random weights, trained whole on small images, as asked",
 }
+QUICK = dict(image_size=32, epochs=2)
 
 
 def thumbnails(X):
@@ -56,8 +54,8 @@ def logistic_regression(random_state):
 
 
 def mobilenet_v2(**parameters):
-    """Build the pre-trained network that is newer than those of the comparison."""
-    return BackboneClassifier("MobileNetV2", **parameters)
+    """Build the newer network beside those of the comparison; the package has no weights of it."""
+    return BackboneClassifier("MobileNetV2", **(dict(weights="imagenet") | parameters))
 
 
 MODELS = {
@@ -101,22 +99,22 @@ def read_settings(items):
     return settings
 
 
-def without_weights(choice, names, settings):
-    """Return the backbones that start from random weights, and why."""
-    backbones = [n for n in names if n in FROM_SCRATCH and "weights" not in settings[n]]
-    if choice == "none":
-        return backbones, "as asked"
-    if choice == "imagenet":
-        return [], ""
-    missing = [n for n in backbones if not _is_cached(n, settings[n])]
-    if missing and can_connect(HOST):
-        missing = []
-    return missing, "no ImageNet weights in Keras' cache, and no network"
+def choose_weights(choice, names, settings):
+    """Set the weights of backbones for which ``settings`` has none; return which, in a sentence.
 
-
-def _is_cached(name, settings):
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}.get(settings.get("alpha", 1.0))
-    size = settings.get("image_size", 224)
-    size = size if size in (128, 160, 192) else 224
-    return (folder / _CACHED[name].format(alpha=alpha, size=size)).exists()
+    Parameters
+    ----------
+    choice : {"chest", "imagenet", "none"}
+        ``"none"`` starts from random weights, and trains small networks whole.
+    names : list of str
+        Models to run.
+    settings : dict of str to dict
+        Parameters of each model, changed in place.
+    """
+    chosen = [name for name in names if name in FROM_SCRATCH and "weights" not in settings[name]]
+    if choice == "chest" and "MobileNetV2" in chosen:
+        chosen.remove("MobileNetV2")
+    for name in chosen:
+        own = FROM_SCRATCH[name] if choice == "none" else dict(weights=choice)
+        settings[name] = own | settings[name]
+    return f"{' and '.join(chosen)}: {_WEIGHTS[choice]}." if chosen else ""

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from . import report
-from .models import PUBLISHED, without_weights
+from .models import PUBLISHED
 from .problems import InputError, read
 
 IMAGE_SIZE = 48
@@ -35,10 +35,12 @@ def main(problem, settings, arguments, out, command):
     others = {key for name in names for key in settings[name]} - {"weights", "alpha"}
     if others:
         raise InputError(f"--protocol published has its own settings: leave out {sorted(others)}")
-    weights = "none" if arguments.quick else arguments.weights
-    random_names, why = without_weights(weights, names, settings)
-    for name in random_names:
-        settings[name]["weights"] = None
+    if arguments.weights == "chest":
+        raise InputError("--protocol published: --weights must be imagenet, as published, or none")
+    random = arguments.quick or arguments.weights != "imagenet"
+    backbones = [name for name in names if name != "CNN" and "weights" not in settings[name]]
+    for name in backbones:
+        settings[name]["weights"] = None if random else "imagenet"
     train, test = problem.split or train_test_split(
         np.arange(len(problem.y)), test_size=0.2, stratify=problem.y, random_state=arguments.seed
     )
@@ -47,8 +49,8 @@ def main(problem, settings, arguments, out, command):
         f"The published procedure on {len(train)} images, scored on {len(test)} ({how}). "
         f"{report.SYNTHETIC if problem.synthetic else report.REAL}"
     )
-    if random_names:
-        description += f" {' and '.join(random_names)}: random weights, trained whole ({why})."
+    if backbones and random:
+        description += f" {' and '.join(backbones)}: random weights, trained whole."
     if "alpha" in settings.get("MobileNet", {}):
         description += f" MobileNet: alpha={settings['MobileNet']['alpha']}."
     print(description, flush=True)
@@ -130,7 +132,7 @@ def build(name, n_classes, settings):
 
 
 def _backbone(name, settings):
-    weights = settings.get("weights", "imagenet")
+    weights = settings["weights"]
     options = dict(include_top=False, weights=weights, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
     try:
         if name == "MobileNet":
