@@ -59,7 +59,7 @@ def parse(argv):
     parser.add_argument(
         "--weights",
         choices=["chest", "imagenet", "none"],
-        help="of the backbones; default: chest, which come with the package, and none with "
+        help="of the networks; default: chest, which come with the package, and none with "
         "--protocol published; none: random, small networks trained whole",
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])

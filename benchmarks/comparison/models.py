@@ -21,17 +21,33 @@ from .problems import InputError, read
 # On 66 test images; see docs/published-results.md for why they are at chance.
 PUBLISHED = {"CNN": 0.4848, "MobileNet": 0.2727, "DenseNet": 0.2879}
 DEFAULT_MODELS = ["CNN", "MobileNet", "DenseNet", "Majority", "Thumbnails"]
-# Random weights are trained whole, at a size that two cores can bear.
-FROM_SCRATCH = {
-    "MobileNet": dict(weights=None, alpha=0.25, image_size=64, epochs=15, learning_rate=3e-3),
-    "MobileNetV2": dict(weights=None, image_size=64, epochs=20),
-    "DenseNet": dict(weights=None, image_size=32, epochs=10, batch_size=32, learning_rate=2e-3),
+# What each choice of --weights means for a network. Random weights are trained whole, at a size
+# that two cores can bear; the package has no weights of a MobileNetV2.
+WEIGHTS = {
+    "chest": {
+        "CNN": dict(weights="chest"),
+        "MobileNet": dict(weights="chest", alpha=0.25, image_size=128),
+        "DenseNet": dict(weights="chest"),
+        "MobileNetV2": dict(weights="imagenet"),
+    },
+    "imagenet": {
+        "CNN": dict(weights=None),
+        "MobileNet": dict(weights="imagenet"),
+        "DenseNet": dict(weights="imagenet"),
+        "MobileNetV2": dict(weights="imagenet"),
+    },
+    "none": {
+        "CNN": dict(weights=None),
+        "MobileNet": dict(weights=None, alpha=0.25, image_size=64, epochs=15, learning_rate=3e-3),
+        "DenseNet": dict(weights=None, image_size=32, epochs=10, batch_size=32, learning_rate=2e-3),
+        "MobileNetV2": dict(weights=None, image_size=64, epochs=20),
+    },
 }
-_WEIGHTS = {
-    "chest": "frozen, with the weights of this package, learnt from chest radiographs and from "
-    "synthetic images of other seeds (docs/weights.md)",
-    "imagenet": "frozen, with ImageNet weights",
-    "none": "random weights, trained whole on small images, as asked",
+_DESCRIPTIONS = {
+    "chest": "only the head learns, on weights of the package, which had learnt from radiographs "
+    "and from synthetic images of other seeds (docs/weights.md)",
+    "imagenet": "only the head learns, on ImageNet weights",
+    None: "random weights, trained whole on small images",
 }
 QUICK = dict(image_size=32, epochs=2)
 
@@ -54,8 +70,8 @@ def logistic_regression(random_state):
 
 
 def mobilenet_v2(**parameters):
-    """Build the newer network beside those of the comparison; the package has no weights of it."""
-    return BackboneClassifier("MobileNetV2", **(dict(weights="imagenet") | parameters))
+    """Build the pre-trained network that is newer than those of the comparison."""
+    return BackboneClassifier("MobileNetV2", **parameters)
 
 
 MODELS = {
@@ -100,7 +116,7 @@ def read_settings(items):
 
 
 def choose_weights(choice, names, settings):
-    """Set the weights of backbones for which ``settings`` has none; return which, in a sentence.
+    """Set the weights of networks for which ``settings`` has none; say which, in a sentence each.
 
     Parameters
     ----------
@@ -111,10 +127,18 @@ def choose_weights(choice, names, settings):
     settings : dict of str to dict
         Parameters of each model, changed in place.
     """
-    chosen = [name for name in names if name in FROM_SCRATCH and "weights" not in settings[name]]
-    if choice == "chest" and "MobileNetV2" in chosen:
-        chosen.remove("MobileNetV2")
+    chosen = [name for name in names if name in WEIGHTS[choice] and "weights" not in settings[name]]
     for name in chosen:
-        own = FROM_SCRATCH[name] if choice == "none" else dict(weights=choice)
-        settings[name] = own | settings[name]
-    return f"{' and '.join(chosen)}: {_WEIGHTS[choice]}." if chosen else ""
+        settings[name] = WEIGHTS[choice][name] | settings[name]
+    sentences = []
+    for weights, description in _DESCRIPTIONS.items():
+        those = [name for name in chosen if settings[name]["weights"] == weights]
+        if those:
+            sentences.append(f"{_enumerate(those)}: {description}.")
+    return " ".join(sentences)
+
+
+def _enumerate(names):
+    """Return names as a sentence has them: A, B and C."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

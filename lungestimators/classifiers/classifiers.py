@@ -60,6 +60,8 @@ class CNNClassifier(CNNParameters, LungClassifier):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MobileNetParameters(ClassifierParameters):
+    image_size: int = 224
+    weights: PathLike | None = "imagenet"
     alpha: float = 1.0
 
 
@@ -113,19 +115,24 @@ class DenseNetParameters(ClassifierParameters):
 
 @with_shared_docstring(epochs=60)
 class DenseNetClassifier(DenseNetParameters, LungClassifier):
-    """DenseNet121, or another DenseNet, with ImageNet weights under a trained head.
+    """DenseNet121, or another DenseNet, with pre-trained weights under a trained head.
 
     The frozen network is run once for each image; the head learns from what it saw.
 
     Parameters
     ----------
-    image_size : int, default=224
+    image_size : int, default=128
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"imagenet", "torchxrayvision", None} or path, default="imagenet"
-        ImageNet weights (downloaded by Keras once), torchxrayvision's of DenseNet121, learnt from
-        radiographs at 224 pixels (downloaded once), random ones, or the path of a weights file:
-        Keras' without the top, or a ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet of
-        torchvision, timm or torchxrayvision, which is read without running code.
+    weights : {"chest", "imagenet", "torchxrayvision", None} or path, default="chest"
+        - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
+          pixels; of DenseNet121.
+        - ``"imagenet"``: ImageNet weights; Keras downloads them once.
+        - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
+          224 pixels; downloaded once.
+        - ``None``: random weights.
+        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a
+          ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet of torchvision, timm or
+          torchxrayvision, which is read without running code.
     blocks : tuple of int, default=(6, 12, 24, 16)
         Layers of the four dense blocks: the default is DenseNet121, ``(6, 12, 32, 32)`` is
         DenseNet169, ``(6, 12, 48, 32)`` is DenseNet201.
@@ -157,7 +164,7 @@ class DenseNetClassifier(DenseNetParameters, LungClassifier):
 @dataclass(kw_only=True, eq=False, repr=False)
 class BackboneParameters(ClassifierParameters):
     backbone: "str | Callable[[int, int], keras.Model]" = field(
-        default="EfficientNetV2B0", kw_only=False
+        default="DenseNet121", kw_only=False
     )
     alpha: float = 1.0
 
@@ -168,19 +175,19 @@ class BackboneClassifier(BackboneParameters, LungClassifier):
 
     Parameters
     ----------
-    backbone : str or callable, default="EfficientNetV2B0"
+    backbone : str or callable, default="DenseNet121"
         Name of the network in :mod:`keras.applications`; ``"keras_hub:"`` and a preset of keras-hub
         or a folder that holds one (extra ``hub``); or a function ``(image_size, channels) ->
         keras.Model``, defined at the top level of a module. Its model takes images of shape
         ``(image_size, image_size, channels)`` in 0..1, grey ones with one channel, and returns a
         feature map, of whose last three resolutions the global averages are joined, or a vector.
-    image_size : int, default=224
+    image_size : int, default=128
         Side in pixels of the square the network sees; every image is resized to it. At least 32 for
         networks of :mod:`keras.applications`.
     weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
-default="imagenet"
+default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
-          pixels; of MobileNet with ``alpha=0.25``.
+          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
           224 pixels; downloaded once.

@@ -29,9 +29,9 @@ class ClassifierParameters:
     ``docstrings`` says what each of them means.
     """
 
-    image_size: int = 224
+    image_size: int = 128
     image_shape: Sequence[int] | None = None
-    weights: PathLike | None = "imagenet"
+    weights: PathLike | None = "chest"
     trainable: Literal["auto", "head", "last_stage", "all"] = "auto"
     feature_cache: PathLike | None = "memory"
     epochs: int = 60

@@ -30,16 +30,16 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
         Name of the network in :mod:`keras.applications`; ``"keras_hub:"`` and a preset of keras-hub
         or a folder that holds one (extra ``hub``); or a function ``(image_size, channels) ->
         keras.Model``, as :class:`BackboneClassifier` takes it.
-    image_size : int, default=224
+    image_size : int, default=128
         Side in pixels of the square the network sees; every image is resized to it. At least 32 for
         networks of :mod:`keras.applications`.
     image_shape : tuple of int, default=None
         How a flat row of X becomes an image, as :func:`numpy.reshape` reads it, ``-1`` allowed.
         ``None``: X is not flat.
     weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
-default="imagenet"
+default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
-          pixels; of MobileNet with ``alpha=0.25``.
+          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
           224 pixels; downloaded once.
@@ -96,9 +96,9 @@ default="imagenet"
         self,
         backbone: "str | Callable[[int, int], keras.Model]" = "DenseNet121",
         *,
-        image_size: int = 224,
+        image_size: int = 128,
         image_shape: tuple[int, ...] | None = None,
-        weights: PathLike | None = "imagenet",
+        weights: PathLike | None = "chest",
         alpha: float = 1.0,
         feature_cache: PathLike | None = "memory",
         random_state: int | np.random.RandomState | None = None,

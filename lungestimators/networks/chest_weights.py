@@ -78,8 +78,9 @@ def find_chest_weights(network, options):
     available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none yet"
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
-        f"{available}. Choose one of these networks, weights=None (random ones) or the path of a "
-        "weights file"
+        f"{available}. Choose one of these networks, weights='imagenet' (most networks of "
+        "keras.applications have them; downloaded once), the path of a weights file, or "
+        "weights=None (random ones: everything is trained, which takes hours on a CPU)"
     )
 
 

@@ -279,23 +279,20 @@ def test_two_processes_score_as_one(compare, folder, tmp_path):
     assert found[0] == found[1]
 
 
-def test_without_weights_and_network_backbones_start_at_random_and_it_says_so(
-    compare, monkeypatch, tmp_path
-):
+def test_networks_have_the_weights_of_the_package_unless_others_are_asked_for(compare):
     models = sys.modules["comparison.models"]
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(models, "can_connect", lambda host: False)
-    names = ["CNN", "MobileNet", "DenseNet"]
-    settings = models.read_settings(["MobileNet.alpha=0.25"])
-    assert models.without_weights("auto", names, settings)[0] == ["MobileNet", "DenseNet"]
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "mobilenet_2_5_224_tf_no_top.h5").touch()
-    assert models.without_weights("auto", names, settings)[0] == ["DenseNet"]
-    assert models.without_weights("auto", names, models.read_settings([]))[0] == names[1:]
-    assert models.without_weights("none", names, settings)[0] == names[1:]
-    assert models.without_weights("imagenet", names, settings)[0] == []
-    settings = models.read_settings(["DenseNet.weights=file.h5"])
-    assert models.without_weights("none", ["DenseNet"], settings)[0] == []
+    names = ["CNN", "MobileNet", "DenseNet", "MobileNetV2", "Majority"]
+    settings = models.read_settings(["MobileNet.weights=file.h5"])
+    said = models.choose_weights("chest", names, settings)
+    assert said.startswith("CNN and DenseNet: only the head learns, on weights of the package")
+    assert said.endswith("MobileNetV2: only the head learns, on ImageNet weights.")
+    assert settings["MobileNet"] == {"weights": "file.h5"}
+    assert settings["DenseNet"] == {"weights": "chest"}
+    settings = models.read_settings(["MobileNet.alpha=0.5"])
+    said = models.choose_weights("none", names, settings)
+    assert said.startswith("CNN, MobileNet, DenseNet and MobileNetV2: random weights")
+    assert settings["MobileNet"]["weights"] is None
+    assert settings["MobileNet"]["alpha"] == 0.5
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):

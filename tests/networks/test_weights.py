@@ -172,6 +172,7 @@ def test_a_structure_that_cannot_be_is_named(images, estimator, error, message):
     [
         MobileNetClassifier(image_size=32, weights="nowhere.h5"),
         DenseNetClassifier(image_size=32, blocks=(1, 1, 1, 1)),
+        DenseNetClassifier(weights="imagenet", image_size=32, blocks=(1, 1, 1, 1)),
     ],
 )
 def test_where_random_weights_are_the_way_out_their_cost_is_said(images, estimator):
@@ -218,8 +219,8 @@ def test_missing_imagenet_weights_name_file_url_folder_and_way_out(squares, tmp_
         "import numpy as np\n"
         "from lungestimators import *\n"
         "X, y = np.zeros((6, 32, 32), np.uint8), [0, 1] * 3\n"
-        "for clf in (MobileNetClassifier(alpha=0.25), DenseNetClassifier(), "
-        "BackboneClassifier('EfficientNetV2B0')):\n"
+        "for clf in (MobileNetClassifier(alpha=0.25), DenseNetClassifier(weights='imagenet'), "
+        "BackboneClassifier('EfficientNetV2B0', weights='imagenet')):\n"
         "    try:\n"
         "        clf.fit(X, y)\n"
         "    except FileNotFoundError as error:\n"
@@ -267,7 +268,7 @@ def test_densenet121_weights_are_found_in_keras_home(squares, keras_home):
             for name, weight in zip(names, layer.get_weights(), strict=True):
                 group[name] = weight
     X, y = squares
-    clf = DenseNetClassifier(epochs=1, image_size=32, random_state=0).fit(X, y)
+    clf = DenseNetClassifier(weights="imagenet", epochs=1, image_size=32, random_state=0).fit(X, y)
     loaded = clf.model_.get_layer("conv1_conv")
     np.testing.assert_array_equal(
         loaded.get_weights()[0], network.get_layer("conv1_conv").get_weights()[0]
@@ -292,4 +293,4 @@ def test_a_damaged_file_is_refused(squares, mobilenet_file, tmp_path):
 
 def test_densenet_of_other_depth_has_no_imagenet_weights(squares):
     with pytest.raises(ValueError, match="no ImageNet weights of a DenseNet"):
-        DenseNetClassifier(blocks=(1, 1, 1, 1)).fit(*squares)
+        DenseNetClassifier(weights="imagenet", blocks=(1, 1, 1, 1)).fit(*squares)
