@@ -29,6 +29,7 @@ from comparison.models import (
     TITLES,
     build,
     choose_weights,
+    default_weights,
     read_settings,
 )
 from comparison.problems import InputError, check_splits, load
@@ -59,8 +60,9 @@ def parse(argv):
     parser.add_argument(
         "--weights",
         choices=["chest", "imagenet", "none"],
-        help="of the networks; default: chest, which come with the package, and none with "
-        "--protocol published; none: random, small networks trained whole",
+        help="of the networks; default: chest, which come with the package, but none with "
+        "PneumoniaMNIST, whose people those have seen, and with --protocol published; none: random, "
+        "small networks trained whole",
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])
     parser.add_argument("--folds", type=int, help="default: 5, on synthetic images 3")
@@ -124,7 +126,8 @@ def compare(problem, settings, arguments, out, argv):
     """Score all models, print the table and write the results; return the exit status."""
     notes = [report.describe(problem, arguments)]
     if not arguments.quick:
-        notes.append(choose_weights(arguments.weights or "chest", arguments.models, settings))
+        choice = arguments.weights or default_weights(problem)
+        notes.append(choose_weights(choice, arguments.models, settings, problem))
     state = dict(
         command=_command(argv),
         data=problem.digest(),

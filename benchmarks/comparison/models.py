@@ -49,6 +49,10 @@ _DESCRIPTIONS = {
     "imagenet": "only the head learns, on ImageNet weights",
     None: "random weights, trained whole on small images",
 }
+_SEEN = (
+    "SEEN IN PRE-TRAINING: the weights of the package were learnt from other images of these "
+    "people, so that scores with them are too high."
+)
 QUICK = dict(image_size=32, epochs=2)
 
 
@@ -115,7 +119,17 @@ def read_settings(items):
     return settings
 
 
-def choose_weights(choice, names, settings):
+def default_weights(problem):
+    """Return the choice of weights where none is asked for: none that have seen the images."""
+    return "none" if _is_seen(problem) else "chest"
+
+
+def _is_seen(problem):
+    """Return whether the weights of the package were learnt from the people of a problem."""
+    return problem.name.startswith("pneumoniamnist")
+
+
+def choose_weights(choice, names, settings, problem):
     """Set the weights of networks for which ``settings`` has none; say which, in a sentence each.
 
     Parameters
@@ -126,6 +140,7 @@ def choose_weights(choice, names, settings):
         Models to run.
     settings : dict of str to dict
         Parameters of each model, changed in place.
+    problem : Problem
     """
     chosen = [name for name in names if name in WEIGHTS[choice] and "weights" not in settings[name]]
     for name in chosen:
@@ -135,6 +150,8 @@ def choose_weights(choice, names, settings):
         those = [name for name in chosen if settings[name]["weights"] == weights]
         if those:
             sentences.append(f"{_enumerate(those)}: {description}.")
+    if _is_seen(problem) and any(settings[name].get("weights") == "chest" for name in names):
+        sentences.append(_SEEN)
     return " ".join(sentences)
 
 

@@ -177,13 +177,19 @@ def _accuracy(problem, rows):
         ax.plot([], [], "x", color="C3", label="published")
     largest = np.bincount(problem.y).max() / len(problem.y)
     ax.axvline(largest, color="0.6", linestyle=":", label="always the largest class")
-    ax.set_yticks(range(len(rows)), [row["title"] for row in rows])
+    ax.set_yticks(range(len(rows)), [_title_with_weights(row) for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0, 1)
     ax.set_xlabel("accuracy" + (" on synthetic images" if problem.synthetic else ""))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, -0.32), ncols=3)
     return figure
+
+
+def _title_with_weights(row):
+    """Return the name of a model, and below it the weights that its network started from."""
+    weights = row["parameters_set"].get("weights")
+    return row["title"] if weights is None else f"{row['title']}\nweights={Path(weights).name}"
 
 
 def _out_of_fold(row, problem):

@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -283,16 +284,28 @@ def test_networks_have_the_weights_of_the_package_unless_others_are_asked_for(co
     models = sys.modules["comparison.models"]
     names = ["CNN", "MobileNet", "DenseNet", "MobileNetV2", "Majority"]
     settings = models.read_settings(["MobileNet.weights=file.h5"])
-    said = models.choose_weights("chest", names, settings)
+    problem = SimpleNamespace(name="synthetic")
+    assert models.default_weights(problem) == "chest"
+    said = models.choose_weights("chest", names, settings, problem)
     assert said.startswith("CNN and DenseNet: only the head learns, on weights of the package")
     assert said.endswith("MobileNetV2: only the head learns, on ImageNet weights.")
     assert settings["MobileNet"] == {"weights": "file.h5"}
     assert settings["DenseNet"] == {"weights": "chest"}
     settings = models.read_settings(["MobileNet.alpha=0.5"])
-    said = models.choose_weights("none", names, settings)
+    said = models.choose_weights("none", names, settings, problem)
     assert said.startswith("CNN, MobileNet, DenseNet and MobileNetV2: random weights")
     assert settings["MobileNet"]["weights"] is None
     assert settings["MobileNet"]["alpha"] == 0.5
+
+
+def test_weights_that_have_seen_the_images_are_asked_for_or_not_used(compare):
+    models = sys.modules["comparison.models"]
+    problem = SimpleNamespace(name="pneumoniamnist_train_val")
+    assert models.default_weights(problem) == "none"
+    said = models.choose_weights("none", ["CNN"], models.read_settings([]), problem)
+    assert "SEEN" not in said
+    said = models.choose_weights("chest", ["CNN"], models.read_settings([]), problem)
+    assert "SEEN IN PRE-TRAINING" in said
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):

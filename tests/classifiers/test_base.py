@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from lungestimators import (
     BackboneClassifier,
+    BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
     ImageReadError,
