@@ -61,8 +61,8 @@ def parse(argv):
         "--weights",
         choices=["chest", "imagenet", "none"],
         help="of the networks; default: chest, which come with the package, but none with "
-        "PneumoniaMNIST, whose people those have seen, and with --protocol published; none: random, "
-        "small networks trained whole",
+        "PneumoniaMNIST, whose people those have seen, and with --protocol published; none: "
+        "random, small networks trained whole",
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])
     parser.add_argument("--folds", type=int, help="default: 5, on synthetic images 3")
