@@ -13,6 +13,7 @@ import safetensors.numpy
 from PIL import Image
 
 from lungestimators import (
+    BackboneClassifier,
     BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
@@ -135,13 +136,21 @@ def test_the_files_of_the_package_are_small():
     assert sum(sizes.values()) <= 25
 
 
-def test_a_classifier_with_weights_of_the_package_needs_no_network(monkeypatch):
+@pytest.mark.parametrize(
+    "clf",
+    [
+        MobileNetClassifier(alpha=0.25, weights="chest", image_size=96, random_state=0),
+        pytest.param(DenseNetClassifier(random_state=0), marks=pytest.mark.slow),
+        pytest.param(BackboneClassifier(random_state=0), marks=pytest.mark.slow),
+    ],
+    ids=["MobileNet", "DenseNet", "Backbone"],
+)
+def test_a_classifier_with_weights_of_the_package_needs_no_network(clf, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a connection was made")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     X, y = make_chest_xrays(90, image_size=96, random_state=0)
-    clf = MobileNetClassifier(alpha=0.25, weights="chest", image_size=96, random_state=0)
     assert clf.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.8
 
 
