@@ -55,14 +55,15 @@ def parse(argv):
         action="append",
         default=[],
         metavar="MODEL.PARAMETER=VALUE",
-        help="change a parameter of one model, such as MobileNet.alpha=0.25; may be repeated",
+        help="change a parameter of one model, such as DenseNet.epochs=20; may be repeated",
     )
     parser.add_argument(
         "--weights",
         choices=["chest", "imagenet", "none"],
-        help="of the networks; default: chest, which come with the package, but none with "
-        "PneumoniaMNIST, whose people those have seen, and with --protocol published; none: "
-        "random, small networks trained whole",
+        help="chest: weights of the package, and ImageNet's for MobileNetV2; imagenet; none: small "
+        "networks from random weights. Default: chest, but none with PneumoniaMNIST, whose "
+        "children chest has seen, and imagenet with --protocol published. --quick always has "
+        "random weights",
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])
     parser.add_argument("--folds", type=int, help="default: 5, on synthetic images 3")

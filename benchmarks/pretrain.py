@@ -29,7 +29,8 @@ NETWORKS = {
     "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
 }
-# Of what is learnt, and how: files of another version are described apart on the page of weights.
+# Version of the recipe. Raise it where images or tasks change; the page of weights says how
+# versions differ.
 VERSION = "2"
 PIXELS_OF_APPLICATIONS = ", repeated to three channels, times 255, then Keras' preprocess_input"
 
@@ -54,7 +55,8 @@ def parse(argv):
         "--scored",
         nargs="+",
         default=[],
-        help="folders of images that figures are reported for: copies of them are not learnt from",
+        help="folders of images that figures are reported for: neither copies of them nor other "
+        "images of the same people are learnt from",
     )
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--image-size", type=int, default=128)
@@ -83,7 +85,7 @@ def pretrain(arguments, argv):
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
     side = max(images.SMALLEST_SIDE, round(images.SIDE_OF_KEPT * arguments.image_size))
-    shown = dict(images=arguments.images, scored=arguments.scored, side=side)
+    shown = dict(version=VERSION, images=arguments.images, scored=arguments.scored, side=side)
     pixels, rows = prepare_images(arguments, work / "images.npz", shown)
     report(f"{len(rows):,} images")
     shown["seed"] = arguments.seed

@@ -228,19 +228,33 @@ def page(lines, command):
 
 
 def credit_sources(cards):
-    """Return a paragraph on each source of images; files may have learnt from other numbers."""
+    """Return a paragraph on each source of images, with the number that each version learnt from.
+
+    Parameters
+    ----------
+    cards : dict of str to dict
+        Metadata of each weights file.
+    """
     counts = {}
     for card in cards.values():
         for source in json.loads(card["sources"]):
-            n_images = source.pop("n_images")
-            counts.setdefault(tuple(sorted(source.items())), set()).add(n_images)
+            found = counts.setdefault(source["title"], (source, {}))[1]
+            found.setdefault(source["n_images"], set()).add(card["version"])
     return [
-        "- **{title}**: {n_images} images. Licence: {licence}. Attribution: {attribution}. "
-        "Changes: {changes}.".format(
-            n_images=" or ".join(f"{count:,}" for count in sorted(found)), **dict(source)
-        )
-        for source, found in counts.items()
+        f"- **{source['title']}**: {_count_by_version(found)}. Licence: {source['licence']}. "
+        f"Attribution: {source['attribution']}. Changes: {source['changes']}."
+        for source, found in counts.values()
     ]
+
+
+def _count_by_version(found):
+    """Say how many images there are, by version where versions differ."""
+    if len(found) == 1:
+        return f"{next(iter(found)):,} images"
+    return ", ".join(
+        f"{n_images:,} images (version {', '.join(sorted(versions))})"
+        for n_images, versions in found.items()
+    )
 
 
 def wrap_command(command):

@@ -21,20 +21,21 @@ from .problems import InputError, read
 # On 66 test images; see docs/published-results.md for why they are at chance.
 PUBLISHED = {"CNN": 0.4848, "MobileNet": 0.2727, "DenseNet": 0.2879}
 DEFAULT_MODELS = ["CNN", "MobileNet", "DenseNet", "Majority", "Thumbnails"]
-# What each choice of --weights means for a network. Random weights are trained whole, at a size
-# that two cores can bear; the package has no weights of a MobileNetV2.
+# What each choice of --weights means for a network. The package has no weights of a MobileNetV2.
+# Networks with random weights are trained whole, at a size that two cores can bear.
+_IMAGENET = dict(weights="imagenet", image_size=224)
 WEIGHTS = {
     "chest": {
         "CNN": dict(weights="chest"),
         "MobileNet": dict(weights="chest", alpha=0.25, image_size=128),
         "DenseNet": dict(weights="chest"),
-        "MobileNetV2": dict(weights="imagenet"),
+        "MobileNetV2": _IMAGENET,
     },
     "imagenet": {
         "CNN": dict(weights=None),
-        "MobileNet": dict(weights="imagenet"),
-        "DenseNet": dict(weights="imagenet"),
-        "MobileNetV2": dict(weights="imagenet"),
+        "MobileNet": _IMAGENET,
+        "DenseNet": _IMAGENET,
+        "MobileNetV2": _IMAGENET,
     },
     "none": {
         "CNN": dict(weights=None),
@@ -44,15 +45,13 @@ WEIGHTS = {
     },
 }
 _DESCRIPTIONS = {
-    "chest": "only the head learns, on weights of the package, which had learnt from radiographs "
-    "and from synthetic images of other seeds (docs/weights.md)",
-    "imagenet": "only the head learns, on ImageNet weights",
-    None: "random weights, trained whole on small images",
+    "chest": "weights of the package, learnt from radiographs and from synthetic images of other "
+    "seeds",
+    "imagenet": "ImageNet weights",
+    None: "random weights",
 }
-_SEEN = (
-    "SEEN IN PRE-TRAINING: the weights of the package were learnt from other images of these "
-    "people, so that scores with them are too high."
-)
+# Sets that the weights of the package have seen, by the beginnings of their names.
+_SEEN = ("pneumoniamnist",)
 QUICK = dict(image_size=32, epochs=2)
 
 
@@ -125,12 +124,12 @@ def default_weights(problem):
 
 
 def _is_seen(problem):
-    """Return whether the weights of the package were learnt from the people of a problem."""
-    return problem.name.startswith("pneumoniamnist")
+    """Return whether the weights of the package were learnt from people of a problem."""
+    return problem.name.lower().startswith(_SEEN)
 
 
 def choose_weights(choice, names, settings, problem):
-    """Set the weights of networks for which ``settings`` has none; say which, in a sentence each.
+    """Set the weights of networks for which ``settings`` has none; say which, in sentences.
 
     Parameters
     ----------
@@ -150,8 +149,14 @@ def choose_weights(choice, names, settings, problem):
         those = [name for name in chosen if settings[name]["weights"] == weights]
         if those:
             sentences.append(f"{_enumerate(those)}: {description}.")
-    if _is_seen(problem) and any(settings[name].get("weights") == "chest" for name in names):
-        sentences.append(_SEEN)
+    if any(settings[name].get("weights") == "chest" for name in names) and not problem.synthetic:
+        sentences.append(
+            "SEEN IN PRE-TRAINING: the weights of the package were learnt from these people, so "
+            "that scores with them are too high."
+            if _is_seen(problem)
+            else "docs/weights.md names the sets that the weights of the package have seen: on "
+            "those, scores with them are too high."
+        )
     return " ".join(sentences)
 
 

@@ -37,7 +37,7 @@ def main(problem, settings, arguments, out, command):
         raise InputError(f"--protocol published has its own settings: leave out {sorted(others)}")
     if arguments.weights == "chest":
         raise InputError("--protocol published: --weights must be imagenet, as published, or none")
-    random = arguments.quick or arguments.weights != "imagenet"
+    random = arguments.quick or arguments.weights == "none"
     backbones = [name for name in names if name != "CNN" and "weights" not in settings[name]]
     for name in backbones:
         settings[name]["weights"] = None if random else "imagenet"
@@ -140,7 +140,10 @@ def _backbone(name, settings):
         else:
             backbone = keras.applications.DenseNet121(**options)
     except Exception as error:  # Keras raises a bare Exception where a download fails
-        raise InputError(f"{name}, weights={weights!r}: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"{name}, weights={weights!r}: {str(error).splitlines()[0]} (--weights none starts "
+            "from random weights)"
+        ) from error
     backbone.trainable = weights is None
     return backbone
 

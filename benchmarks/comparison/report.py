@@ -188,8 +188,11 @@ def _accuracy(problem, rows):
 
 def _title_with_weights(row):
     """Return the name of a model, and below it the weights that its network started from."""
-    weights = row["parameters_set"].get("weights")
-    return row["title"] if weights is None else f"{row['title']}\nweights={Path(weights).name}"
+    if "weights" not in row["parameters_set"]:
+        return row["title"]
+    weights = row["parameters_set"]["weights"]
+    shown = "random weights" if weights == "None" else f"weights: {Path(weights).name}"
+    return f"{row['title']}\n{shown}"
 
 
 def _out_of_fold(row, problem):

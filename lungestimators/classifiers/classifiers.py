@@ -20,7 +20,7 @@ class CNNParameters(ClassifierParameters):
 
 @with_shared_docstring(epochs=20)
 class CNNClassifier(CNNParameters, LungClassifier):
-    """The custom convolutional network, trained from random weights.
+    """The custom convolutional network, which is trained from random weights by default.
 
     Blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 pooling, then a dense layer with
     batch normalisation and dropout.
@@ -39,7 +39,7 @@ class CNNClassifier(CNNParameters, LungClassifier):
 
     See Also
     --------
-    MobileNetClassifier : A pre-trained network, better on few images.
+    DenseNetClassifier : A pre-trained network, better on few images.
 
     Examples
     --------
@@ -126,9 +126,10 @@ class DenseNetClassifier(DenseNetParameters, LungClassifier):
     weights : {"chest", "imagenet", "torchxrayvision", None} or path, default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
           pixels; of DenseNet121.
-        - ``"imagenet"``: ImageNet weights; Keras downloads them once.
+        - ``"imagenet"``: ImageNet weights, learnt at 224 pixels; Keras downloads them once. Pass
+          ``image_size=224``.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
-          224 pixels; downloaded once.
+          224 pixels; downloaded once. Pass ``image_size=224``.
         - ``None``: random weights.
         - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a
           ``.safetensors``, ``.pt`` or ``.pth`` file of a DenseNet of torchvision, timm or
@@ -188,9 +189,10 @@ class BackboneClassifier(BackboneParameters, LungClassifier):
 default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
           pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
-        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
+        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`, of most networks learnt at
+          224 pixels (pass ``image_size=224``); Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
-          224 pixels; downloaded once.
+          224 pixels (pass ``image_size=224``); downloaded once.
         - ``"pretrained"``: the trained weights that a function returns or a preset has.
         - ``None``: random weights.
         - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a

@@ -40,9 +40,10 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
 default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
           pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
-        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`; Keras downloads them once.
+        - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`, of most networks learnt at
+          224 pixels (pass ``image_size=224``); Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of
-          224 pixels; downloaded once.
+          224 pixels (pass ``image_size=224``); downloaded once.
         - ``"pretrained"``: the trained weights that a function returns or a preset has.
         - ``None``: random weights.
         - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a

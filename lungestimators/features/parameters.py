@@ -83,8 +83,8 @@ def _check_backbone_itself(estimator):
     elif weights == "pretrained":
         raise ValueError(
             f"weights='pretrained' is for a function or a preset of keras-hub, and "
-            f"backbone={backbone!r} is of keras.applications: pass weights='imagenet', "
-            "None (random ones) or a path"
+            f"backbone={backbone!r} is of keras.applications: pass weights='chest', "
+            "'imagenet', None (random ones) or a path"
         )
     else:
         return

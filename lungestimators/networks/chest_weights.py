@@ -76,11 +76,14 @@ def find_chest_weights(network, options):
     if path.is_file():
         return path
     available = ", ".join(sorted(file.stem for file in FOLDER.glob("*.safetensors"))) or "none yet"
+    way_out = "the path of a weights file, or weights=None (random weights"
+    if network != "CNN":
+        way_out += ": everything is trained, which takes hours on a CPU"
+    if network not in ("CNN", "DenseNet"):  # of a DenseNet with blocks of its own there are none
+        way_out = f"weights='imagenet', which are downloaded once, {way_out}"
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
-        f"{available}. Choose one of these networks, weights='imagenet' (most networks of "
-        "keras.applications have them; downloaded once), the path of a weights file, or "
-        "weights=None (random ones: everything is trained, which takes hours on a CPU)"
+        f"{available}. Choose one of these networks, {way_out})"
     )
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from scipy import stats
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SMALL = ["--set", "CNN.image_size=16", "--set", "CNN.epochs=3", "--set", "CNN.filters=(4,8)"]
+SMALL = ["--weights", "none", "--set", "CNN.image_size=16", "--set", "CNN.epochs=3"]
+SMALL += ["--set", "CNN.filters=(4,8)"]
 
 
 @pytest.fixture(scope="module")
@@ -280,32 +281,59 @@ def test_two_processes_score_as_one(compare, folder, tmp_path):
     assert found[0] == found[1]
 
 
+def problem_of(name):
+    """What choose_weights looks at in a problem."""
+    return SimpleNamespace(name=name, synthetic=name == "synthetic")
+
+
 def test_networks_have_the_weights_of_the_package_unless_others_are_asked_for(compare):
     models = sys.modules["comparison.models"]
     names = ["CNN", "MobileNet", "DenseNet", "MobileNetV2", "Majority"]
     settings = models.read_settings(["MobileNet.weights=file.h5"])
-    problem = SimpleNamespace(name="synthetic")
+    problem = problem_of("synthetic")
     assert models.default_weights(problem) == "chest"
     said = models.choose_weights("chest", names, settings, problem)
-    assert said.startswith("CNN and DenseNet: only the head learns, on weights of the package")
-    assert said.endswith("MobileNetV2: only the head learns, on ImageNet weights.")
+    assert said.startswith("CNN and DenseNet: weights of the package")
+    assert said.endswith("MobileNetV2: ImageNet weights.")
     assert settings["MobileNet"] == {"weights": "file.h5"}
     assert settings["DenseNet"] == {"weights": "chest"}
     settings = models.read_settings(["MobileNet.alpha=0.5"])
     said = models.choose_weights("none", names, settings, problem)
-    assert said.startswith("CNN, MobileNet, DenseNet and MobileNetV2: random weights")
+    assert said == "CNN, MobileNet, DenseNet and MobileNetV2: random weights."
     assert settings["MobileNet"]["weights"] is None
     assert settings["MobileNet"]["alpha"] == 0.5
+    settings = models.read_settings([])
+    said = models.choose_weights("imagenet", names, settings, problem)
+    assert said.startswith("MobileNet, DenseNet and MobileNetV2: ImageNet weights.")
+    assert {settings[name]["image_size"] for name in names[1:4]} == {224}
 
 
-def test_weights_that_have_seen_the_images_are_asked_for_or_not_used(compare):
+@pytest.mark.parametrize("name", ["pneumoniamnist_train_val", "PneumoniaMNIST"])
+def test_weights_that_have_seen_the_images_are_asked_for_or_not_used(compare, name):
     models = sys.modules["comparison.models"]
-    problem = SimpleNamespace(name="pneumoniamnist_train_val")
+    problem = problem_of(name)
     assert models.default_weights(problem) == "none"
-    said = models.choose_weights("none", ["CNN"], models.read_settings([]), problem)
+    assert "SEEN" not in models.choose_weights("none", ["CNN"], models.read_settings([]), problem)
+    for choice, given in (("chest", []), ("none", ["CNN.weights=chest"])):
+        said = models.choose_weights(choice, ["CNN"], models.read_settings(given), problem)
+        assert "SEEN IN PRE-TRAINING" in said
+
+
+def test_of_other_real_sets_it_says_where_to_look_what_the_weights_have_seen(compare):
+    models = sys.modules["comparison.models"]
+    said = models.choose_weights("chest", ["CNN"], models.read_settings([]), problem_of("hospital"))
+    assert "docs/weights.md names the sets" in said
     assert "SEEN" not in said
-    said = models.choose_weights("chest", ["CNN"], models.read_settings([]), problem)
-    assert "SEEN IN PRE-TRAINING" in said
+
+
+def test_the_figure_says_from_which_weights_a_network_started(compare):
+    title = sys.modules["comparison.report"]._title_with_weights
+    row = dict(title="CNN", parameters_set={"weights": "None"})
+    assert title(row) == "CNN\nrandom weights"
+    assert title(row | dict(parameters_set={"weights": "folder/file.h5"})) == (
+        "CNN\nweights: file.h5"
+    )
+    assert title(row | dict(parameters_set={"strategy": "prior"})) == "CNN"
 
 
 def test_shuffled_predictions_score_at_chance_however_right_they_are(compare):

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -27,7 +28,8 @@ N_EACH = 6  # images of a source
 def pretrain(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module("pretrain")
-    for name in [name for name in sys.modules if name.split(".")[0] in ("pretrain", "pretraining")]:
+    ours = ("pretrain", "pretraining", "weights")
+    for name in [name for name in sys.modules if name.split(".")[0] in ours]:
         monkeypatch.delitem(sys.modules, name)
 
 
@@ -76,7 +78,7 @@ def test_pytorch_computes_what_keras_computes_before_and_after_a_step(pretrain, 
 def folder(tmp_path, pretrain):
     """Return a folder of radiographs as pretrain.py takes it, of synthetic images."""
     images = importlib.import_module("pretraining.images")
-    columns = ["file", "labels", "projection", "rsna_normal", "number_also_in_test"]
+    columns = ["file", "patient", "labels", "projection", "rsna_normal", "number_also_in_test"]
     labels = {
         "kermany_train": ["normal", "bacteria", "virus"],
         "nih_chestxray14": ["No_Finding", "Effusion|Edema", "Pneumonia"],
@@ -95,8 +97,37 @@ def folder(tmp_path, pretrain):
                 )
                 label = labels[source][k % len(labels[source])]
                 row = dict(file=f"images/{k}.png", labels=label, projection="ap", rsna_normal="0")
+                # Images 0 and 2 of Kermany's are of one child; of others nobody knows the person.
+                if source == "kermany_train":
+                    row["patient"] = "020345"[k]
                 writer.writerow(row | dict(number_also_in_test=str(int(k == 5))))
     return tmp_path
+
+
+def test_a_finding_or_none_is_asked_of_one_collection_only(pretrain):
+    tasks = importlib.import_module("pretraining.tasks")
+    rows = [
+        dict(source="nih_chestxray14", labels="No_Finding", rsna_normal="0"),
+        dict(source="nih_chestxray14", labels="Effusion|Edema", rsna_normal="0"),
+        dict(source="nih_chestxray14", labels="Effusion", rsna_normal="1"),
+        dict(source="rsna_nih_normal", labels="Normal", rsna_normal=""),
+    ]
+    (task,) = [task for task in tasks.list_tasks(rows) if task.name.endswith("a finding or none")]
+    assert task.labels.tolist() == [0, 1, 0, -1]
+
+
+def test_the_page_of_weights_counts_images_by_version(pretrain):
+    credit_sources = importlib.import_module("weights").credit_sources
+    source = dict(title="A set", licence="CC0", attribution="its authors", changes="none")
+
+    def card(version, n_images):
+        sources = [source | dict(n_images=n_images)]
+        return dict(version=version, sources=json.dumps(sources))
+
+    (text,) = credit_sources({"a": card("1", 1200), "b": card("1", 1200)})
+    assert text.startswith("- **A set**: 1,200 images. Licence: CC0.")
+    (text,) = credit_sources({"a": card("1", 1200), "b": card("2", 1199)})
+    assert "1,200 images (version 1), 1,199 images (version 2)." in text
 
 
 def test_images_that_may_be_in_a_test_set_are_not_listed(pretrain, folder):
@@ -132,7 +163,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_without_copies_of_scored_image
         return read_chest_weights(file, "MobileNet", {"alpha": 0.25}).tensors
 
     assert run("whole") == 0
-    assert "2 of them show an image or a person of a scored set" in capsys.readouterr().out
+    assert "3 of them show an image or a person of a scored set" in capsys.readouterr().out
     assert run("whole", scored=here) == 2
     assert "images.npz is of another run" in capsys.readouterr().err
     loss_of_task, n_steps = training.loss_of_task, []

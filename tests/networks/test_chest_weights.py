@@ -168,8 +168,11 @@ def test_a_classifier_with_weights_of_the_package_needs_no_network(clf, monkeypa
 def test_a_network_without_weights_is_told_which_there_are(clf, named, squares, file, monkeypatch):
     file.rename(file.parent / "MobileNet-0.25.safetensors")
     monkeypatch.setattr(chest_weights, "FOLDER", file.parent)
-    with pytest.raises(ValueError, match=f"no weights='chest' of {named}.* of MobileNet-0.25"):
+    message = f"no weights='chest' of {named}.* of MobileNet-0.25"
+    with pytest.raises(ValueError, match=message) as raised:
         clf.fit(*squares)
+    # The custom CNN, and a DenseNet with blocks of its own, have no ImageNet weights either.
+    assert ("weights='imagenet'" in str(raised.value)) == (named not in ("CNN-2-3", "DenseNet"))
 
 
 def test_a_file_in_the_folder_of_the_package_is_found_by_its_network(file, squares, monkeypatch):
