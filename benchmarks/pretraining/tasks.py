@@ -1,7 +1,7 @@
 """Tasks to learn, each within the images of one collection.
 
-No task asks for what tells one collection from another: a network that knows the hospital, children
-from adults, or how images were resized, gains nothing.
+No task asks for what tells one collection from another: a network that knows the hospital, or
+children from adults, gains nothing.
 """
 
 from typing import NamedTuple
