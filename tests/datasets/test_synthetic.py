@@ -78,7 +78,7 @@ def test_the_images_do_not_depend_on_the_number_of_threads(monkeypatch):
 
 
 def test_thumbnails_hardly_show_the_pattern_that_is_the_class():
-    # CNNClassifier has 0.95 here: benchmarks/results/synthetic-other-weights.
+    # CNNClassifier has 0.94 here: benchmarks/results/synthetic-other-weights.
     X, y = make_chest_xrays(300, random_state=0)
     thumbnails = X.reshape(300, 16, 8, 16, 8).mean(axis=(2, 4)).reshape(300, -1)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
