@@ -39,7 +39,7 @@ class CNNClassifier(CNNParameters, LungClassifier):
 
     See Also
     --------
-    DenseNetClassifier : A pre-trained network, better on few images.
+    DenseNetClassifier : A network with pre-trained weights.
 
     Examples
     --------
