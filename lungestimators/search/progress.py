@@ -47,7 +47,10 @@ class TrialProgress:
         if complete:
             best = max(complete, key=lambda settled: settled.value)
             line += f"; best {best.value:.4f} in trial {best.number}"
-        print(f"{line}; {self._time_left_of_search(len(trials))}", flush=True)
+        line += f"; {self._time_left_of_search(len(trials))}\n"
+        # One write for the whole line: unbuffered, print writes the end of a line by itself, and a
+        # line of another worker may come in between.
+        print(line, end="", flush=True)
 
     def _time_left_of_search(self, n_done):
         """Return a text of the time that is left, from the mean time of the trials so far."""

@@ -1,5 +1,6 @@
 """Messages of a search: a line for each trial, a last line, and silence."""
 
+import io
 import re
 import subprocess
 import sys
@@ -69,8 +70,24 @@ def test_workers_together_count_every_trial_once():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     *lines, last = done.stdout.splitlines()
-    assert sorted(re.search("; (.*) of 9 done", line)[1] for line in lines) == list("123456789")
+    counts = [re.search("; (.*) of 9 done", line) for line in lines]
+    assert all(counts), done.stdout
+    assert sorted(count[1] for count in counts) == list("123456789")
     assert last.startswith("9 of 9 trials are done")
+
+
+def test_a_line_is_written_at_once(iris, monkeypatch):
+    written = []
+
+    class Unbuffered(io.StringIO):
+        def write(self, text):
+            if text:
+                written.append(text)
+
+    monkeypatch.setattr(sys, "stdout", Unbuffered())
+    search(verbose=1, refit=False).fit(*iris)
+    assert [text[:7] for text in written[:3]] == ["Trial 0", "Trial 1", "Trial 2"]
+    assert all(text.endswith("\n") for text in written[:3])
 
 
 def test_the_time_left_knows_the_timeout(iris, capsys):
