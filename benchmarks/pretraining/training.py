@@ -1,4 +1,4 @@
-"""Training of a backbone on all tasks and on the teacher's features, in PyTorch."""
+"""Training of a backbone on tasks, and on the features and geometry of a teacher, in PyTorch."""
 
 import math
 import time
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from . import views
 from .devices import default_device
@@ -32,6 +33,8 @@ class Settings(NamedTuple):
     weight_decay : float
     teacher_weight : float
         Of the mean squared error of the teacher's standardised features.
+    geometry_weight : float
+        Of :func:`loss_of_geometry`.
     """
 
     image_size: int
@@ -41,6 +44,7 @@ class Settings(NamedTuple):
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     teacher_weight: float = 1.0
+    geometry_weight: float = 1.0
 
 
 class Student(nn.Module):
@@ -49,7 +53,7 @@ class Student(nn.Module):
     def __init__(self, backbone, n_features, tasks, n_targets):
         super().__init__()
         self.backbone = backbone
-        self.normalise = nn.BatchNorm1d(n_features)
+        self.normalise = nn.BatchNorm1d(n_features, affine=False)
         self.heads = nn.ModuleList(nn.Linear(n_features, task.n_outputs) for task in tasks)
         self.imitate = nn.Linear(n_features, n_targets)
 
@@ -65,9 +69,40 @@ class Student(nn.Module):
         return [dict(params=backbone, share=1.0), dict(params=heads, share=share)]
 
     def forward(self, images):
-        """Return the scores of each task, and the features that imitate the teacher's."""
+        """Return the standardised features, the scores of each task, and the imitated features."""
         features = self.normalise(self.backbone(images))
-        return [head(features) for head in self.heads], self.imitate(features)
+        return features, [head(features) for head in self.heads], self.imitate(features)
+
+
+def loss_of_geometry(features, wanted):
+    """Return 1 minus the cosine between the similarities of images, by features and by the teacher.
+
+    A linear layer finds the teacher's features even where they are a small part of all that a
+    student's features say. A head that learns from a few hundred images does not: it sees first
+    what most of the features say. So two images must be as alike by all features, standardised as
+    a head standardises them, as by the teacher's.
+
+    Parameters
+    ----------
+    features : Tensor of shape (n_images, n_features), float32
+        Standardised.
+    wanted : Tensor of shape (n_images, n_targets), float32
+        The teacher's features, standardised.
+
+    References
+    ----------
+    Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019,
+    arXiv:1905.00414, without the similarity of an image to itself; Tung and Mori,
+    "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv:1907.09682.
+    """
+    return 1 - functional.cosine_similarity(_similarities(features), _similarities(wanted), dim=0)
+
+
+def _similarities(features):
+    """Return the inner products of each image with every other one, from the mean of the batch."""
+    centred = features - features.mean(0)
+    products = centred @ centred.T
+    return products[~torch.eye(len(products), dtype=torch.bool, device=products.device)]
 
 
 def train(student, pixels, tasks, targets, settings, seed, file, progress):
@@ -108,7 +143,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
         side = settings.image_size
         if 2 * epoch < settings.epochs:
             side = settings.first_image_size
-        total = np.zeros(len(tasks) + 1)
+        total = np.zeros(len(tasks) + 2)
         for step in range(n_steps):
             rows = order[step * settings.batch_size : (step + 1) * settings.batch_size]
             view = int(random.integers(len(targets)))
@@ -119,15 +154,14 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
             images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
             images = views.expose(images, generator).to(device, memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16):
-                scores, imitated = student(images)
+                features, scores, imitated = student(images)
             losses = [
                 loss_of_task(found.float(), torch.from_numpy(task.labels[rows]).to(device))
                 for found, task in zip(scores, tasks, strict=True)
             ]
             wanted = torch.from_numpy(targets[view, rows]).to(device).float()
-            losses.append(
-                settings.teacher_weight * nn.functional.mse_loss(imitated.float(), wanted)
-            )
+            losses.append(settings.teacher_weight * functional.mse_loss(imitated.float(), wanted))
+            losses.append(settings.geometry_weight * loss_of_geometry(features.float(), wanted))
             optimizer.zero_grad()
             sum(losses).backward()
             optimizer.step()

@@ -60,8 +60,6 @@ class CNNClassifier(CNNParameters, LungClassifier):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MobileNetParameters(ClassifierParameters):
-    image_size: int = 224
-    weights: PathLike | None = "imagenet"
     alpha: float = 1.0
 
 
@@ -73,12 +71,15 @@ class MobileNetClassifier(MobileNetParameters, LungClassifier):
 
     Parameters
     ----------
-    image_size : int, default=224
+    image_size : int, default=128
         Side in pixels of the square the network sees; every image is resized to it. At least 32.
-    weights : {"chest", "imagenet", None} or path, default="imagenet"
-        Weights that come with the package, learnt from chest radiographs at 128 pixels (for
-        ``alpha=0.25``; pass ``image_size=128``); ImageNet weights (downloaded by Keras once);
-        random ones; or the path of a weights file without the top.
+    weights : {"chest", "imagenet", None} or path, default="chest"
+        - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
+          pixels; for ``alpha=0.25`` and 1.
+        - ``"imagenet"``: ImageNet weights, learnt at 224 pixels; Keras downloads them once. Pass
+          ``image_size=224``.
+        - ``None``: random weights.
+        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``).
     alpha : float, default=1.0
         Width of the network, between 1/32 and 4; ImageNet weights exist for 0.25, 0.5, 0.75 and 1,
         and a file of weights must be of the same width.
@@ -188,7 +189,7 @@ class BackboneClassifier(BackboneParameters, LungClassifier):
     weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
 default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
-          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
+          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25`` or 1.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`, of most networks learnt at
           224 pixels (pass ``image_size=224``); Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of

@@ -39,7 +39,7 @@ class BackboneFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageI
     weights : {"chest", "imagenet", "torchxrayvision", "pretrained", None} or path, \
 default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
-          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25``.
+          pixels; of DenseNet121, and of MobileNet with ``alpha=0.25`` or 1.
         - ``"imagenet"``: ImageNet weights of :mod:`keras.applications`, of most networks learnt at
           224 pixels (pass ``image_size=224``); Keras downloads them once.
         - ``"torchxrayvision"``: those of torchxrayvision's DenseNet121, learnt from radiographs of

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -128,6 +129,28 @@ def test_the_page_of_weights_counts_images_by_version(pretrain):
     assert text.startswith("- **A set**: 1,200 images. Licence: CC0.")
     (text,) = credit_sources({"a": card("1", 1200), "b": card("2", 1199)})
     assert "1,200 images (version 1), 1,199 images (version 2)." in text
+
+
+def test_the_loss_of_geometry_is_one_minus_a_correlation_of_similarities(pretrain):
+    loss_of_geometry = importlib.import_module("pretraining.training").loss_of_geometry
+    random = np.random.default_rng(0)
+    wanted = random.normal(size=(40, 7))
+
+    def similarities(features):
+        centred = features - features.mean(0)
+        return np.array([a @ b for a, b in itertools.permutations(centred, 2)])
+
+    def loss(features):
+        return float(loss_of_geometry(torch.from_numpy(features), torch.from_numpy(wanted)))
+
+    # Neither a rotation nor the size of the features nor their mean changes which images are alike.
+    rotation, _ = np.linalg.qr(random.normal(size=(7, 7)))
+    assert abs(loss(3 * wanted @ rotation + 5)) < 1e-12
+    other = random.normal(size=(40, 3)) + wanted[:, :3]
+    ours, theirs = similarities(other), similarities(wanted)
+    cosine = ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)
+    assert loss(other) == pytest.approx(1 - cosine)
+    assert 0.1 < loss(other) < 0.9
 
 
 def test_images_that_may_be_in_a_test_set_are_not_listed(pretrain, folder):

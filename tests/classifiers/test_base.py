@@ -364,9 +364,8 @@ def test_a_single_path_is_not_a_list(cnn, tmp_path):
 def test_default_constructors_take_the_documented_names():
     assert CNNClassifier().image_size == 64
     assert CNNClassifier().weights is None
-    assert (MobileNetClassifier().image_size, MobileNetClassifier().weights) == (224, "imagenet")
-    for clf in (DenseNetClassifier(), BackboneClassifier(), BackboneFeatures()):
-        assert (clf.image_size, clf.weights) == (128, "chest")
+    for cls in (MobileNetClassifier, DenseNetClassifier, BackboneClassifier, BackboneFeatures):
+        assert (cls().image_size, cls().weights) == (128, "chest")
 
 
 def test_a_layer_that_cannot_be_built_again_is_refused_before_any_work(cnn, squares):

@@ -139,11 +139,14 @@ def test_the_files_of_the_package_are_small():
 @pytest.mark.parametrize(
     "clf",
     [
-        MobileNetClassifier(alpha=0.25, weights="chest", image_size=96, random_state=0),
+        MobileNetClassifier(random_state=0),
+        pytest.param(
+            MobileNetClassifier(alpha=0.25, image_size=96, random_state=0), marks=pytest.mark.slow
+        ),
         pytest.param(DenseNetClassifier(random_state=0), marks=pytest.mark.slow),
         pytest.param(BackboneClassifier(random_state=0), marks=pytest.mark.slow),
     ],
-    ids=["MobileNet", "DenseNet", "Backbone"],
+    ids=["MobileNet", "MobileNet-0.25", "DenseNet", "Backbone"],
 )
 def test_a_classifier_with_weights_of_the_package_needs_no_network(clf, monkeypatch):
     def refuse(*arguments, **options):
