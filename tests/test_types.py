@@ -40,11 +40,15 @@ def mypy(*arguments, folder):
     return done.stdout.splitlines()
 
 
-def errors_in(folder, script):
-    (folder / "script.py").write_text(script)
+def errors_in(folder, **scripts):
+    """Return the errors that mypy finds in each of several scripts."""
+    for name, script in scripts.items():
+        (folder / f"{name}.py").write_text(script)
     (folder / "mypy.ini").write_text("[mypy]\nignore_missing_imports = True\n")
-    lines = mypy("--follow-imports=silent", "script.py", folder=folder)
-    return [line for line in lines if ": error:" in line]
+    files = [f"{name}.py" for name in scripts]
+    lines = mypy("--follow-imports=silent", *files, folder=folder)
+    errors = [line.split(":", 1) for line in lines if ": error:" in line]
+    return [[text for file, text in errors if file == name] for name in files]
 
 
 def test_editors_list_every_public_name():
@@ -79,16 +83,20 @@ def test_public_methods_of_a_classifier_have_types(name):
 
 @pytest.mark.slow
 def test_a_type_checker_finds_what_is_misspelt_and_nothing_else(tmp_path):
-    assert errors_in(tmp_path, USER_SCRIPT) == []
-    misspelt = USER_SCRIPT.replace("image_size=", "imagesize=")
-    assert errors_in(tmp_path, misspelt) == [
-        'script.py:7: error: Unexpected keyword argument "imagesize" for "CNNClassifier"; '
+    right, misspelt, of_another_type, unknown = errors_in(
+        tmp_path,
+        right=USER_SCRIPT,
+        misspelt=USER_SCRIPT.replace("image_size=", "imagesize="),
+        of_another_type=USER_SCRIPT.replace("epochs=2", "epochs='2'"),
+        unknown=USER_SCRIPT.replace("import CNNClassifier,", "import CNNClassifier, CNN,"),
+    )
+    assert right == []
+    assert misspelt == [
+        '7: error: Unexpected keyword argument "imagesize" for "CNNClassifier"; '
         'did you mean "image_size"?  [call-arg]'
     ]
-    of_another_type = USER_SCRIPT.replace("epochs=2", "epochs='2'")
-    assert len(errors_in(tmp_path, of_another_type)) == 1
-    unknown = USER_SCRIPT.replace("import CNNClassifier,", "import CNNClassifier, CNN,")
-    assert 'no attribute "CNN"' in errors_in(tmp_path, unknown)[0]
+    assert len(of_another_type) == 1
+    assert 'no attribute "CNN"' in unknown[0]
 
 
 @pytest.mark.slow

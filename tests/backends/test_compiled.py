@@ -1,7 +1,5 @@
 """Networks are run, read and written by compiled functions of the running backend."""
 
-import subprocess
-import sys
 import tracemalloc
 
 import keras
@@ -67,21 +65,3 @@ def test_prediction_takes_the_same_memory_for_any_number_of_images(cnn, squares)
     few = peak(512)
     # As floats at 64 pixels the further images would take 56 MB.
     assert peak(4096) - few < 4 * 2**20
-
-
-@pytest.mark.slow
-@pytest.mark.core
-def test_only_the_module_of_the_running_backend_is_imported():
-    program = """
-import sys
-from lungestimators.backends import compiled
-compiled.new_optimizer_by_backend("sgd")
-for name in ("jax", "keras", "tensorflow"):
-    if f"lungestimators.backends.{name}" in sys.modules:
-        print(name)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    expected = {"tensorflow": ["tensorflow"], "jax": ["jax", "keras"], "torch": ["keras"]}
-    assert done.stdout.split() == expected[keras.config.backend()]

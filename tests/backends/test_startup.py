@@ -18,7 +18,7 @@ X, y = rng.integers(0, 255, (12, 16, 16), dtype=np.uint8), np.tile(["a", "b"], 6
 before = dict(os.environ)
 clf = CNNClassifier(image_size=8, filters=(2,), dense_units=4, epochs=1, random_state=0).fit(X, y)
 clf.predict(X), clf.model_
-BackboneFeatures("MobileNetV3Small", image_size=32, weights=None).fit_transform(X)
+BackboneFeatures("MobileNet", alpha=0.25, image_size=32, weights=None).fit_transform(X)
 assert {k: v for k, v in os.environ.items() if k[:7] == "TF_CPP_"} == {
     k: v for k, v in before.items() if k[:7] == "TF_CPP_"
 }
@@ -38,11 +38,20 @@ def run(program, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_a_plain_fit_writes_nothing_to_stderr(backend):
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax keras", "torch": "keras"}
+SHOW_MODULES = """
+import sys
+modules = [f"lungestimators.backends.{name}" for name in ("jax", "keras", "tensorflow")]
+print(*(name.split(".")[-1] for name in modules if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_plain_fit_writes_nothing_to_stderr_and_imports_no_other_backend(backend):
     if backend != "tensorflow":
         pytest.importorskip(backend)
-    assert run(FIT, KERAS_BACKEND=backend) == (0, "", "")
+    expected = 0, f"{BACKENDS[backend]}\n", ""
+    assert run(FIT + SHOW_MODULES, KERAS_BACKEND=backend) == expected
 
 
 def test_a_user_who_sets_the_level_sees_what_it_shows():
@@ -79,19 +88,20 @@ raise SystemExit("the end")
     ]
 
 
-@pytest.mark.parametrize("has_gpu", [True, False])
-def test_a_gpu_that_cannot_be_used_is_told_of_where_there_is_one(has_gpu, tmp_path):
-    device = tmp_path / "nvidia0"
-    if has_gpu:
-        device.touch()
+def test_a_gpu_that_cannot_be_used_is_told_of_where_there_is_one(tmp_path):
     program = f"""
 import os
 from lungestimators.backends import startup
-startup._GPUS = ({str(tmp_path / "nvidia*")!r},)
-with startup.quiet_startup():
-    os.write(2, b"E0000 00:00:17.9  89 cuda_platform.cc:52] failed call to cuInit: UNKNOWN\\n")
+for number in range(2):
+    startup._GPUS = ({str(tmp_path / "nvidia*")!r},)
+    with startup.quiet_startup():
+        os.write(2, b"E0000 00:00:17.9  89 cuda_platform.cc:52] failed call to cuInit: UNKNOWN\\n")
+    os.write(2, b"then\\n")
+    open({str(tmp_path / "nvidia0")!r}, "w").close()
 """
-    assert ("cuInit" in run(program)[2]) is has_gpu
+    without, told, rest = run(program)[2].split("then\n")
+    assert without == "" and rest == ""
+    assert "cuInit" in told
 
 
 def test_an_error_inside_is_raised_and_what_was_written_before_it_is_shown():

@@ -13,7 +13,6 @@ import safetensors.numpy
 from PIL import Image
 
 from lungestimators import (
-    BackboneClassifier,
     BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
@@ -144,9 +143,8 @@ def test_the_files_of_the_package_are_small():
             MobileNetClassifier(alpha=0.25, image_size=96, random_state=0), marks=pytest.mark.slow
         ),
         pytest.param(DenseNetClassifier(random_state=0), marks=pytest.mark.slow),
-        pytest.param(BackboneClassifier(random_state=0), marks=pytest.mark.slow),
     ],
-    ids=["MobileNet", "MobileNet-0.25", "DenseNet", "Backbone"],
+    ids=["MobileNet", "MobileNet-0.25", "DenseNet"],
 )
 def test_a_classifier_with_weights_of_the_package_needs_no_network(clf, monkeypatch):
     def refuse(*arguments, **options):
