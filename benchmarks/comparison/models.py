@@ -27,7 +27,7 @@ _IMAGENET = dict(weights="imagenet", image_size=224)
 WEIGHTS = {
     "chest": {
         "CNN": dict(weights="chest"),
-        "MobileNet": dict(weights="chest", alpha=0.25, image_size=128),
+        "MobileNet": dict(weights="chest"),
         "DenseNet": dict(weights="chest"),
         "MobileNetV2": _IMAGENET,
     },
