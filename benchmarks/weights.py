@@ -252,7 +252,7 @@ def _count_by_version(found):
     if len(found) == 1:
         return f"{next(iter(found)):,} images"
     return ", ".join(
-        f"{n_images:,} images (version {', '.join(sorted(versions))})"
+        f"{n_images:,} images (version{'s' * (len(versions) > 1)} {' and '.join(sorted(versions))})"
         for n_images, versions in found.items()
     )
 
