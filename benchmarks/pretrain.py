@@ -29,7 +29,7 @@ NETWORKS = {
     "MobileNetV2": ("MobileNetV2", {"alpha": 1.0}),
     "DenseNet121": ("DenseNet121", {}),
 }
-# Version of the recipe. Raise it where images or tasks change; the page of weights says how
+# Version of the recipe. Raise it where images, tasks or losses change; the page of weights says how
 # versions differ.
 VERSION = "3"
 PIXELS_OF_APPLICATIONS = ", repeated to three channels, times 255, then Keras' preprocess_input"

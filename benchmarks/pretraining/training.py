@@ -77,10 +77,10 @@ class Student(nn.Module):
 def loss_of_geometry(features, wanted):
     """Return 1 minus the cosine between the similarities of images, by features and by the teacher.
 
-    A linear layer finds the teacher's features even where they are a small part of all that a
-    student's features say. A head that learns from a few hundred images does not: it sees first
-    what most of the features say. So two images must be as alike by all features, standardised as
-    a head standardises them, as by the teacher's.
+    A linear layer finds the teacher's features in a small part of the student's. This loss asks it
+    of all of them: where the teacher's features of two images are similar, the student's
+    standardised features shall be. Without the similarity of an image to itself, the mean
+    similarity is below 0, so that unrelated features have a loss a little below 1.
 
     Parameters
     ----------

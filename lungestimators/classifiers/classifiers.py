@@ -76,10 +76,12 @@ class MobileNetClassifier(MobileNetParameters, LungClassifier):
     weights : {"chest", "imagenet", None} or path, default="chest"
         - ``"chest"``: those that come with the package, learnt from chest radiographs at 128
           pixels; for ``alpha=0.25`` and 1.
-        - ``"imagenet"``: ImageNet weights, learnt at 224 pixels; Keras downloads them once. Pass
-          ``image_size=224``.
+        - ``"imagenet"``: ImageNet weights, learnt at 128, 160, 192 or 224 pixels if ``image_size``
+          is one of these, else at 224; Keras downloads them once.
         - ``None``: random weights.
-        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``).
+        - A path: weights of Keras without the top (``.h5``, ``.weights.h5``), or a
+          ``.safetensors`` file of ``benchmarks/pretrain.py``. Pass the ``image_size`` that they
+          were learnt at.
     alpha : float, default=1.0
         Width of the network, between 1/32 and 4; ImageNet weights exist for 0.25, 0.5, 0.75 and 1,
         and a file of weights must be of the same width.

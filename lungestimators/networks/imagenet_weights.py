@@ -23,10 +23,9 @@ HOST = "storage.googleapis.com"  # from which Keras downloads weights
 _PATIENCE = 0.8  # seconds to wait for a connection
 # What to do where weights cannot be had.
 OTHER_WEIGHTS = (
-    "weights='chest' come with the package, for the networks that docs/weights.md names. "
-    "weights=None starts from random weights instead: everything is trained, which takes hours on "
-    "a CPU, and a few hundred images are not enough for it (with ImageNet weights a MobileNet was "
-    "right on 0.97 of 300 synthetic images of three classes, from random weights on 0.39)"
+    "weights='chest' come with the package, for the networks that docs/weights.md names: pass "
+    "image_size=128, too. weights=None starts from random weights instead: everything is trained, "
+    "which takes hours on a CPU, and a few hundred images are not enough for it"
 )
 
 

@@ -131,7 +131,7 @@ def test_the_page_of_weights_counts_images_by_version(pretrain):
     assert "1,200 images (version 1), 1,199 images (version 2)." in text
 
 
-def test_the_loss_of_geometry_is_one_minus_a_correlation_of_similarities(pretrain):
+def test_the_loss_of_geometry_is_one_minus_the_cosine_of_similarities(pretrain):
     loss_of_geometry = importlib.import_module("pretraining.training").loss_of_geometry
     random = np.random.default_rng(0)
     wanted = random.normal(size=(40, 7))

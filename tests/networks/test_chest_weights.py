@@ -13,6 +13,7 @@ import safetensors.numpy
 from PIL import Image
 
 from lungestimators import (
+    BackboneClassifier,
     BackboneFeatures,
     CNNClassifier,
     DenseNetClassifier,
@@ -143,8 +144,9 @@ def test_the_files_of_the_package_are_small():
             MobileNetClassifier(alpha=0.25, image_size=96, random_state=0), marks=pytest.mark.slow
         ),
         pytest.param(DenseNetClassifier(random_state=0), marks=pytest.mark.slow),
+        pytest.param(BackboneClassifier("MobileNet", random_state=0), marks=pytest.mark.slow),
     ],
-    ids=["MobileNet", "MobileNet-0.25", "DenseNet"],
+    ids=["MobileNet", "MobileNet-0.25", "DenseNet", "Backbone"],
 )
 def test_a_classifier_with_weights_of_the_package_needs_no_network(clf, monkeypatch):
     def refuse(*arguments, **options):

@@ -219,7 +219,8 @@ def test_missing_imagenet_weights_name_file_url_folder_and_way_out(squares, tmp_
         "import numpy as np\n"
         "from lungestimators import *\n"
         "X, y = np.zeros((6, 32, 32), np.uint8), [0, 1] * 3\n"
-        "for clf in (MobileNetClassifier(alpha=0.25), DenseNetClassifier(weights='imagenet'), "
+        "for clf in (MobileNetClassifier(alpha=0.25, weights='imagenet', image_size=224), "
+        "DenseNetClassifier(weights='imagenet'), "
         "BackboneClassifier('EfficientNetV2B0', weights='imagenet')):\n"
         "    try:\n"
         "        clf.fit(X, y)\n"
@@ -246,8 +247,8 @@ def test_missing_imagenet_weights_name_file_url_folder_and_way_out(squares, tmp_
 def test_imagenet_weights_are_found_in_keras_home(squares, keras_home, real_weights):
     (keras_home / "models" / MOBILENET).symlink_to(real_weights / MOBILENET)
     X, y = squares
-    settings = dict(alpha=0.25, epochs=2, random_state=0)
-    found = MobileNetClassifier(**settings).fit(X, y).predict_proba(X)
+    settings = dict(alpha=0.25, image_size=224, epochs=2, random_state=0)
+    found = MobileNetClassifier(**settings, weights="imagenet").fit(X, y).predict_proba(X)
     given = MobileNetClassifier(**settings, weights=real_weights / MOBILENET).fit(X, y)
     np.testing.assert_array_equal(given.predict_proba(X), found)
 
