@@ -79,12 +79,11 @@ def find_chest_weights(network, options):
     way_out = "the path of a weights file, or weights=None (random weights"
     if network != "CNN":
         way_out += ": everything is trained, which takes hours on a CPU"
-    # Of a DenseNet with blocks of its own, and of a MobileNet of another width, there are none.
-    has_imagenet = network not in ("CNN", "DenseNet")
-    if network == "MobileNet":
-        has_imagenet = options["alpha"] in (0.25, 0.5, 0.75, 1)
-    if has_imagenet:
-        way_out = f"weights='imagenet' (downloaded once; pass image_size=224, too), {way_out}"
+    if network not in ("CNN", "DenseNet"):  # of a DenseNet with blocks of its own there are none
+        way_out = (
+            "weights='imagenet' (where Keras has them for this network and width; downloaded once, "
+            f"pass image_size=224, too), {way_out}"
+        )
     raise ValueError(
         f"There are no weights='chest' of {_file_stem(network, options)}: the package has those of "
         f"{available}. Choose one of these networks, {way_out})"
