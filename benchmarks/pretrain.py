@@ -17,6 +17,7 @@ import torch
 from pretraining import images, leaks, sources, tasks, teacher, training
 from pretraining.devices import default_device
 from pretraining.torch_network import TorchNetwork, trained_part
+from pretraining.unfinished import check_made_from, report
 
 from lungestimators.networks.architectures import build_application, build_cnn
 from lungestimators.networks.chest_weights import save_chest_weights
@@ -151,25 +152,6 @@ def build_network(name, image_size, options):
     last = network.layers[-2].output
     quarters = keras.layers.AveragePooling2D(last.shape[1] // 2, name="quarters")(last)
     return keras.Model(network.inputs, keras.layers.Flatten(name="flatten")(quarters))
-
-
-def report(line):
-    """Print a line at once."""
-    print(line, flush=True)
-
-
-def check_made_from(file, described):
-    """Raise if a file of unfinished work was made from something else; else note what it is of.
-
-    Without this, images that another run had compared with other scored sets would be learnt from.
-    """
-    note = file.with_suffix(".json")
-    if file.exists() and json.loads(note.read_text(encoding="utf-8")) != described:
-        raise ValueError(
-            f"{file} is of another run, as {note.name} says: choose another folder for --work, or "
-            "remove it"
-        )
-    note.write_text(json.dumps(described), encoding="utf-8")
 
 
 def prepare_images(arguments, file, described):

@@ -90,6 +90,13 @@ def _module(layer):
         module = nn.BatchNorm2d(size, layer.epsilon, momentum, affine)
         module.load_state_dict(state, strict=False)
         return module
+    if isinstance(layer, keras.layers.Dense):
+        kernel, bias = map(np.array, layer.get_weights())
+        module = nn.Linear(*kernel.shape)
+        module.load_state_dict(
+            dict(weight=torch.from_numpy(kernel.T.copy()), bias=torch.from_numpy(bias))
+        )
+        return module
     if layer.weights:
         raise NotImplementedError(f"{layer.name}: no {type(layer).__name__} in PyTorch here")
     return None
@@ -137,6 +144,8 @@ def _keras_weights(module):
     """Return the weights of a PyTorch module in Keras' order and layout."""
     if isinstance(module, _Convolution):
         return module.keras_weights()
+    if isinstance(module, nn.Linear):
+        return [module.weight.detach().numpy().T, module.bias.detach().numpy()]
     affine = (module.weight, module.bias) if module.affine else ()
     found = *affine, module.running_mean, module.running_var
     return [tensor.detach().numpy() for tensor in found]
@@ -161,6 +170,8 @@ def _compute(layer, arguments):
             return x.mean((2, 3), dtype=torch.float32)
         case "Flatten":  # channels last, as Keras has them
             return x.permute(0, 2, 3, 1).flatten(1)
+        case "UpSampling2D" if layer.interpolation == "bilinear":
+            return functional.interpolate(x, scale_factor=layer.size, mode="bilinear")
         case "Concatenate":
             return torch.cat(arguments, 1)
         case "Add":

@@ -16,8 +16,8 @@ _DETECTOR = 40.0  # side of the image, cm
 _STRENGTH = (0, 0.3, 0.5, 0.8, 1), (3.2, 1.8, 1.0, 0.44, 0)
 
 
-def draw_radiographs(y, difficulty, image_size, random):
-    """Draw a radiograph of a new patient for each class label.
+def draw_radiographs(y, difficulty, image_size, random, spread=1.0):
+    """Draw a radiograph of a new patient for each class label, and the outlines of its lungs.
 
     Parameters
     ----------
@@ -28,27 +28,37 @@ def draw_radiographs(y, difficulty, image_size, random):
     image_size : int
         Height and width in pixels.
     random : numpy.random.Generator
+    spread : float, default=1.0
+        Factor by which anatomy, position and exposure vary more than among adults whose image is
+        taken upright and with care.
 
     Returns
     -------
-    ndarray of shape (n, image_size, image_size), uint8
+    images : ndarray of shape (n, image_size, image_size), uint8
+    masks : ndarray of shape (n, image_size, image_size), bool
+        Where the lungs are, as ``thorax.outline_lungs`` has them, within the collimation.
     """
     n = len(y)
-    p = _draw_patients_of_radiographs(n, random)
+    p = _draw_patients_of_radiographs(n, random, spread)
     x, y_cm = _radiograph_coordinates(p, image_size)
     fields = RandomFields(n, image_size, random)
     lungs = thorax.trace_lungs(p, x, y_cm)
     opacity = _draw_opacity_of_radiograph(y, difficulty, p, lungs, x, y_cm, fields, random)
-    path = thorax.attenuate_by_thorax(p, lungs, opacity, x, y_cm, fields, random)
-    return _expose_radiograph(path, p, fields, image_size, random)
+    mediastinum = thorax.trace_mediastinum(p, x, y_cm)
+    path = thorax.attenuate_by_thorax(p, lungs, mediastinum, opacity, x, y_cm, fields, random)
+    images = _expose_radiograph(path, p, fields, image_size, random)
+    within = _within_collimation(p, image_size)
+    images *= within
+    return images, thorax.outline_lungs(lungs, mediastinum) & within
 
 
-def _draw_patients_of_radiographs(n, random):
+def _draw_patients_of_radiographs(n, random, spread_of_all):
     """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1) in cm."""
 
     def vary(mean, spread):
         """Draw normal numbers around ``mean``, at most 2.2 spreads away."""
-        return (mean + spread * np.clip(random.standard_normal((n, 1, 1)), -2.2, 2.2)).astype("f4")
+        drawn = np.clip(random.standard_normal((n, 1, 1)), -2.2, 2.2)
+        return (mean + spread_of_all * spread * drawn).astype("f4")
 
     def chance(probability):
         """Draw 1 with a probability, else 0."""
@@ -196,10 +206,14 @@ def _expose_radiograph(path, p, fields, image_size, random):
     grey = grey + 0.55 * (grey - fields.blur(grey, 0.7)) - p.flatten * fields.blur(grey - 0.5, 5.0)
     grey = np.clip(grey, 0, 1) ** p.gamma
     _draw_letter_r_on_radiograph(grey, p, image_size, random)
+    return np.rint(255 * grey).astype(np.uint8)
+
+
+def _within_collimation(p, image_size):
+    """Return which pixels the collimators leave free."""
     margin = np.rint(p.collimation / _DETECTOR * image_size)
     edge = np.minimum(np.arange(image_size), np.arange(image_size)[::-1])
-    grey *= np.minimum(edge[None, None, :], edge[None, :, None]) >= margin
-    return np.rint(255 * grey).astype(np.uint8)
+    return np.minimum(edge[None, None, :], edge[None, :, None]) >= margin
 
 
 _LETTER_R = np.array(

@@ -24,8 +24,9 @@ def make_chest_xrays(
     image_size: int = 128,
     leak: float = 0,
     marker: float = 0,
+    return_masks: bool = False,
     random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """Generate synthetic frontal chest radiographs of three classes.
 
     A thorax (soft tissue, lungs with vessels, heart and great vessels, spine, ribs, clavicles,
@@ -60,6 +61,8 @@ def make_chest_xrays(
         Share of the images of class 1 that show a bright letter, from 0 to 1: a fault as well. The
         letter is near the upper right corner and 7 % of the side high and wide, like the lead
         letter of a hospital. No image of another class shows it.
+    return_masks : bool, default=False
+        Whether to return where the lungs are, too.
     random_state : int, RandomState instance or None, default=None
         The same int gives the same images, equal to the bit on one machine.
 
@@ -69,6 +72,9 @@ def make_chest_xrays(
         Grey images; bright is dense.
     y : ndarray of shape (n_samples,), int
         The class of each image, in random order.
+    masks : ndarray of shape (n_samples, image_size, image_size), bool
+        Only with ``return_masks=True``: the lungs as radiologists outline them, hila included, and
+        without what lies behind the heart or the diaphragm.
 
     Raises
     ------
@@ -82,6 +88,9 @@ def make_chest_xrays(
     >>> X, y = make_chest_xrays(12, image_size=64, random_state=0)
     >>> X.shape, X.dtype.name, np.bincount(y)
     ((12, 64, 64), 'uint8', array([4, 4, 4]))
+    >>> X, y, masks = make_chest_xrays(12, image_size=64, return_masks=True, random_state=0)
+    >>> masks.shape, masks.dtype.name
+    ((12, 64, 64), 'bool')
     """
     check_whole_number("n_samples", n_samples, 1)
     counts = _count_synthetic_classes(n_samples, weights)
@@ -96,16 +105,16 @@ def make_chest_xrays(
     y = random.permutation(np.repeat(np.arange(3), counts))
     chunks = np.array_split(y, -(-n_samples // _N_PATIENTS_AT_ONCE))
     # Each chunk has a generator of its own, so that the images do not depend on the threads.
-    X = Parallel(n_jobs=-1, prefer="threads")(
+    drawn = Parallel(n_jobs=-1, prefer="threads")(
         delayed(draw_radiographs)(chunk, difficulty, image_size, generator)
         for chunk, generator in zip(chunks, random.spawn(len(chunks)), strict=True)
     )
-    X = np.concatenate(X)
+    X, masks = map(np.concatenate, zip(*drawn, strict=True))
     if marker:
         _plant_marker(X, y, marker, random.spawn(1)[0])
     if n_copies:
-        _plant_copies(X, y, n_copies)
-    return X, y
+        _plant_copies(X, y, masks, n_copies)
+    return (X, y, masks) if return_masks else (X, y)
 
 
 def _count_synthetic_classes(n_samples, weights):
@@ -137,7 +146,7 @@ def _plant_marker(X, y, share, random):
         np.maximum(place, letter, out=place)
 
 
-def _plant_copies(X, y, n_copies):
+def _plant_copies(X, y, masks, n_copies):
     """Replace the last images by altered copies of the first ones, in place."""
     n_originals = len(X) - n_copies
     for copy in range(n_copies):
@@ -145,6 +154,8 @@ def _plant_copies(X, y, n_copies):
         alter = _ALTERATIONS[copy % len(_ALTERATIONS)]
         X[n_originals + copy] = alter(Image.fromarray(X[original]))
         y[n_originals + copy] = y[original]
+        mask = masks[original]
+        masks[n_originals + copy] = mask[:, ::-1] if alter is ImageOps.mirror else mask
 
 
 def _rescale_planted_copy(image):

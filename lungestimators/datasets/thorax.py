@@ -66,7 +66,61 @@ def trace_lungs(p, x, y):
     )
 
 
-def attenuate_by_thorax(p, lungs, opacity, x, y, fields, random):
+def trace_mediastinum(p, x, y):
+    """Return the paths through the organs between the lungs, which displace lung.
+
+    Returns
+    -------
+    SimpleNamespace
+        Arrays of one value a pixel, in cm: ``heart_and_vessels`` (heart, aorta, vena cava) and
+        ``hila``.
+    """
+    h = p.heart
+    base = 0.97 * p.height
+    dx, dy = x - 2.7 * h, y - (base - 2.6 * h)
+    along, across = 0.82 * dx + 0.57 * dy, -0.57 * dx + 0.82 * dy
+    ventricles = 14.0 * _trace_ellipsoid(along / (6.4 * h), across / (4.4 * h))
+    atrium = 10.0 * _trace_ellipsoid((x + 0.6 * h) / (3.5 * h), (y - (base - 4.6 * h)) / (5.2 * h))
+    upper = 9.0 * _trace_ellipsoid((x - 0.5) / (2.9 * h), (y - 0.44 * p.height) / (0.34 * p.height))
+    knob = 9.0 * _trace_ellipsoid(
+        (x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6)
+    )
+    aorta = 4.0 * _trace_ellipsoid((x - 1.9) / 1.35) * _organ_edge(y - 0.27 * p.height, 1.0)
+    cava = (
+        6.0
+        * _trace_ellipsoid((x + 1.9) / 1.2)
+        * _organ_edge(0.5 * p.height - y, 2.0)
+        * _organ_edge(y - 2.0, 2.0)
+    )
+    hila = 5.0 * (
+        _trace_ellipsoid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
+        + _trace_ellipsoid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
+    )
+    heart_and_vessels = np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta
+    return SimpleNamespace(heart_and_vessels=heart_and_vessels, hila=hila)
+
+
+def outline_lungs(lungs, mediastinum):
+    """Return which pixels are lung as radiologists outline it.
+
+    That is the lung beside the heart and the great vessels and above the diaphragm, hila included.
+    What lies behind the heart or the diaphragm is left out.
+
+    Parameters
+    ----------
+    lungs : SimpleNamespace
+        From :func:`trace_lungs`.
+    mediastinum : SimpleNamespace
+        From :func:`trace_mediastinum`.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    return (lungs.mask > 0.5) & (mediastinum.heart_and_vessels < 0.35 * lungs.path)
+
+
+def attenuate_by_thorax(p, lungs, mediastinum, opacity, x, y, fields, random):
     """Return the line integral of attenuation for each pixel.
 
     Parameters
@@ -74,6 +128,8 @@ def attenuate_by_thorax(p, lungs, opacity, x, y, fields, random):
     p : SimpleNamespace
     lungs : SimpleNamespace
         From :func:`trace_lungs`.
+    mediastinum : SimpleNamespace
+        From :func:`trace_mediastinum`.
     opacity : ndarray
         Share of the lung's air that fluid replaces, for each pixel.
     x, y : ndarray
@@ -86,8 +142,8 @@ def attenuate_by_thorax(p, lungs, opacity, x, y, fields, random):
     """
     side = np.abs(x)
     body = _trace_body(p, side, y)
-    mediastinum = _trace_heart_and_great_vessels(p, x, y)
-    air = np.maximum(lungs.path - mediastinum, 0.10 * lungs.path)
+    displaced = mediastinum.heart_and_vessels + mediastinum.hila
+    air = np.maximum(lungs.path - displaced, 0.10 * lungs.path)
     air = air * (1 - opacity)
     path = _SOFT * body - (_SOFT - _LUNG) * np.minimum(air, body)
     path += _SOFT * _trace_lung_vessels(p, fields, random, x, y) * lungs.mask
@@ -128,32 +184,6 @@ def _trace_body(p, side, y):
     )
     breast = 2.6 * p.breast * _trace_ellipsoid((side - 7.6) / 6.0, (y - 0.75 * p.height) / 5.0)
     return np.maximum(np.maximum(trunk, neck), np.maximum(shoulder, upper_arm)) + breast
-
-
-def _trace_heart_and_great_vessels(p, x, y):
-    """Return the path through heart, aorta, vena cava and hila, which displace lung."""
-    h = p.heart
-    base = 0.97 * p.height
-    dx, dy = x - 2.7 * h, y - (base - 2.6 * h)
-    along, across = 0.82 * dx + 0.57 * dy, -0.57 * dx + 0.82 * dy
-    ventricles = 14.0 * _trace_ellipsoid(along / (6.4 * h), across / (4.4 * h))
-    atrium = 10.0 * _trace_ellipsoid((x + 0.6 * h) / (3.5 * h), (y - (base - 4.6 * h)) / (5.2 * h))
-    upper = 9.0 * _trace_ellipsoid((x - 0.5) / (2.9 * h), (y - 0.44 * p.height) / (0.34 * p.height))
-    knob = 9.0 * _trace_ellipsoid(
-        (x - 1.9) / (p.knob + 0.5), (y - 0.27 * p.height) / (p.knob + 0.6)
-    )
-    aorta = 4.0 * _trace_ellipsoid((x - 1.9) / 1.35) * _organ_edge(y - 0.27 * p.height, 1.0)
-    cava = (
-        6.0
-        * _trace_ellipsoid((x + 1.9) / 1.2)
-        * _organ_edge(0.5 * p.height - y, 2.0)
-        * _organ_edge(y - 2.0, 2.0)
-    )
-    hila = 5.0 * (
-        _trace_ellipsoid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
-        + _trace_ellipsoid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
-    )
-    return np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta + hila
 
 
 def _trace_lung_vessels(p, fields, random, x, y):

@@ -102,18 +102,18 @@ def initial_backbone_blueprint(name, options, image_size, channels, weights, see
     else:
         build = architectures.build_application
         arguments = (name, image_size, channels, weights, options)
-    return _build_blueprint(build, arguments, seed if weights is None else 0, files)
+    return build_blueprint(build, arguments, seed if weights is None else 0, files)
 
 
 def initial_head_blueprint(n_features, n_classes, dense_units, rate, seed):
     """Return a head with random weights and a rate of dropout, as a Blueprint."""
     arguments = (n_features, n_classes, dense_units, dropout.ANY_RATE)
-    head = _build_blueprint(architectures.build_head, arguments, seed, None)
+    head = build_blueprint(architectures.build_head, arguments, seed, None)
     return head._replace(architecture=dropout.with_dropout_rate(head.architecture, rate))
 
 
 @functools.lru_cache(maxsize=4)
-def _build_blueprint(build, arguments, seed, state_of_files):
+def build_blueprint(build, arguments, seed, state_of_files):
     """Return the Blueprint of ``build(*arguments)`` with random weights that follow from ``seed``.
 
     ``state_of_files`` is only part of the key under which the last Blueprints are kept.

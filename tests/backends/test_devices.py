@@ -151,7 +151,7 @@ def test_trials_of_a_search_in_workers_are_those_of_one_process_to_the_bit(backe
 
 def test_a_network_does_not_depend_on_what_other_threads_draw():
     def weights():
-        blueprints._build_blueprint.cache_clear()
+        blueprints.build_blueprint.cache_clear()
         return blueprints.initial_head_blueprint(64, 3, 16, 0.5, 0).weights[4]
 
     expected = weights()

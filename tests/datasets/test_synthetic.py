@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from joblib import Parallel
+from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lungestimators import make_chest_xrays
-from lungestimators.datasets import synthetic
+from lungestimators.datasets import radiographs, synthetic
 
 
 def test_it_returns_grey_images_and_their_classes():
@@ -139,3 +140,45 @@ def test_a_marker_is_a_small_bright_mark_on_images_of_class_1(share, n_marked, i
     _, height, width = changed.nonzero()
     assert height.max() < 0.16 * image_size
     assert width.min() > 0.84 * image_size
+
+
+def test_masks_are_of_the_lungs():
+    X, y = make_chest_xrays(30, image_size=128, random_state=2)
+    same, same_y, masks = make_chest_xrays(30, image_size=128, return_masks=True, random_state=2)
+    np.testing.assert_array_equal(same, X)
+    np.testing.assert_array_equal(same_y, y)
+    assert (masks.shape, masks.dtype) == (X.shape, bool)
+    share = masks.mean((1, 2))
+    assert share.min() > 0.1
+    assert share.max() < 0.5
+    for image, mask in zip(X, masks, strict=True):
+        # Two lungs; what else is found are splinters under the heart.
+        labelled, _ = ndimage.label(mask)
+        first, second, *rest = sorted(np.bincount(labelled.ravel())[1:])[::-1]
+        assert second > 0.5 * first
+        assert sum(rest) < 0.05 * mask.sum()
+        # Between the lungs of a row it is brighter.
+        left, right = (np.flatnonzero(mask[64])[i] for i in (0, -1))
+        between = image[64, left:right][~mask[64, left:right]]
+        assert between.mean() > image[64][mask[64]].mean()
+
+
+def test_a_mirrored_copy_has_a_mirrored_mask():
+    options = dict(image_size=64, leak=0.4, return_masks=True, random_state=0)
+    X, _, masks = make_chest_xrays(10, **options)
+    np.testing.assert_array_equal(X[8], X[2, :, ::-1])  # the third alteration mirrors
+    np.testing.assert_array_equal(masks[8], masks[2, :, ::-1])
+    np.testing.assert_array_equal(masks[[6, 7, 9]], masks[[0, 1, 3]])
+    assert not np.array_equal(masks[8], masks[2])
+
+
+def test_no_lung_is_outside_of_the_collimation():
+    # The field of a patient whose images vary more than usual may cut off a lung.
+    rows = np.zeros(200, int)
+    images, masks = radiographs.draw_radiographs(rows, 0.5, 48, np.random.default_rng(0), 2.0)
+    edge = np.ones((48, 48), bool)
+    edge[1:-1, 1:-1] = False
+    collimated = (images[:, edge] == 0).all(1)
+    assert collimated.any()
+    assert not masks[collimated][:, edge].any()
+    assert masks[~collimated][:, edge].any()

@@ -148,7 +148,7 @@ def test_a_cut_network_has_one_key(frozen, squares, passed):
     X, y = squares
     frozen.set_params(trainable="last_stage", fine_tune_epochs=1).fit(X, y)
     cutting._cut_architecture.cache_clear()
-    blueprints._build_blueprint.cache_clear()
+    blueprints.build_blueprint.cache_clear()
     clone(frozen).fit(X, y)
     assert passed["images"] == 48
 

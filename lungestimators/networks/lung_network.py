@@ -1,0 +1,76 @@
+"""The network that finds the lungs in a radiograph, and its weights."""
+
+from ..backends.startup import keras
+from . import blueprints, chest_weights
+
+# Side in pixels of the grey square that the network sees, and of the mask that it returns.
+IMAGE_SIZE = 160
+MASK_SIZE = 80
+
+WEIGHTS = chest_weights.FOLDER / "lungs" / "LungNetwork.safetensors"
+
+# Filters of the levels, from the finest (MASK_SIZE pixels a side) to the coarsest.
+_FILTERS = (24, 48, 96, 128, 160)
+
+
+def build_lung_network():
+    """Build the network with random weights: a U-Net whose finest level is that of the mask.
+
+    The input is a grey square of ``IMAGE_SIZE`` pixels a side, in 0..1. The output is one vector:
+    ``MASK_SIZE ** 2`` logits of the mask, row by row (positive: lung), then the logit that the
+    image is an upright frontal radiograph that shows both lungs.
+
+    Returns
+    -------
+    keras.Model
+
+    References
+    ----------
+    Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI
+    2015, arXiv:1505.04597.
+    """
+    inputs = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="image")
+    x = _convolve(inputs, _FILTERS[0], "stem", strides=2)
+    finer = []
+    for level, filters in enumerate(_FILTERS):
+        if level:
+            finer.append(x)
+            x = keras.layers.MaxPooling2D(name=f"down_{level}")(x)
+            x = _convolve(x, filters, f"down_{level}_a")
+        x = _convolve(x, filters, f"down_{level}_b")
+    means = keras.layers.GlobalAveragePooling2D(name="means")(x)
+    found = keras.layers.Dense(1, name="found")(means)
+    for level in reversed(range(len(finer))):
+        x = keras.layers.UpSampling2D(interpolation="bilinear", name=f"up_{level}")(x)
+        x = keras.layers.Concatenate(name=f"join_{level}")([x, finer[level]])
+        x = _convolve(x, _FILTERS[level], f"up_{level}_a")
+    mask = keras.layers.Conv2D(1, 1, name="mask")(x)
+    mask = keras.layers.Flatten(name="mask_as_row")(mask)
+    outputs = keras.layers.Concatenate(name="mask_and_found")([mask, found])
+    return keras.Model(inputs, outputs, name="lung_network")
+
+
+def _convolve(x, filters, name, strides=1):
+    """Add a 3x3 convolution, batch normalisation and ReLU."""
+    x = keras.layers.Conv2D(
+        filters, 3, strides, "same", use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+    # Keras' momentum of 0.99 needs more steps than some trainings have.
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_normalised")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def lung_network_blueprint():
+    """Return the network with the weights that come with the package.
+
+    Returns
+    -------
+    blueprints.Blueprint
+    """
+    return blueprints.build_blueprint(_build_with_weights, (), 0, None)
+
+
+def _build_with_weights():
+    """Build the network, and load the weights that come with the package."""
+    network = build_lung_network()
+    return chest_weights.read_chest_weights(WEIGHTS, "LungNetwork", {}).load(network)

@@ -1,0 +1,32 @@
+"""The network that finds lungs: its shape, its weights, and what it finds."""
+
+import numpy as np
+import pytest
+
+from lungestimators import make_chest_xrays
+from lungestimators.networks import chest_weights, lung_network
+
+
+@pytest.mark.core
+def test_the_network_finds_the_lungs_of_radiographs_that_it_has_not_seen():
+    X, _, masks = make_chest_xrays(
+        8, image_size=lung_network.IMAGE_SIZE, return_masks=True, random_state=31
+    )
+    inputs = (X / np.float32(255))[..., None].astype(np.float32)
+    outputs = lung_network.lung_network_blueprint().run(inputs)
+    size = lung_network.MASK_SIZE
+    assert outputs.shape == (8, size**2 + 1)
+    assert (outputs[:, -1] > 0).all()
+    found = outputs[:, :-1].reshape(8, size, size) > 0
+    wanted = masks.reshape(8, size, 2, size, 2).mean((2, 4)) > 0.5
+    overlap = (found & wanted).sum((1, 2)) / (found | wanted).sum((1, 2))
+    assert np.median(overlap) > 0.94
+    upside_down = lung_network.lung_network_blueprint().run(inputs[:, ::-1])
+    assert (upside_down[:, -1] < 0).all()
+
+
+def test_the_file_is_small_and_says_what_it_was_learnt_from():
+    path = lung_network.WEIGHTS
+    assert path.stat().st_size < 3e6
+    weights = chest_weights.read_chest_weights(path, "LungNetwork", {})
+    assert weights.image_size == lung_network.IMAGE_SIZE
