@@ -113,7 +113,7 @@ def train(network, teacher, images, settings, seed, file, progress):
             sum(losses).backward()
             optimizer.step()
             _follow(teacher, network, min(1 - 1 / _STEPS_OF_TEACHER, step / (step + 10)))
-            total += [float(loss) for loss in losses]
+            total += [loss.item() for loss in losses]
         part = file.with_suffix(".part")
         torch.save(
             dict(
