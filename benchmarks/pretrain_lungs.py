@@ -47,7 +47,7 @@ def parse(argv):
     parser.add_argument("--epochs", type=int, default=30, help="of 100 steps each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", default="build/lungs", help="folder of what is unfinished")
-    parser.add_argument("--out", default=str(WEIGHTS.relative_to(Path(__file__).parents[1])))
+    parser.add_argument("--out", default=f"lungestimators/weights/lungs/{WEIGHTS.name}")
     return parser.parse_args(argv)
 
 

@@ -163,6 +163,9 @@ def _losses(network, teacher, images, settings, with_real, random, generator):
     masks = torch.from_numpy(images.masks[rows])
     outlines = views.move(masks.to(torch.uint8) * 255, positions, IMAGE_SIZE)
     outlines = functional.avg_pool2d(outlines, IMAGE_SIZE // MASK_SIZE)
+    gas = lung_views.draw_gas(settings.synthetic, IMAGE_SIZE, generator)
+    outside = functional.interpolate(1 - outlines, size=IMAGE_SIZE, mode="bilinear")
+    synthetic = synthetic * (1 - gas * outside)
     # How much of the lungs is still within the image, the zoom allowed for.
     scale = torch.linalg.det(positions[:, :, :2]).abs()
     shown = outlines.mean((1, 2, 3)) * scale / masks.float().mean((1, 2)).clamp(min=0.02)

@@ -68,6 +68,30 @@ def occlude(images, generator):
     return _with_border_and_label(images, generator)
 
 
+def draw_gas(n, side, generator):
+    """Draw how much darker than soft tissue the gas of stomach and bowel makes each pixel.
+
+    Returns
+    -------
+    Tensor of shape (n, 1, side, side), float32
+        0 (not darker) to 0.9; half of the images have no gas.
+    """
+
+    def draw(low, high):
+        return low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
+
+    line = torch.linspace(-1, 1, side)
+    gas = torch.zeros(n, 1, side, side)
+    has_gas = (torch.rand(n, 1, 1, 1, generator=generator) < 0.5).float()
+    for _ in range(4):
+        x = (line[None, None, None, :] - draw(-0.8, 0.8)) / draw(0.05, 0.3)
+        y = (line[None, None, :, None] - draw(0.1, 1.0)) / draw(0.05, 0.2)
+        # Bubbles have a sharper edge than a Gaussian.
+        bubble = torch.exp(-((x**2 + y**2) ** 2))
+        gas = torch.maximum(gas, draw(0, 0.9) * bubble)
+    return has_gas * gas
+
+
 def _with_border_and_label(images, generator):
     """Return images of which some have a dark or bright border, a label or a line, as copies."""
     images = images.clone()
