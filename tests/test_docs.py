@@ -18,7 +18,7 @@ from lungestimators.datasets import csv_table, fetch, synthetic
 from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import errors
-from lungestimators.preprocessing import border_crop, clahe, image_reader
+from lungestimators.preprocessing import border_crop, clahe, image_reader, lung_fields
 from lungestimators.search import optuna_search, space
 
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -70,6 +70,7 @@ def test_every_method_documents_its_arguments(method):
         border_crop,
         clahe,
         image_reader,
+        lung_fields,
         optuna_search,
     ],
     ids=lambda m: m.__name__,
