@@ -283,7 +283,7 @@ class LungFields(ImageTransformer):
             raise ValueError(
                 f"{found}. Leave these images out, or pass on_missing='warn' to let them through"
             )
-        warnings.warn(f"{found}. {_WITHOUT_LUNGS[self.mode]}.", UserWarning, stacklevel=4)
+        warnings.warn(f"{found}. {_WITHOUT_LUNGS[self.mode]}.", stacklevel=2)
 
     def _transform_checked(self, X):
         """Return what ``transform`` returns for checked X."""

@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
-from lungestimators import CLAHE, BackboneFeatures, BorderCrop, ImageReader
+from lungestimators import CLAHE, BackboneFeatures, BorderCrop, ImageReader, LungFields
 
 TRANSFORMERS = [ImageReader(image_size=8), CLAHE(kernel_size=4), BorderCrop(0.25)]
 each = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=lambda t: type(t).__name__)
@@ -31,7 +31,9 @@ CHECKS = [
 ]
 
 
-@each
+@pytest.mark.parametrize(
+    "transformer", [*TRANSFORMERS, LungFields()], ids=lambda t: type(t).__name__
+)
 @pytest.mark.parametrize("check", CHECKS)
 def test_scikit_learn_accepts_the_transformer(transformer, check):
     getattr(estimator_checks, check)(type(transformer).__name__, clone(transformer))
