@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import weakref
 
 import numpy as np
 import pandas
@@ -21,7 +22,9 @@ from lungestimators import (
     clear_feature_cache,
     feature_cache_info,
 )
+from lungestimators.images.prepared import PreparedImages
 from lungestimators.images.reading import resize_image
+from lungestimators.images.threads import N_THREADS
 from lungestimators.networks import lung_network
 from lungestimators.networks.blueprints import Blueprint
 
@@ -225,6 +228,21 @@ def test_files_may_differ_in_size_and_format(tmp_path):
     assert boxes.shape == (5, 4)
 
 
+def test_few_images_are_held_in_full_size(tmp_path, monkeypatch):
+    held, most, read = [], [], PreparedImages.read_at_own_size
+
+    def counted(self, position):
+        image = read(self, position)
+        held.append(weakref.ref(image))
+        most.append(sum(image() is not None for image in held))
+        return image
+
+    monkeypatch.setattr(PreparedImages, "read_at_own_size", counted)
+    LungFields(image_size=16).transform(save(phantoms(1), tmp_path) * 40)
+    assert len(most) == 40
+    assert max(most) <= 2 * N_THREADS
+
+
 def test_crops_of_two_sizes_are_named_where_none_is_asked_for(tmp_path):
     paths = save([phantoms(1, side, side)[0] for side in (160, 160, 320)], tmp_path)
     message = r"0\.png' have 112x112 and .*2\.png' 224x224 pixels .*image_size"
@@ -314,6 +332,7 @@ def test_scores_are_there_after_the_error():
 # Cache and order
 
 
+@pytest.mark.core
 def test_an_image_does_not_depend_on_the_others():
     X = np.stack([phantom(lungs=[(t, 0.1, 0.8, 0.4), (t, 0.6, 0.8, 0.9)]) for t in (0.1, 0.2, 0.4)])
     X = np.concatenate([X, phantoms(17, dtype="float32")])
@@ -325,6 +344,7 @@ def test_an_image_does_not_depend_on_the_others():
             np.testing.assert_array_equal(lungs.transform(X[row : row + 1])[0], together[row])
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kind", ["array", "files"])
 def test_the_network_runs_once_for_each_image(kind, tmp_path):
     X = phantoms(6)
