@@ -22,6 +22,7 @@ from .plotting import TrainingCurvesDisplay as TrainingCurvesDisplay
 from .preprocessing import CLAHE as CLAHE
 from .preprocessing import BorderCrop as BorderCrop
 from .preprocessing import ImageReader as ImageReader
+from .preprocessing import LungFields as LungFields
 from .search import OptunaSearch as OptunaSearch
 from .search import search_space as search_space
 

@@ -10,7 +10,7 @@ import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import lungestimators
-from lungestimators import plotting, preprocessing
+from lungestimators import plotting
 from lungestimators.audit import audit
 from lungestimators.classifiers import classifiers
 from lungestimators.comparison import compare, report
@@ -18,6 +18,7 @@ from lungestimators.datasets import csv_table, fetch, synthetic
 from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import errors
+from lungestimators.preprocessing import border_crop, clahe, image_reader, lung_fields
 from lungestimators.search import optuna_search, space
 
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -66,7 +67,10 @@ def test_every_method_documents_its_arguments(method):
         cache,
         synthetic,
         csv_table,
-        preprocessing,
+        border_crop,
+        clahe,
+        image_reader,
+        lung_fields,
         optuna_search,
     ],
     ids=lambda m: m.__name__,

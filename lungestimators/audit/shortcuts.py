@@ -6,7 +6,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from ..text_tables import counted
 from .cross_validation import ENLARGE, ERROR, MATERIAL, TOO_SMALL, Score, cross_validate
 from .report import Check
-from .views import views_of_images
+from .views import BORDER, views_of_images
 
 _TREES = 100
 
@@ -17,6 +17,11 @@ _NEARLY_ALL, _HIGH = 0.8, 0.6
 # chance: as of three classes of 4 images.
 _WEAK = 1 / 3
 FEW = "there are too few images to find any but a strong shortcut"
+
+_MASK_LUNGS = (
+    'LungFields may remove what the border shows: audit LungFields("mask").transform(X) to see '
+    "whether it does."
+)
 
 
 def check_shortcuts(evidence):
@@ -125,6 +130,8 @@ def _sum_up_shortcuts(folds, views, rows, real, n_tried):
             "Find out in what the classes differ beside the lung (source, device, format, marks), "
             "and crop it, convert it, or take classes of one source.",
         )
+        if any(row["seen"] == BORDER for row in told):
+            advice.insert(1, _MASK_LUNGS)
         whys.insert(0, "the class can be told from something else than the lung")
     if permuted["verdict"] == "fault":
         verdict = "fault"

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 
-_BORDER = 1 / 8  # of the side, on each of the four sides
+BORDER = "border alone"  # the name of this view
+_BORDER_WIDTH = 1 / 8  # of the side, on each of the four sides
 _BLOCK = 4  # pixels of a thumbnail: as large as a small mark on it
 
 
@@ -38,7 +39,7 @@ def views_of_images(summaries, source):
         of_files, why_none = _view_of_file_properties(properties), "they are the same in all files"
     brightness = np.array([summary.brightness for summary in summaries])
     found = [
-        View("border alone", False, _view_of_border(thumbnails)),
+        View(BORDER, False, _view_of_border(thumbnails)),
         View("file properties", False, of_files, why_none),
         View("brightness and contrast", True, brightness),
         View("thumbnail of 16x16", True, _view_of_16x16_thumbnails(thumbnails)),
@@ -52,7 +53,7 @@ def _view_of_border(thumbnails):
     """Return mean, brightest pixel and spread of each small block of the border."""
     side = thumbnails.shape[1]
     blocks = _cut_into_blocks_for_views(thumbnails, _BLOCK)
-    n_blocks, width = side // _BLOCK, round(_BORDER * side / _BLOCK)
+    n_blocks, width = side // _BLOCK, round(_BORDER_WIDTH * side / _BLOCK)
     outside = np.ones((n_blocks, n_blocks), bool)
     outside[width:-width, width:-width] = False
     blocks = blocks[:, outside]

@@ -10,7 +10,7 @@ from . import dicom, fits, pillow, pixel_ranges, signatures, tiff
 from .errors import ImageReadError, image_read_error, reason_of_read_error
 
 # Red, green and blue in grey, as Pillow weighs them (ITU-R 601-2).
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
+LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 def decode(path, channels):
@@ -45,7 +45,7 @@ def decode(path, channels):
         if pixels.ndim == 3 and channels == 1:
             if pixel_ranges.range_needs_float64(pixels.dtype, *limits):
                 pixels, limits = pixel_ranges.scale_to_unit_range(pixels, *limits), (0.0, 1.0)
-            pixels = pixels @ _LUMINANCE
+            pixels = pixels @ LUMINANCE
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         _check_decoded_pixels(pixels, limits, channels)
     except (ImageReadError, ImportError):

@@ -12,6 +12,7 @@ import PIL
 
 from .. import __version__
 from . import pixel_ranges
+from .decoding import LUMINANCE
 from .hashing import digest
 from .reading import read_files_in_threads, read_unscaled_image, resize_image
 
@@ -39,7 +40,7 @@ class PreparedImages:
     Parameters
     ----------
     X : ndarray of shape (n, height, width, channels) or list of str
-        Pixels, or paths.
+        Pixels, or paths. Images in colour become grey where ``channels`` is 1.
     image_size : int
         Side in pixels of the network's input.
     channels : {1, 3}
@@ -92,14 +93,7 @@ class PreparedImages:
         size = self._image_size
         prepared = np.empty((len(rows), size, size, self._channels), np.float32)
         for number, row in enumerate(rows):
-            if isinstance(self._X, list):
-                pixels, low, high = read_unscaled_image(self._X[row], self._channels)
-            else:
-                pixels, (low, high) = self._X[row], self._pixel_range
-                if pixel_ranges.range_needs_float64(pixels.dtype, low, high):
-                    pixels = pixel_ranges.scale_to_unit_range(pixels, low, high)
-                    low, high = 0.0, 1.0
-                pixels = pixels.astype(np.float32)
+            pixels, low, high = self._unscaled_pixels(row)
             # Scaled last, when there are the fewest pixels.
             pixels = resize_image(pixels, size)
             prepared[number] = (pixels - np.float32(low)) / np.float32(high - low)
@@ -107,6 +101,32 @@ class PreparedImages:
                 self._warns_of_colour = False
                 _warn_of_colour(self._X[row] if isinstance(self._X, list) else f"X[{row}]")
         return prepared
+
+    def read_at_own_size(self, position):
+        """Read one of these images in this thread at the size that it has.
+
+        Parameters
+        ----------
+        position : int
+            Position among these images.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 1 or channels), float32, in 0..1
+        """
+        pixels, low, high = self._unscaled_pixels(self._rows[position])
+        return (pixels - np.float32(low)) / np.float32(high - low)
+
+    def _unscaled_pixels(self, row):
+        """Return an image of X as float32, and the values in it that become 0 and 1."""
+        if isinstance(self._X, list):
+            return read_unscaled_image(self._X[row], self._channels)
+        pixels, (low, high) = self._X[row], self._pixel_range
+        if pixels.shape[2] > self._channels:
+            pixels = (pixels @ LUMINANCE)[..., None]
+        if pixel_ranges.range_needs_float64(pixels.dtype, low, high):
+            return pixel_ranges.scale_to_unit_range(pixels, low, high), 0.0, 1.0
+        return pixels.astype(np.float32), low, high
 
     def quick_keys(self, rows):
         """Return a key of each image and its preparation, without reading a file.

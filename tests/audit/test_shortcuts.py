@@ -8,8 +8,10 @@ from PIL import Image
 from scipy import optimize, stats
 from sklearn.dummy import DummyClassifier
 
-from lungestimators import make_chest_xrays
+from lungestimators import LungFields, make_chest_xrays
+from lungestimators.networks import lung_network
 
+from ..preprocessing.lung_phantoms import finds_the_same_lungs_in_every_image
 from .small_audits import audit
 
 
@@ -36,6 +38,29 @@ def test_clean_images_have_no_shortcut(seed):
     report = audit(X, y, cv=5, random_state=seed)
     assert report.checks["shortcuts"].verdict == "ok"
     assert "cannot be trusted" not in report.conclusion
+
+
+def test_a_border_that_tells_the_class_is_at_chance_once_it_is_masked(chests, monkeypatch):
+    monkeypatch.setattr(lung_network, "lung_network_blueprint", finds_the_same_lungs_in_every_image)
+    X, y = chests[0].copy(), chests[1]
+    X[y == 1, :8] = 255  # a collimator
+    report = audit(X, y, checks=["shortcuts"])
+    assert verdicts(report)["border alone"] == "fault"
+    assert 'audit LungFields("mask").transform(X)' in report.checks["shortcuts"].advice
+
+    report = audit(LungFields("mask").transform(X), y, checks=["shortcuts"])
+    masked = report.checks["shortcuts"]
+    (border,) = [row for row in masked.rows if row["seen"] == "border alone"]
+    assert border["verdict"] == "ok"
+    assert border["low"] < 1 / 3 < border["high"]
+    assert "LungFields" not in masked.advice
+
+
+def test_a_shortcut_beside_the_border_is_not_said_to_be_removed_by_masks(chests):
+    X, y = chests
+    check = audit(X, y, source=np.where(y == 0, "hospital A", "hospital B")).checks["shortcuts"]
+    assert check.verdict == "fault"
+    assert "LungFields" not in check.advice
 
 
 def test_a_source_that_tells_the_class_is_a_shortcut(chests):

@@ -1,0 +1,189 @@
+"""Geometry of the lungs in an image: from the logits of the lung network to masks and boxes.
+
+A logit is positive where its pixel shows lung. The logits of an image are a square, whatever the
+shape of the image: they are stretched to the image as the image was squeezed for the network.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy import ndimage
+
+# A part of the mask that is smaller than this share of the largest part is a speck, and no lung.
+_SMALLEST_LUNG = 0.1
+
+# What a mask of both lungs covers at least and at most, as shares of the image, and how wide it is
+# at least, in heights: one lung alone is about half as wide as it is high.
+_SMALLEST_SHARE, _LARGEST_SHARE, _NARROWEST = 0.02, 0.8, 0.75
+
+# Logits are kept as float16, in which smaller ones could lose their sign and larger ones overflow.
+_SMALLEST_LOGIT, _LARGEST_LOGIT = 1e-3, 1e3
+
+# Boxes are found on logits that are interpolated to this many points for each of their own, so that
+# a box does not depend on how many pixels an image has.
+_POINTS = 4
+
+# Standard deviation of the soft edge, as a share of the longer side of the image.
+_EDGE = 0.01
+
+# Percentiles of the pixels of the lungs that become black and white.
+_BLACK, _WHITE = 1, 99
+
+
+def clean_up_lung_logits(logits):
+    """Keep the two largest parts of a mask, without holes, and without specks.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (side, side)
+
+    Returns
+    -------
+    ndarray of shape (side, side), float16
+        The same logits, of which the sign is turned where the mask has changed.
+    """
+    parts, n_parts = ndimage.label(logits > 0)
+    sizes = np.bincount(parts.ravel(), minlength=n_parts + 1)[1:]
+    lungs = np.zeros(logits.shape, bool)
+    for part in np.argsort(-sizes, kind="stable")[:2]:
+        if sizes[part] >= _SMALLEST_LUNG * sizes.max():
+            # Each by itself: what lies between two lungs that touch is no hole.
+            lungs |= ndimage.binary_fill_holes(parts == part + 1)
+    size = np.clip(np.abs(logits), _SMALLEST_LOGIT, _LARGEST_LOGIT)
+    return np.where(lungs, size, -size).astype(np.float16)
+
+
+def can_be_both_lungs(logits):
+    """Whether a cleaned mask is large enough, not too large, and wide enough for two lungs."""
+    lungs = logits > 0
+    if not _SMALLEST_SHARE <= lungs.mean() <= _LARGEST_SHARE:
+        return False
+    top, left, bottom, right = _box_of_mask(lungs)
+    return bool(right - left >= _NARROWEST * (bottom - top))
+
+
+def lung_mask(logits, height, width):
+    """Return the mask of the lungs in an image.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (side, side)
+        Cleaned.
+    height, width : int
+        Of the image, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (height, width), bool
+    """
+    return _interpolate_lung_logits(logits, height, width) > 0
+
+
+def soft_lung_mask(logits, height, width):
+    """Return how much of each pixel is lung: 1 inside, 0 outside, and a smooth edge between.
+
+    Returns
+    -------
+    ndarray of shape (height, width), float32, in 0..1
+    """
+    mask = Image.fromarray(np.where(lung_mask(logits, height, width), np.uint8(255), np.uint8(0)))
+    soft = mask.filter(ImageFilter.GaussianBlur(_EDGE * max(height, width)))
+    return np.asarray(soft, np.float32) / 255
+
+
+def square_around_lungs(logits, height, width, margin):
+    """Return the square box around both lungs, in pixels of the image.
+
+    The square is moved into the image where it sticks out. Where the image is too narrow or too
+    low for it, the square has the same excess on both sides.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (side, side)
+        Cleaned; both lungs are in it.
+    height, width : int
+        Of the image, in pixels.
+    margin : float
+        What is added on each side, as a share of the longer side of the lungs' own box.
+
+    Returns
+    -------
+    tuple of (int, int, int, int)
+        Top, left, bottom and right; the last two are behind the box.
+    """
+    n_points = _POINTS * len(logits)
+    top, left, bottom, right = _box_of_mask(lung_mask(logits, n_points, n_points))
+    scale = np.array([height, width]) / n_points
+    first, last = np.array([top, left]) * scale, np.array([bottom, right]) * scale
+    side = math.ceil((last - first).max() * (1 + 2 * margin))
+    side = min(side, max(height, width))
+    start = [
+        _start_of_square_side(centre, side, length)
+        for centre, length in zip((first + last) / 2, (height, width), strict=True)
+    ]
+    return start[0], start[1], start[0] + side, start[1] + side
+
+
+def cut_out_box(image, box):
+    """Return the part of an image that is in a box; the darkest value of the image is outside.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, channels)
+    box : tuple of (int, int, int, int)
+
+    Returns
+    -------
+    ndarray of shape (bottom - top, right - left, channels)
+    """
+    top, left, bottom, right = box
+    height, width, _ = image.shape
+    inside = image[max(top, 0) : bottom, max(left, 0) : right]
+    before, after = (max(-top, 0), max(-left, 0)), (max(bottom - height, 0), max(right - width, 0))
+    if not any(before + after):
+        return inside
+    pads = [*zip(before, after, strict=True), (0, 0)]
+    return np.pad(inside, pads, constant_values=image.min())
+
+
+def spread_lung_greys(image, shrunk, logits):
+    """Stretch grey values so that those of the lungs reach from 0 to 1.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, channels)
+    shrunk : ndarray of shape (any height, any width, channels)
+        The same image in a size at which it is looked at: its percentiles within the lungs, the
+        first and the last, become 0 and 1.
+    logits : ndarray of shape (side, side)
+        Cleaned.
+
+    Returns
+    -------
+    ndarray of shape (height, width, channels), float32, in 0..1
+        The image itself where all pixels of the lungs have one value.
+    """
+    low, high = np.percentile(shrunk[lung_mask(logits, *shrunk.shape[:2])], (_BLACK, _WHITE))
+    if not high > low:
+        return image
+    return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+def _interpolate_lung_logits(logits, height, width):
+    """Interpolate logits to the size of an image, bilinear; antialiased where it is smaller."""
+    image = Image.fromarray(logits.astype(np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _box_of_mask(mask):
+    """Return the top, left, bottom and right of the pixels that are True."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+
+
+def _start_of_square_side(centre, side, length):
+    """Return where one side of a square starts, moved into an image of that length."""
+    if side > length:
+        return -((side - length) // 2)
+    return int(np.clip(round(centre - side / 2), 0, length - side))
