@@ -5,6 +5,7 @@
     python benchmarks/compare.py --data FILE.npz        MedMNIST: trained on train, scored on val
     python benchmarks/compare.py --data lung-disease    fetched once (so is pneumoniamnist)
     python benchmarks/compare.py --protocol published   the published procedure, scored both ways
+    python benchmarks/compare.py --lungs mask           the lungs only, as LungFields finds them
 
 The data are audited first. Without a given split, every figure is a mean over stratified
 cross-validation; with one, accuracy is given with and without test images that repeat a training
@@ -32,7 +33,7 @@ from comparison.models import (
     default_weights,
     read_settings,
 )
-from comparison.problems import InputError, check_splits, load
+from comparison.problems import InputError, check_splits, load, only_lungs
 from joblib import Parallel, delayed
 
 RESULTS = Path(__file__).parent / "results"
@@ -64,6 +65,9 @@ def parse(argv):
         "networks from random weights. Default: chest, but none with PneumoniaMNIST, whose "
         "children chest has seen, and imagenet with --protocol published. --quick always has "
         "random weights",
+    )
+    parser.add_argument(
+        "--lungs", choices=["crop", "mask"], help="show all models the lungs only, by LungFields"
     )
     parser.add_argument("--protocol", choices=["cross-validation", "published"])
     parser.add_argument("--folds", type=int, help="default: 5, on synthetic images 3")
@@ -108,6 +112,8 @@ def main(argv):
         settings = read_settings(arguments.set)
         problem = load(arguments.data, arguments.difficulty, arguments.seed, arguments.quick)
         check_splits(problem, arguments.folds)
+        if arguments.lungs:
+            problem = only_lungs(problem, arguments.lungs)
         out = None if arguments.check else _output(arguments, problem)
         if arguments.protocol == "published":
             from comparison import published

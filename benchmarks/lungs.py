@@ -95,12 +95,9 @@ def _outlines(n_images):
 
 def _time(n_images):
     seconds = outlines.time_files(n_images)
-    header = ["what", "seconds"]
-    return (
-        header,
-        [[f"{n_images} JPEG files of 512 x 512 pixels, crop", f"{seconds:.1f}"]],
-        ("Reading, finding the lungs and resizing, without a cache, once."),
-    )
+    lines = [[f"{n_images} JPEG files of 512 x 512 pixels, crop", f"{seconds:.1f}"]]
+    words = "Reading, finding the lungs and resizing, without a cache, once."
+    return ["what", "seconds"], lines, words
 
 
 def _refused(n_each, folder):
@@ -110,16 +107,12 @@ def _refused(n_each, folder):
     if folder:
         refused = refusals.refused(folder.data)
         found.append(("radiographs of --data", len(refused), int(refused.sum())))
-    header = ["pictures", "number", "refused"]
     lines = [[kind, str(n), str(n_refused)] for kind, n, n_refused in found]
-    return (
-        header,
-        lines,
-        (
-            "Drawn pictures are of the kinds that the network has learnt to refuse, of another seed. "
-            "Photographs are those of scikit-image."
-        ),
+    words = (
+        "Drawn pictures are of the kinds that the network has learnt to refuse, of another seed. "
+        "Photographs are those of scikit-image."
     )
+    return ["pictures", "number", "refused"], lines, words
 
 
 def _planted(n_images, few):
@@ -127,14 +120,11 @@ def _planted(n_images, few):
     for fault in FAULTS[:2] if few else FAULTS:
         X, y = planted.planted_set(fault, n_images, _SEED)
         lines += _lines_of_ways(fault, shortcuts.score_ways(X, y, _models(few), 0))
-    return (
-        _header_of_ways("fault", few),
-        lines,
-        (
-            f"{n_images} synthetic images of three classes each, in which no disease is visible: "
-            "whatever is above a third is the fault, but for luck."
-        ),
+    words = (
+        f"{n_images} synthetic images of three classes each, in which no disease is visible: "
+        "whatever is above a third is the fault, but for luck."
     )
+    return _header_of_ways("fault", _models(few)), lines, words
 
 
 def _marker(n_images, n_seeds):
@@ -143,14 +133,11 @@ def _marker(n_images, n_seeds):
     lines = []
     for way in shortcuts.WAYS:
         lines.append([way, f"{shortcuts.seeds_at_chance(draw, way, seeds)} of {n_seeds}"])
-    return (
-        ["MobileNet sees", "sets at chance"],
-        lines,
-        (
-            f"{n_images} images a set; class 1 has a letter in the upper right corner. At chance: the "
-            "95 % interval of the accuracy reaches down to the share of the largest class."
-        ),
+    words = (
+        f"{n_images} images a set; class 1 has a letter in the upper right corner. At chance: the "
+        "95 % interval of the accuracy reaches down to the share of the largest class."
     )
+    return ["MobileNet sees", "sets at chance"], lines, words
 
 
 def _hospitals(n_images, n_seeds):
@@ -166,42 +153,35 @@ def _hospitals(n_images, n_seeds):
                 model = shortcuts.MODELS[name]
                 aucs.append(hospitals.auc_within_and_away(model, first, second, seed))
             within, away = np.median(aucs, axis=0)
-            drop = np.median(np.subtract(*np.transpose(aucs)))
-            lines.append([name, way, f"{within:.3f}", f"{away:.3f}", f"{drop:+.3f}"])
+            drop = np.median([within - away for within, away in aucs])
+            lines.append([name, way, f"{within:.3f}", f"{away:.3f}", f"{drop:.3f}"])
     header = ["model", "sees", "AUC, first hospital", "AUC, second", "drop"]
-    return (
-        header,
-        lines,
-        (
-            f"Trained on {n_images} synthetic images of a first hospital, in which the portable device "
-            f"tells the sick; {n_images} of a second one, in which it does not. Medians of {n_seeds} "
-            "seeds, each for itself: the drop is not the difference of the two medians. The first "
-            "column is a cross-validation."
-        ),
+    words = (
+        f"{n_images} synthetic images of a first hospital, to learn from, in which the portable "
+        f"device tells the sick; {n_images} of a second one, in which it does not. The AUC in the "
+        f"first is by cross-validation. Medians of {n_seeds} seeds, of each column by itself."
     )
+    return header, lines, words
 
 
 def _radiographs(folder, path):
     whole = path.resolve()
     name = f"{whole.parent.name}/{whole.name}"
     y = np.unique(folder.target, return_inverse=True)[1]
-    rows = shortcuts.score_ways(folder.data, y, list(shortcuts.MODELS), 0)
-    return (
-        _header_of_ways("set", False),
-        _lines_of_ways(name, rows),
-        (
-            f"{len(y)} radiographs; chance is {1 / len(set(y)):.3f}. Images in which the lungs are not "
-            "found stay as they are. Public sets mix hospitals: high accuracy may come from the source."
-        ),
+    models = list(shortcuts.MODELS)
+    lines = _lines_of_ways(name, shortcuts.score_ways(folder.data, y, models, 0))
+    words = (
+        f"{len(y)} radiographs; chance is {1 / len(set(y)):.3f}. Images in which the lungs are not "
+        "found stay as they are. Public sets mix hospitals: high accuracy may come from the source."
     )
+    return _header_of_ways("set", models), lines, words
 
 
 def _models(few):
     return ["CNN"] if few else ["CNN", "MobileNet"]
 
 
-def _header_of_ways(first, few):
-    models = _models(few) if first == "fault" else list(shortcuts.MODELS)
+def _header_of_ways(first, models):
     return [first, "seen", "border alone", "by the audit", *models]
 
 

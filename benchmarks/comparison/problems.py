@@ -11,6 +11,7 @@ from PIL import Image
 
 from lungestimators import (
     ImageReader,
+    LungFields,
     fetch_lung_disease,
     fetch_pneumoniamnist,
     load_image_folder,
@@ -72,6 +73,16 @@ def load(data, difficulty, seed, quick):
             few = np.arange(len(rows))
             problem = problem._replace(split=(few[::2], few[1::2]))
     return problem
+
+
+def only_lungs(problem, mode):
+    """Return a problem of which the images are crops or masks of the lungs, as arrays.
+
+    Images in which the lungs are not found stay as they are, with a warning.
+    """
+    lungs = LungFields(mode, on_missing="warn", verbose=1).transform(problem.X)
+    X = np.rint(255 * lungs).astype(np.uint8)
+    return problem._replace(name=f"{problem.name}-lungs-{mode}", X=X)
 
 
 def check_splits(problem, folds):

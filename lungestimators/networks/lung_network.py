@@ -1,5 +1,7 @@
 """The network that finds the lungs in a radiograph, and its weights."""
 
+import functools
+
 from ..backends.startup import keras
 from . import blueprints, chest_weights
 
@@ -60,8 +62,9 @@ def _convolve(x, filters, name, strides=1):
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
+@functools.cache
 def lung_network_blueprint():
-    """Return the network with the weights that come with the package.
+    """Return the network with the weights that come with the package; they are read once.
 
     Returns
     -------
