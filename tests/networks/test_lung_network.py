@@ -1,7 +1,10 @@
 """The network that finds lungs: its shape, its weights, and what it finds."""
 
+import json
+
 import numpy as np
 import pytest
+import safetensors
 
 from lungestimators import make_chest_xrays
 from lungestimators.networks import chest_weights, lung_network
@@ -30,3 +33,13 @@ def test_the_file_is_small_and_says_what_it_was_learnt_from():
     assert path.stat().st_size < 3e6
     weights = chest_weights.read_chest_weights(path, "LungNetwork", {})
     assert weights.image_size == lung_network.IMAGE_SIZE
+
+
+def test_the_metadata_credit_the_sources_and_name_the_command():
+    with safetensors.safe_open(lung_network.WEIGHTS, framework="numpy") as file:
+        card = file.metadata()
+    for source in json.loads(card["sources"]):
+        assert source["n_images"] > 0
+        assert source["licence"]
+        assert source["attribution"]
+    assert card["command"].startswith("python benchmarks/pretrain_lungs.py --images open-chest")
