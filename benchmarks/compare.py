@@ -100,6 +100,8 @@ def check(arguments):
         raise InputError("--folds must be at least 2, --repeats at least 1, --seed at least 0")
     if arguments.check and (arguments.quick or arguments.protocol == "published"):
         raise InputError("--check compares whole runs only: leave out --quick and --protocol")
+    if arguments.lungs and arguments.protocol == "published":
+        raise InputError("--lungs: the published procedure sees whole images, leave out --lungs")
     if arguments.check and arguments.out:
         raise InputError("--check writes nothing: leave out --out")
 

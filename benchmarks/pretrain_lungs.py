@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import torch
-from pretraining import images, leaks, lung_images, lung_negatives, lung_training, sources
+from pretraining import images, leaks, lung_images, lung_training, other_pictures, sources
 from pretraining.devices import default_device
 from pretraining.torch_network import TorchNetwork
 from pretraining.unfinished import check_made_from, report
@@ -108,7 +108,7 @@ def prepare_images(arguments, file, described):
         report("radiographs read")
         synthetic, masks = lung_images.draw_lungs(SIDE, arguments.seed)
         report(f"{len(synthetic):,} radiographs drawn, with the outlines of their lungs")
-        others = lung_negatives.draw_other_pictures(N_OTHERS, SIDE, arguments.seed)
+        others = other_pictures.draw_other_pictures(N_OTHERS, SIDE, arguments.seed)
         report(f"{len(others):,} other pictures drawn")
         rows += [dict(source="synthetic")] * len(synthetic)
         part = file.with_suffix(".part.npz")

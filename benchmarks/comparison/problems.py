@@ -32,7 +32,7 @@ class Problem(NamedTuple):
     """Images, class numbers, class names, and the rows to train and to test on if they are given.
 
     ``X`` is an array of pixels or of paths; ``split`` is (training rows, test rows) or None;
-    ``groups`` are the patients, None where they are not known.
+    ``groups`` are the patients, None where they are not known; ``note`` says what was done to X.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Problem(NamedTuple):
     split: tuple | None
     synthetic: bool
     groups: np.ndarray | None = None
+    note: str = ""
 
     def digest(self):
         """What tells this data from other data: labels, split, pixels or the state of the files."""
@@ -78,11 +79,16 @@ def load(data, difficulty, seed, quick):
 def only_lungs(problem, mode):
     """Return a problem of which the images are crops or masks of the lungs, as arrays.
 
-    Images in which the lungs are not found stay as they are, with a warning.
+    Images in which two lungs are not found stay as they are; the problem's note counts them.
     """
-    lungs = LungFields(mode, on_missing="warn", verbose=1).transform(problem.X)
-    X = np.rint(255 * lungs).astype(np.uint8)
-    return problem._replace(name=f"{problem.name}-lungs-{mode}", X=X)
+    lungs = LungFields(mode, on_missing="warn", verbose=1)
+    X = np.rint(255 * lungs.transform(problem.X)).astype(np.uint8)
+    missing = lungs.scores_ < 0.5
+    counts = ", ".join(
+        f"{name}: {missing[problem.y == c].sum()}" for c, name in enumerate(problem.names)
+    )
+    note = f"only the lungs are seen ({mode} of LungFields; images that stay whole: {counts})"
+    return problem._replace(name=f"{problem.name}-lungs-{mode}", X=X, note=note)
 
 
 def check_splits(problem, folds):

@@ -35,8 +35,8 @@ def describe(problem, arguments):
     counts = ", ".join(
         f"{name}: {n}" for name, n in zip(problem.names, np.bincount(problem.y), strict=True)
     )
-    if arguments.lungs:
-        how = f"only the lungs are seen ({arguments.lungs} of LungFields); {how}"
+    if problem.note:
+        how = f"{problem.note}; {how}"
     if problem.synthetic:
         how = f"difficulty {arguments.difficulty:g}; {how}"
     quick = "QUICK: this only shows that everything runs; the numbers mean nothing. "

@@ -1,4 +1,4 @@
-"""A second hospital, simulated: what a classifier that was trained in the first one is worth."""
+"""Two simulated hospitals: a classifier learns in the first one, and is tried in the second."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,7 +16,7 @@ def draw_hospital(n_images, share_of_sick, in_bed_if_sick, in_bed_if_healthy, ga
     """Draw radiographs of healthy patients and of patients of type 1.
 
     Patients in bed are taken with a portable device: narrow collimation, the word BED, the chest
-    lower and larger in the image.
+    larger and elsewhere in the image, and a harder exposure.
 
     Parameters
     ----------
@@ -55,16 +55,17 @@ def _portable(image, random):
     moved = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR, part)
     moved = Image.fromarray(narrow_collimation(np.asarray(moved), random))
     ImageDraw.Draw(moved).text((0.1 * side, 0.1 * side), "BED", fill=240)
-    return np.asarray(moved)
+    return np.rint(255 * (np.asarray(moved) / 255) ** 1.2).astype(np.uint8)
 
 
-def first_and_second(n_images, seed):
-    """Draw the hospital to train in, and another of other exposure and prevalence.
+def first_and_second(n_images, seed, with_shortcut=True):
+    """Draw the hospital to learn in, and another of other exposure and prevalence.
 
-    In the first one, 80 % of the sick and 20 % of the healthy are in bed; in the second one, 30 %
-    of either.
+    In the first one, 80 % of the sick and 20 % of the healthy are in bed, or half of either without
+    the shortcut; in the second one, 30 % of either.
     """
-    first = draw_hospital(n_images, 0.5, 0.8, 0.2, 1.0, seed)
+    in_bed = (0.8, 0.2) if with_shortcut else (0.5, 0.5)
+    first = draw_hospital(n_images, 0.5, *in_bed, 1.0, seed)
     second = draw_hospital(n_images, 0.3, 0.3, 0.3, 0.8, seed + 1)
     return first, second
 

@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from pretraining.lung_negatives import draw_other_pictures
+from pretraining.other_pictures import KINDS, draw_other_pictures
 
 from lungestimators import LungFields
 
@@ -14,15 +14,15 @@ _PHOTOGRAPHS = ("astronaut", "brick", "camera", "cat", "coffee", "coins", "grass
 
 def refused(X):
     """Return which of some images LungFields refuses, as an array of bool."""
-    lungs = LungFields("boxes", on_missing="warn", feature_cache=None)
+    lungs = LungFields("masks", on_missing="warn")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        lungs.fit(X)
-    return lungs.scores_ < 0.5
+        masks = lungs.fit_transform(X)
+    return np.array([not mask.any() for mask in masks])
 
 
 def refusals_of_pictures(radiographs, n_images):
-    """Return what share of each kind of picture is refused.
+    """Count the pictures of each kind that are refused.
 
     Parameters
     ----------
@@ -36,15 +36,11 @@ def refusals_of_pictures(radiographs, n_images):
     list of (str, int, int)
         Kind, number of pictures, and how many of them were refused.
     """
-    found = []
-    drawn = draw_other_pictures(7 * n_images, SIDE, SEED)
-    kinds = ("bones of hands and limbs", "lateral views", "heads", "smooth fields", "noise")
-    kinds += ("shapes", "stripes and plain surfaces")
-    for number, kind in enumerate(kinds):
-        found.append((f"drawn: {kind}", drawn[number::7]))
+    drawn = draw_other_pictures(len(KINDS) * n_images, SIDE, SEED)
+    found = [(f"drawn: {kind}", drawn[k :: len(KINDS)]) for k, kind in enumerate(KINDS)]
     some = radiographs[:n_images]
-    found.append(("radiographs upside down", some[:, ::-1]))
-    found.append(("radiographs on their side", np.rot90(some, axes=(1, 2))))
+    found.append(("synthetic radiographs upside down", some[:, ::-1]))
+    found.append(("synthetic radiographs on their side", np.rot90(some, axes=(1, 2))))
     photographs = load_photographs()
     if photographs is not None:
         found.append(("photographs, and parts of them", photographs))
@@ -62,8 +58,8 @@ def load_photographs():
         image = getattr(data, name)()
         grey = color.rgb2gray(image) if image.ndim == 3 else image / 255
         side = min(grey.shape)
-        parts = [grey[:side, :side]]
         half = side // 2
+        parts = [grey[:side, :side]]
         parts += [grey[y : y + half, x : x + half] for y in (0, half) for x in (0, half)]
         squares += [transform.resize(part, (SIDE, SIDE), anti_aliasing=True) for part in parts]
     return np.rint(255 * np.stack(squares)).astype(np.uint8)

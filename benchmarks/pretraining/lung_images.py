@@ -11,8 +11,8 @@ from .images import FIRST_RANDOM_STATE
 
 N_SYNTHETIC = 9000
 N_AT_ONCE = 50
-# Every other chunk varies twice as much as adults who stand upright: children, wide mediastina,
-# low diaphragms, images that are taken lying down or cut off a lung.
+# Every other chunk varies twice as much as make_chest_xrays, in anatomy, position and exposure:
+# real patients, children among them, do.
 SPREADS = (1.0, 2.0)
 
 

@@ -19,8 +19,8 @@ _WEAK = 1 / 3
 FEW = "there are too few images to find any but a strong shortcut"
 
 _MASK_LUNGS = (
-    'LungFields may remove what the border shows: audit LungFields("mask").transform(X) to see '
-    "whether it does."
+    'LungFields("mask") takes away what is not lung; what is left in the border is lung then, and '
+    "disease may tell the class there."
 )
 
 

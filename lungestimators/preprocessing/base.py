@@ -1,5 +1,6 @@
 """ImageTransformer: the base class of transformers from images to images, and its check of X."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..images import checking, columns
@@ -72,3 +73,35 @@ def check_images_to_preprocess(X):
         )
     checking.check_image_shape_of_x(X, None)
     return X
+
+
+def stack_images(images, names):
+    """Return images as one array, which is filled while they are read.
+
+    Parameters
+    ----------
+    images : iterable of ndarray of shape (height, width, channels), float32
+    names : list of str
+        Of each image, for the error.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, channels), float32
+
+    Raises
+    ------
+    ValueError
+        Two images differ in size.
+    """
+    stacked = None
+    for row, image in enumerate(images):
+        if stacked is None:
+            stacked = np.empty((len(names), *image.shape), np.float32)
+        elif image.shape != stacked.shape[1:]:
+            first, other = ("{}x{}".format(*each.shape) for each in (stacked[0], image))
+            raise ValueError(
+                f"{names[0]} has {first} and {names[row]} has {other} pixels (height x width): say "
+                "by image_size to what they shall be resized"
+            )
+        stacked[row] = image
+    return stacked

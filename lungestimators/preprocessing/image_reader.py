@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..images import checking, columns, reading
 from ..validation import PathLike, check_whole_number
-from .base import ImageTransformer
+from .base import ImageTransformer, stack_images
 
 
 class ImageReader(ImageTransformer):
@@ -79,18 +79,8 @@ class ImageReader(ImageTransformer):
         self._check_parameters()
         self._check_X(X)
         paths = checking.check_paths_in_x(X)
-        pixels = None
-        for row, image in enumerate(reading.read_images(paths, self.channels, self.image_size)):
-            if pixels is None:
-                pixels = np.empty((len(paths), *image.shape), np.float32)
-            elif image.shape != pixels.shape[1:]:
-                first, other = ("{}x{}".format(*each.shape) for each in (pixels[0], image))
-                raise ValueError(
-                    f"{paths[0]!r} has {first} and {paths[row]!r} has {other} "
-                    "pixels (height x width): say by image_size to what they shall be resized"
-                )
-            pixels[row] = image
-        return pixels
+        images = reading.read_images(paths, self.channels, self.image_size)
+        return stack_images(images, [repr(path) for path in paths])
 
     def _check_parameters(self):
         if self.image_size is not None:

@@ -1,4 +1,4 @@
-"""LungFields: images without what is not lung."""
+"""LungFields: only the lungs of radiographs."""
 
 import warnings
 from typing import Self
@@ -13,7 +13,7 @@ from ..images.prepared import PreparedImages
 from ..networks import lung_network
 from ..validation import ImagesLike, PathLike, check_real_number, check_whole_number
 from . import lung_geometry
-from .base import ImageTransformer, check_images_to_preprocess
+from .base import ImageTransformer, check_images_to_preprocess, stack_images
 
 # What each mode returns of an image in which the lungs are not found.
 _WITHOUT_LUNGS = {
@@ -44,8 +44,8 @@ class LungFields(ImageTransformer):
         What ``transform`` returns:
 
         - ``"crop"``: the part of each image in a square box around both lungs.
-        - ``"mask"``: the whole image, with 0 (black) in place of what is not lung; the edge is
-          soft, blurred by 1 % of the image's longer side.
+        - ``"mask"``: the whole image, with 0 (black) in place of what is not lung; the lung fades
+          to black at its outline, over about 2 % of the image's longer side.
         - ``"boxes"``: the boxes of ``"crop"`` in pixels of each image.
         - ``"masks"``: which pixels of each image are lung.
     image_size : int, default=224
@@ -55,16 +55,18 @@ class LungFields(ImageTransformer):
     margin : float, default=0.05
         What the box of ``"crop"`` and ``"boxes"`` has more on each side, as a share of the longer
         side of the smallest box around the lungs, in 0..1. The square is moved into the image where
-        it sticks out; where an image is too narrow for it, the darkest value of the image is added.
-    equalise : bool, default=False
-        Whether to spread the grey values of ``"crop"`` and ``"mask"``: the 1st and the 99th
-        percentile of the pixels of the lungs become 0 and 1.
+        it sticks out; where an image is too narrow for it, black is added.
+    stretch : bool, default=False
+        Whether to stretch the grey values of ``"crop"`` and ``"mask"`` so that the 1st and the 99th
+        percentile of the pixels of the lungs, at 160 pixels a side, become 0 and 1. Darker and
+        brighter pixels become 0 and 1, too: in a crop, heart and bones become white.
     on_missing : {"raise", "warn"}, default="raise"
-        What to do about images in which the lungs are not found: an error that names them, or a
+        What to do about images in which two lungs are not found: an error that names them, or a
         warning. After the warning, crop and mask leave such an image as it is, its box is the whole
         image, and its mask is empty.
     feature_cache : {"memory", None} or path, default="memory"
-        Where the outputs of the network are kept, 26 KB an image: in this process, nowhere, or in a
+        Where the outputs of the network are kept, 26 KB an image: in this process (of 20,000
+        images at most, unless :func:`limit_feature_cache` says otherwise), nowhere, or in a
         directory that processes may share. It changes no result.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar while the network runs.
@@ -106,7 +108,7 @@ class LungFields(ImageTransformer):
         *,
         image_size: int | None = 224,
         margin: float = 0.05,
-        equalise: bool = False,
+        stretch: bool = False,
         on_missing: str = "raise",
         feature_cache: PathLike | None = "memory",
         verbose: int = 0,
@@ -114,7 +116,7 @@ class LungFields(ImageTransformer):
         self.mode = mode
         self.image_size = image_size
         self.margin = margin
-        self.equalise = equalise
+        self.stretch = stretch
         self.on_missing = on_missing
         self.feature_cache = feature_cache
         self.verbose = verbose
@@ -144,7 +146,7 @@ class LungFields(ImageTransformer):
         ValueError, TypeError, ImageReadError
             As ``transform``.
         """
-        self._find_lungs(self._check_X(X, reset=True))
+        self._find_lungs(self._check_and_remember(X, reset=True), stacklevel=3)
         return self
 
     def fit_transform(self, X: ImagesLike, y=None) -> np.ndarray | list[np.ndarray]:
@@ -162,7 +164,7 @@ class LungFields(ImageTransformer):
         ndarray or list of ndarray
             As ``transform``.
         """
-        return self._transform_checked(self._check_X(X, reset=True))
+        return self._transform_checked(self._check_and_remember(X, reset=True))
 
     def transform(self, X: ImagesLike) -> np.ndarray | list[np.ndarray]:
         """Return the lungs of images.
@@ -181,23 +183,23 @@ class LungFields(ImageTransformer):
             - crop and mask: float32 in 0..1, where 0 is black and 1 is white, of shape (n_samples,
               image_size, image_size), with a last axis of channels where X has one, and with one
               channel where X are files.
-            - boxes: int, of shape (n_samples, 4): top, left, bottom, right, so that
-              ``image[top:bottom, left:right]`` is the crop. A box sticks out of an image that is
-              too narrow for it: its top or left is negative.
+            - boxes: int, of shape (n_samples, 4): top, left, bottom, right. Where top and left are
+              not negative, ``image[top:bottom, left:right]`` is the crop; otherwise the box sticks
+              out of an image that is too narrow for it.
             - masks: bool, of shape (n_samples, height, width); for files a list of arrays of shape
               (height, width), each of the size of its image.
 
         Raises
         ------
         ValueError
-            The lungs of an image are not found and ``on_missing`` is ``"raise"``; a parameter is
+            Two lungs are not found in an image and ``on_missing`` is ``"raise"``; a parameter is
             invalid; X is not images; or ``image_size`` is None and two results differ in size.
         TypeError
             A parameter or X is of the wrong type.
         ImageReadError
             Files are no images, or do not exist; the error names all of them.
         """
-        return self._transform_checked(self._check_X(X, reset=False))
+        return self._transform_checked(self._check_and_remember(X, reset=False))
 
     def _check_parameters(self):
         if self.mode not in _WITHOUT_LUNGS:
@@ -205,15 +207,15 @@ class LungFields(ImageTransformer):
         if self.image_size is not None:
             check_whole_number("image_size", self.image_size, 1)
         check_real_number("margin", self.margin, lambda x: 0 <= x <= 1, "be in 0..1")
-        if not isinstance(self.equalise, bool | np.bool_):
-            raise TypeError(f"equalise={self.equalise!r} must be True or False")
+        if not isinstance(self.stretch, bool | np.bool_):
+            raise TypeError(f"stretch={self.stretch!r} must be True or False")
         if self.on_missing not in ("raise", "warn"):
             raise ValueError(f"on_missing={self.on_missing!r} must be 'raise' or 'warn'")
         if not isinstance(self.verbose, bool | np.bool_):
             check_whole_number("verbose", self.verbose, 0)
         check_feature_cache_parameter(self.feature_cache)
 
-    def _check_X(self, X, reset):
+    def _check_and_remember(self, X, reset):
         """Return X as paths, or as an array of pixels of three or four dimensions.
 
         With ``reset`` its black and white are remembered for the arrays that follow.
@@ -243,14 +245,14 @@ class LungFields(ImageTransformer):
             for channels in (1, X.shape[3])
         ]
 
-    def _find_lungs(self, X):
+    def _find_lungs(self, X, stacklevel):
         """Run the network, set ``scores_``, and raise or warn where lungs are missing.
 
         Returns
         -------
         images : PreparedImages
-        logits : ndarray of shape (n, side, side), float16
-            Cleaned.
+        logits : list of ndarray of shape (side, side), float16, or None
+            Cleaned; None where lungs are missing.
         """
         seen, images = self._prepare_images(X)
         side = lung_network.MASK_SIZE
@@ -264,18 +266,18 @@ class LungFields(ImageTransformer):
                 plausible = lung_geometry.can_be_both_lungs(logits[row])
                 scores[row] = expit(vector[-1]) if plausible else 0
         self.scores_ = scores
-        self._report_missing_lungs(X)
-        return images, logits
+        missing = scores < _FOUND
+        if missing.any():
+            self._report_missing_lungs(X, np.flatnonzero(missing), stacklevel + 1)
+        # Not read from scores_ later: another thread may have called meanwhile.
+        return images, [None if m else found for m, found in zip(missing, logits, strict=True)]
 
-    def _report_missing_lungs(self, X):
-        """Raise or warn where the lungs of images were not found."""
-        rows = np.flatnonzero(self.scores_ < _FOUND)
-        if not len(rows):
-            return
+    def _report_missing_lungs(self, X, rows, stacklevel):
+        """Raise or warn, since the lungs of some rows were not found."""
         names = [_name_of_image(X, row) for row in rows[:_NAMED]]
         others = f" and {len(rows) - _NAMED} others" if len(rows) > _NAMED else ""
         found = (
-            f"Both lungs are not found in {len(rows)} of {len(X)} images: {', '.join(names)}"
+            f"Two lungs were not found in {len(rows)} of {len(X)} images: {', '.join(names)}"
             f"{others} (their scores_ are below {_FOUND}). LungFields expects upright frontal "
             "chest radiographs that show both lungs"
         )
@@ -283,26 +285,31 @@ class LungFields(ImageTransformer):
             raise ValueError(
                 f"{found}. Leave these images out, or pass on_missing='warn' to let them through"
             )
-        warnings.warn(f"{found}. {_WITHOUT_LUNGS[self.mode]}.", stacklevel=2)
+        warnings.warn(f"{found}. {_WITHOUT_LUNGS[self.mode]}.", stacklevel=stacklevel)
 
     def _transform_checked(self, X):
         """Return what ``transform`` returns for checked X."""
-        images, logits = self._find_lungs(X)
+        # The user's line is behind transform, and scikit-learn's set_output around it.
+        images, logits = self._find_lungs(X, stacklevel=5)
         get_one = {"boxes": self._box_in_image, "masks": self._mask_in_image}.get(
             self.mode, self._image_of_lungs
         )
 
         def get(row):
-            found = logits[row] if self.scores_[row] >= _FOUND else None
-            return get_one(images.read_at_own_size(row), found)
+            return get_one(images.read_at_own_size(row), logits[row])
 
-        rows = range(len(X))
-        results = reading.read_files_in_threads(get, rows, images.paths())
+        results = reading.read_files_in_threads(get, range(len(X)), images.paths())
         if self.mode == "boxes":
             return np.array(list(results), int)
         if self.mode == "masks":
-            return list(results) if isinstance(X, list) else np.stack(list(results))
-        results = self._stack_results(results, X)
+            if isinstance(X, list):
+                return list(results)
+            masks = np.empty(X.shape[:3], bool)
+            for row, mask in enumerate(results):
+                masks[row] = mask
+            return masks
+        names = [f"the result of {_name_of_image(X, row)}" for row in range(len(X))]
+        results = stack_images(results, names)
         return results[..., 0] if not isinstance(X, list) and X.ndim == 3 else results
 
     def _box_in_image(self, image, logits):
@@ -320,9 +327,9 @@ class LungFields(ImageTransformer):
 
     def _image_of_lungs(self, image, logits):
         """Return the crop or the masked image; ``logits`` are None where the lungs are missing."""
-        if logits is not None and self.equalise:
+        if logits is not None and self.stretch:
             shrunk = reading.resize_image(image, lung_network.IMAGE_SIZE)
-            image = lung_geometry.spread_lung_greys(image, shrunk, logits)
+            image = lung_geometry.stretch_lung_greys(image, shrunk, logits)
         if logits is not None and self.mode == "crop":
             box = lung_geometry.square_around_lungs(logits, *image.shape[:2], self.margin)
             image = lung_geometry.cut_out_box(image, box)
@@ -331,22 +338,6 @@ class LungFields(ImageTransformer):
         if logits is not None and self.mode == "mask":
             image = image * lung_geometry.soft_lung_mask(logits, *image.shape[:2])[..., None]
         return image
-
-    def _stack_results(self, results, X):
-        """Return images as one array, or raise where two differ in size."""
-        stacked = None
-        for row, image in enumerate(results):
-            if stacked is None:
-                stacked = np.empty((len(X), *image.shape), np.float32)
-            elif image.shape != stacked.shape[1:]:
-                names = [_name_of_image(X, number) for number in (0, row)]
-                sizes = ["{}x{}".format(*each.shape) for each in (stacked[0], image)]
-                raise ValueError(
-                    f"The lungs of {names[0]} have {sizes[0]} and those of {names[1]} {sizes[1]} "
-                    "pixels (height x width): say by image_size to what they shall be resized"
-                )
-            stacked[row] = image
-        return stacked
 
 
 def _name_of_image(X, row):

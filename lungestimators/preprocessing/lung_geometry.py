@@ -11,11 +11,16 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 # A part of the mask that is smaller than this share of the largest part is a speck, and no lung.
-_SMALLEST_LUNG = 0.1
+_SMALLEST_PART = 0.1
 
-# What a mask of both lungs covers at least and at most, as shares of the image, and how wide it is
-# at least, in heights: one lung alone is about half as wide as it is high.
-_SMALLEST_SHARE, _LARGEST_SHARE, _NARROWEST = 0.02, 0.8, 0.75
+# What a mask of both lungs covers at least and at most, as shares of the image.
+_SMALLEST_SHARE, _LARGEST_SHARE = 0.02, 0.8
+
+# On either side of the middle is at least this share of the area on the other side.
+_SMALLER_SIDE = 0.15
+
+# Between two lungs, some column has less lung than this share of the highest column of either.
+_BETWEEN = 0.8
 
 # Logits are kept as float16, in which smaller ones could lose their sign and larger ones overflow.
 _SMALLEST_LOGIT, _LARGEST_LOGIT = 1e-3, 1e3
@@ -32,7 +37,7 @@ _BLACK, _WHITE = 1, 99
 
 
 def clean_up_lung_logits(logits):
-    """Keep the two largest parts of a mask, without holes, and without specks.
+    """Keep the large parts of a mask, without holes. Disease may cut a lung in two.
 
     Parameters
     ----------
@@ -46,21 +51,42 @@ def clean_up_lung_logits(logits):
     parts, n_parts = ndimage.label(logits > 0)
     sizes = np.bincount(parts.ravel(), minlength=n_parts + 1)[1:]
     lungs = np.zeros(logits.shape, bool)
-    for part in np.argsort(-sizes, kind="stable")[:2]:
-        if sizes[part] >= _SMALLEST_LUNG * sizes.max():
-            # Each by itself: what lies between two lungs that touch is no hole.
-            lungs |= ndimage.binary_fill_holes(parts == part + 1)
+    for part, size in enumerate(sizes, start=1):
+        if size >= _SMALLEST_PART * sizes.max():
+            # Each by itself: what lies between two lungs is no hole.
+            lungs |= ndimage.binary_fill_holes(parts == part)
     size = np.clip(np.abs(logits), _SMALLEST_LOGIT, _LARGEST_LOGIT)
     return np.where(lungs, size, -size).astype(np.float16)
 
 
 def can_be_both_lungs(logits):
-    """Whether a cleaned mask is large enough, not too large, and wide enough for two lungs."""
+    """Whether a cleaned mask has a plausible size, and a lung on either side with a gap between.
+
+    Nothing here depends on how much an image was squeezed to become a square.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (side, side)
+
+    Returns
+    -------
+    bool
+    """
     lungs = logits > 0
     if not _SMALLEST_SHARE <= lungs.mean() <= _LARGEST_SHARE:
         return False
-    top, left, bottom, right = _box_of_mask(lungs)
-    return bool(right - left >= _NARROWEST * (bottom - top))
+    _, left, _, right = _box_of_mask(lungs)
+    heights = lungs[:, left:right].sum(axis=0)
+    half = len(heights) // 2
+    if half == 0:
+        return False
+    sides = heights[:half], heights[-half:]
+    areas = [side.sum() for side in sides]
+    if min(areas) < _SMALLER_SIDE * max(areas):
+        return False
+    first, second = sides[0].argmax(), len(heights) - half + sides[1].argmax()
+    between = heights[first : second + 1].min()
+    return bool(between < _BETWEEN * min(heights[first], heights[second]))
 
 
 def lung_mask(logits, height, width):
@@ -81,7 +107,7 @@ def lung_mask(logits, height, width):
 
 
 def soft_lung_mask(logits, height, width):
-    """Return how much of each pixel is lung: 1 inside, 0 outside, and a smooth edge between.
+    """Return a weight of each pixel: 0 outside, and rising smoothly to 1 behind the outline.
 
     Returns
     -------
@@ -89,7 +115,8 @@ def soft_lung_mask(logits, height, width):
     """
     mask = Image.fromarray(np.where(lung_mask(logits, height, width), np.uint8(255), np.uint8(0)))
     soft = mask.filter(ImageFilter.GaussianBlur(_EDGE * max(height, width)))
-    return np.asarray(soft, np.float32) / 255
+    # Blurred, the outline is at one half: what lies beside the lung must not shine through.
+    return np.clip(np.asarray(soft, np.float32) / 127.5 - 1, 0, 1)
 
 
 def square_around_lungs(logits, height, width, margin):
@@ -116,7 +143,7 @@ def square_around_lungs(logits, height, width, margin):
     top, left, bottom, right = _box_of_mask(lung_mask(logits, n_points, n_points))
     scale = np.array([height, width]) / n_points
     first, last = np.array([top, left]) * scale, np.array([bottom, right]) * scale
-    side = math.ceil((last - first).max() * (1 + 2 * margin))
+    side = math.ceil(round((last - first).max() * (1 + 2 * margin), 6))
     side = min(side, max(height, width))
     start = [
         _start_of_square_side(centre, side, length)
@@ -126,7 +153,7 @@ def square_around_lungs(logits, height, width, margin):
 
 
 def cut_out_box(image, box):
-    """Return the part of an image that is in a box; the darkest value of the image is outside.
+    """Return the part of an image that is in a box; what is beyond the image is black, 0.
 
     Parameters
     ----------
@@ -144,10 +171,10 @@ def cut_out_box(image, box):
     if not any(before + after):
         return inside
     pads = [*zip(before, after, strict=True), (0, 0)]
-    return np.pad(inside, pads, constant_values=image.min())
+    return np.pad(inside, pads)
 
 
-def spread_lung_greys(image, shrunk, logits):
+def stretch_lung_greys(image, shrunk, logits):
     """Stretch grey values so that those of the lungs reach from 0 to 1.
 
     Parameters

@@ -76,6 +76,7 @@ def bad_arguments(tmp_path):
         "many labels": (["--data", tmp_path / "multi.npz"], "not one an image"),
         "output in the data": (["--data", good, "--out", good / "out"], "taken for images"),
         "published setting": (["--protocol", "published", "--set", "CNN.epochs=2"], "leave out"),
+        "published lungs": (["--protocol", "published", "--lungs", "crop"], "leave out --lungs"),
         "output and check": (["--data", good, "--check", "--out", tmp_path], "leave out --out"),
         "other arrays": (["--data", tmp_path / "other.npz"], "lacks train_images"),
         "parameter": (["--data", good, "--set", "CNN.colour=3"], "colour"),

@@ -52,7 +52,7 @@ def test_pytorch_computes_what_keras_computes_before_and_after_a_step(pretrain_l
     assert np.abs(assert_equal() - before).max() > 1e-3 * np.abs(before).max()
 
 
-def test_image_and_outline_move_together(pretrain_lungs):
+def test_a_view_shows_of_the_lungs_what_its_zoom_says(pretrain_lungs):
     lung_views = importlib.import_module("pretraining.lung_views")
     views = importlib.import_module("pretraining.views")
     _, _, masks = make_chest_xrays(6, image_size=96, return_masks=True, random_state=0)
@@ -73,12 +73,13 @@ def test_what_has_no_lungs_to_be_found_has_the_same_greys_elsewhere(pretrain_lun
     X, _ = make_chest_xrays(3, image_size=96, random_state=0)
     images = torch.from_numpy(X[:, None] / np.float32(255))
     generator = torch.Generator().manual_seed(0)
-    tiles, turned, corner = lung_negatives.spoil(images, generator)
+    other_pictures = importlib.import_module("pretraining.other_pictures")
+    tiles, turned, part = lung_negatives.spoil(images, generator)
     assert sorted(tiles.ravel().tolist()) == sorted(images[0].ravel().tolist())
     assert not torch.equal(tiles, images[0])
     assert any(torch.equal(torch.rot90(turned, k, (1, 2)), images[1]) for k in (1, 2, 3))
-    assert corner.std() < images[2].std()  # a part of a radiograph shows fewer greys
-    drawn = lung_negatives.draw_other_pictures(14, 64, 0)
+    assert part.std() < images[2].std()  # a small part shows fewer greys
+    drawn = other_pictures.draw_other_pictures(14, 64, 0)
     assert (drawn.shape, drawn.dtype) == ((14, 64, 64), np.uint8)
     assert (drawn.std((1, 2)) > 1).sum() >= 13  # a plain surface may be among them
 

@@ -1,6 +1,7 @@
 """The network that finds lungs: its shape, its weights, and what it finds."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,8 +39,13 @@ def test_the_file_is_small_and_says_what_it_was_learnt_from():
 def test_the_metadata_credit_the_sources_and_name_the_command():
     with safetensors.safe_open(lung_network.WEIGHTS, framework="numpy") as file:
         card = file.metadata()
-    for source in json.loads(card["sources"]):
-        assert source["n_images"] > 0
+    sources = json.loads(card["sources"])
+    counts = {source["title"]: source["n_images"] for source in sources}
+    n_drawn = counts.pop("synthetic radiographs of lungestimators.make_chest_xrays")
+    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
+    assert f"{sum(counts.values()):,} radiographs" in page
+    assert f"{n_drawn:,} synthetic radiographs" in page
+    assert card["command"] in page
+    for source in sources:
         assert source["licence"]
         assert source["attribution"]
-    assert card["command"].startswith("python benchmarks/pretrain_lungs.py --images open-chest")

@@ -2,11 +2,13 @@
 
 import pickle
 import re
+import warnings
 import weakref
 
 import numpy as np
 import pandas
 import pytest
+from joblib import Parallel, delayed
 from PIL import Image
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -137,19 +139,20 @@ def test_masks_have_the_size_of_the_images(height, width):
 
 def test_an_image_that_is_too_low_for_the_square_is_padded():
     X = phantoms(height=80, width=240, dtype="float32")
-    top, _, bottom, _ = LungFields("boxes", margin=0).transform(X)[0]
+    top, left, bottom, _ = LungFields("boxes", margin=0).transform(X)[0]
     assert top < 0 and bottom > 80
     found = LungFields(margin=0, image_size=None).transform(X)
     assert found.shape[1] == found.shape[2] == bottom - top
     for image, result in zip(X, found, strict=True):
-        assert (result[: -top - 1] == image.min()).all()
-        assert (result[80 - top :] == image.min()).all()
+        assert (result[:-top] == 0).all()
+        np.testing.assert_array_equal(result[-top : 80 - top, 0], image[:, left])
+        assert (result[80 - top :] == 0).all()
 
 
 @pytest.mark.parametrize("mode", ["crop", "mask"])
-def test_grey_values_of_the_lungs_are_spread(mode):
+def test_grey_values_of_the_lungs_are_stretched(mode):
     X = phantoms(dtype="float32")
-    found = LungFields(mode, margin=0, image_size=None, equalise=True).transform(X)
+    found = LungFields(mode, margin=0, image_size=None, stretch=True).transform(X)
     lung = mask_of([(0.25, 0.2, 0.65, 0.35)], 160, 160)
     if mode == "crop":
         top, left, bottom, right = BOX_OF_160
@@ -161,10 +164,10 @@ def test_grey_values_of_the_lungs_are_spread(mode):
     assert found.max() <= 1
 
 
-def test_equalised_lungs_do_not_depend_on_the_exposure(monkeypatch):
+def test_stretched_lungs_do_not_depend_on_the_exposure(monkeypatch):
     monkeypatch.setattr(lung_network, "lung_network_blueprint", finds_the_same_lungs_in_every_image)
     X = phantoms(dtype="float32")
-    options = {"mode": "mask", "equalise": True}
+    options = {"mode": "mask", "stretch": True}
     np.testing.assert_allclose(
         LungFields(**options).transform(X),
         LungFields(**options).transform(0.1 + 0.9 * X),
@@ -245,7 +248,7 @@ def test_few_images_are_held_in_full_size(tmp_path, monkeypatch):
 
 def test_crops_of_two_sizes_are_named_where_none_is_asked_for(tmp_path):
     paths = save([phantoms(1, side, side)[0] for side in (160, 160, 320)], tmp_path)
-    message = r"0\.png' have 112x112 and .*2\.png' 224x224 pixels .*image_size"
+    message = r"0\.png' has 112x112 and .*2\.png' has 224x224 pixels .*image_size"
     with pytest.raises(ValueError, match=message):
         LungFields(margin=0, image_size=None).transform(paths)
 
@@ -274,7 +277,7 @@ def test_what_is_no_image_is_a_clear_error(X, error, message):
 def test_images_without_both_lungs_are_named_and_counted():
     lungs = LungFields()
     message = (
-        r"^Both lungs are not found in 6 of 8 images: X\[1\], X\[2\], X\[3\], X\[4\], X\[5\] and 1 "
+        r"^Two lungs were not found in 6 of 8 images: X\[1\], X\[2\], X\[3\], X\[4\], X\[5\] and 1 "
         r"others .*on_missing='warn'"
     )
     for method in (lungs.fit, lungs.transform, lungs.fit_transform):
@@ -292,10 +295,12 @@ def test_files_without_both_lungs_are_named_by_their_paths(tmp_path):
 @pytest.mark.parametrize("mode", MODES)
 def test_with_a_warning_images_without_both_lungs_stay_as_they_are(mode):
     X = not_of_both_lungs()
-    lungs = LungFields(mode, image_size=160, equalise=True, on_missing="warn")
-    with pytest.warns(UserWarning, match="6 of 8 images.*(stay as|boxes|masks)") as record:
+    lungs = LungFields(mode, image_size=160, stretch=True, on_missing="warn")
+    sentence = {"boxes": "The boxes of these", "masks": "The masks of these"}.get(mode, "These")
+    with pytest.warns(UserWarning, match=f"6 of 8 images.*both lungs. {sentence} images") as record:
         found = lungs.transform(X)
-    assert len(record) == 1
+        lungs.fit(X)
+    assert [warning.filename for warning in record] == [__file__] * 2
     np.testing.assert_array_equal(lungs.scores_ < 0.5, [False] + [True] * 6 + [False])
     expected = {
         "crop": X[1:7],
@@ -310,7 +315,7 @@ def test_with_a_warning_images_without_both_lungs_stay_as_they_are(mode):
 
 def test_scores_are_those_of_the_last_call():
     lungs = LungFields(on_missing="warn")
-    with pytest.warns(UserWarning, match="Both lungs are not found"):
+    with pytest.warns(UserWarning, match="Two lungs were not found"):
         lungs.fit(not_of_both_lungs())
     assert lungs.scores_.shape == (8,)
     assert lungs.scores_.dtype == np.float32
@@ -321,9 +326,24 @@ def test_scores_are_those_of_the_last_call():
     assert lungs.scores_.shape == (3,)
 
 
+def test_threads_that_share_one_transformer_do_not_mix_up_their_images():
+    lungs = LungFields("boxes", on_missing="warn")
+    few, many = phantoms(2), not_of_both_lungs()
+
+    def transform(number):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return lungs.transform(many if number % 2 else few)
+
+    expected = [transform(0), transform(1)]
+    found = Parallel(n_jobs=4, prefer="threads")(delayed(transform)(n) for n in range(24))
+    for number, boxes in enumerate(found):
+        np.testing.assert_array_equal(boxes, expected[number % 2])
+
+
 def test_scores_are_there_after_the_error():
     lungs = LungFields()
-    with pytest.raises(ValueError, match="Both lungs are not found"):
+    with pytest.raises(ValueError, match="Two lungs were not found"):
         lungs.transform(not_of_both_lungs())
     X = not_of_both_lungs()[lungs.scores_ >= 0.5]
     assert lungs.transform(X).shape == (2, 224, 224)
@@ -397,7 +417,7 @@ def test_images_in_colour_and_in_grey_do_not_share_an_entry():
         ({"margin": -0.1}, ValueError, r"margin=-0\.1 must be in 0\.\.1"),
         ({"margin": 1.5}, ValueError, r"margin=1\.5 must be in 0\.\.1"),
         ({"margin": "5 %"}, TypeError, "margin='5 %' must be a number"),
-        ({"equalise": 1}, TypeError, "equalise=1 must be True or False"),
+        ({"stretch": 1}, TypeError, "stretch=1 must be True or False"),
         ({"on_missing": "skip"}, ValueError, "on_missing='skip' must be 'raise' or 'warn'"),
         ({"feature_cache": 3}, TypeError, "feature_cache=3 must be 'memory', None or"),
         ({"verbose": -1}, ValueError, "verbose=-1 must be at least 0"),
@@ -470,5 +490,5 @@ def test_it_stands_behind_other_transformers(tmp_path):
 
 def test_an_image_without_lungs_stops_a_pipeline():
     pipeline = make_pipeline(LungFields(), DummyClassifier())
-    with pytest.raises(ValueError, match="Both lungs are not found in 6 of 8"):
+    with pytest.raises(ValueError, match="Two lungs were not found in 6 of 8"):
         pipeline.fit(not_of_both_lungs(), np.tile([0, 1], 4))

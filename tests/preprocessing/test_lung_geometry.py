@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lungestimators.networks import lung_network
 from lungestimators.preprocessing import lung_geometry
 
 from .lung_phantoms import BOTH, LEFT_LUNG, RIGHT_LUNG, mask_of
@@ -16,7 +17,7 @@ def logits_of(lungs):
 # Clean-up
 
 
-def test_the_two_largest_parts_stay_without_holes_and_specks():
+def test_large_parts_stay_without_holes_and_specks():
     mask = mask_of([*BOTH, (0.8, 0.45, 0.9, 0.55)])
     mask[30:34, 14:18] = False  # a hole
     mask[2:4, 2:4] = True  # a speck
@@ -24,6 +25,12 @@ def test_the_two_largest_parts_stay_without_holes_and_specks():
     np.testing.assert_array_equal(clean > 0, mask_of(BOTH))
     assert (clean[30:34, 14:18] == 2).all()
     assert (clean[2:4, 2:4] == -5).all()
+
+
+def test_a_lung_that_disease_cuts_in_two_stays_whole():
+    mask = mask_of([RIGHT_LUNG, (0.2, 0.6, 0.4, 0.85), (0.5, 0.6, 0.7, 0.85)])
+    clean = lung_geometry.clean_up_lung_logits(np.where(mask, 1.0, -1.0))
+    np.testing.assert_array_equal(clean > 0, mask)
 
 
 def test_a_speck_is_not_taken_for_the_second_lung():
@@ -54,18 +61,39 @@ def test_logits_of_any_size_keep_their_side(size):
     ("lungs", "expected"),
     [
         (BOTH, True),
-        ([(0.2, 0.15, 0.7, 0.85)], True),
+        ([*BOTH, (0.2, 0.4, 0.4, 0.6)], True),
+        ([(0.2, 0.15, 0.7, 0.85)], False),
         ([RIGHT_LUNG, (0.2, 0.6, 0.35, 0.8)], True),
         ([LEFT_LUNG], False),
+        ([LEFT_LUNG, (0.6, 0.2, 0.68, 0.3)], False),
         ([(0.1, 0.2, 0.4, 0.4), (0.5, 0.2, 0.9, 0.45)], False),
         ([(0.5, 0.4, 0.55, 0.45), (0.5, 0.55, 0.55, 0.6)], False),
         ([(0, 0, 1, 1)], False),
         ([], False),
     ],
-    ids=["both", "joined", "one smaller", "one", "two in one half", "tiny", "all", "none"],
+    ids=[
+        "both",
+        "joined",
+        "no gap",
+        "one smaller",
+        "one",
+        "one and a bubble",
+        "two in one half",
+        "tiny",
+        "all",
+        "none",
+    ],
 )
 def test_a_mask_that_is_not_of_two_lungs_is_known(lungs, expected):
     assert lung_geometry.can_be_both_lungs(logits_of(lungs)) is expected
+
+
+@pytest.mark.parametrize("aspect", [0.5, 1, 2])
+def test_one_round_lung_is_not_taken_for_two_however_the_image_was_squeezed(aspect):
+    y, x = (np.mgrid[: lung_network.MASK_SIZE, : lung_network.MASK_SIZE] + 0.5) / 80 - 0.5
+    one = np.hypot(y / 0.35, x / (0.2 * aspect)) < 1
+    logits = lung_geometry.clean_up_lung_logits(np.where(one, 1.0, -1.0))
+    assert not lung_geometry.can_be_both_lungs(logits)
 
 
 # Masks
@@ -79,18 +107,15 @@ def test_a_mask_has_the_size_of_the_image(height, width):
     assert (found != mask_of(BOTH, height, width)).sum() <= 8
 
 
-def test_a_soft_mask_is_1_inside_0_outside_and_falls_between():
+def test_a_soft_mask_is_1_inside_and_falls_to_0_at_the_outline():
     soft = lung_geometry.soft_lung_mask(logits_of(BOTH), 200, 200)
     hard = mask_of(BOTH, 200, 200)
     assert soft.dtype == np.float32
     assert (soft[48:132, 38:72] == 1).all()  # lung is 40:140, 30:80
-    assert (soft[:30] == 0).all()
-    assert (soft[:, 95:105] == 0).all()
+    assert (soft[~hard] == 0).all()
     across = soft[90, :55]
     assert (np.diff(across) >= 0).all()
-    assert ((across > 0.05) & (across < 0.95)).sum() >= 4
-    away_from_corners = slice(60, 120)
-    np.testing.assert_array_equal(soft[away_from_corners] > 0.5, hard[away_from_corners])
+    assert ((across > 0.05) & (across < 0.95)).sum() >= 2
 
 
 # Boxes
@@ -151,31 +176,31 @@ def test_the_box_is_the_same_part_of_a_picture_in_any_size():
     np.testing.assert_allclose(shares[1], shares[2], rtol=0, atol=1.5 / 500)
 
 
-def test_what_is_in_a_box_is_unchanged_and_what_is_beyond_the_image_is_its_darkest_value():
+def test_what_is_in_a_box_is_unchanged_and_what_is_beyond_the_image_is_black():
     image = np.random.default_rng(0).uniform(0.2, 1, (6, 8, 3)).astype(np.float32)
     np.testing.assert_array_equal(lung_geometry.cut_out_box(image, (1, 2, 5, 6)), image[1:5, 2:6])
     padded = lung_geometry.cut_out_box(image, (-1, 0, 7, 8))
     assert padded.shape == (8, 8, 3)
     np.testing.assert_array_equal(padded[1:7], image)
-    assert (padded[[0, 7]] == image.min()).all()
+    assert (padded[[0, 7]] == 0).all()
 
 
 # Grey values
 
 
-def test_the_greys_of_the_lungs_are_spread_and_others_do_not_count():
+def test_the_greys_of_the_lungs_are_stretched_and_others_do_not_count():
     random = np.random.default_rng(0)
     lungs = mask_of(BOTH, 160, 160)
     image = np.where(lungs, random.uniform(0.3, 0.4, lungs.shape), 0.9)[..., None]
-    spread = lung_geometry.spread_lung_greys(image.astype(np.float32), image, logits_of(BOTH))
-    assert spread.dtype == np.float32
-    np.testing.assert_allclose(np.percentile(spread[lungs], (1, 99)), (0, 1), rtol=0, atol=1e-3)
-    np.testing.assert_allclose(np.median(spread[lungs]), 0.5, rtol=0, atol=0.02)
-    assert (spread[~lungs] == 1).all()
+    stretched = lung_geometry.stretch_lung_greys(image.astype(np.float32), image, logits_of(BOTH))
+    assert stretched.dtype == np.float32
+    np.testing.assert_allclose(np.percentile(stretched[lungs], (1, 99)), (0, 1), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(np.median(stretched[lungs]), 0.5, rtol=0, atol=0.02)
+    assert (stretched[~lungs] == 1).all()
 
 
 def test_lungs_of_one_grey_stay_as_they_are():
     image = np.full((40, 40, 1), 0.3, np.float32)
     np.testing.assert_array_equal(
-        lung_geometry.spread_lung_greys(image, image, logits_of(BOTH)), image
+        lung_geometry.stretch_lung_greys(image, image, logits_of(BOTH)), image
     )
