@@ -182,7 +182,7 @@ def _check_format(document):
             f"it is of format {number}, and this version of the package reads up to format "
             f"{FORMAT}: update lungestimators"
         )
-    if document and number != FORMAT:
+    if document and (type(number) is not int or number != FORMAT):
         raise ValueError(f"it is of the format {str(number)[:80]!r}, which does not exist")
 
 
