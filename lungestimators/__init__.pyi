@@ -23,6 +23,8 @@ from .preprocessing import CLAHE as CLAHE
 from .preprocessing import BorderCrop as BorderCrop
 from .preprocessing import ImageReader as ImageReader
 from .preprocessing import LungFields as LungFields
+from .saving import load as load
+from .saving import save as save
 from .search import OptunaSearch as OptunaSearch
 from .search import search_space as search_space
 

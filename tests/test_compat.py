@@ -12,11 +12,15 @@ import keras
 import numpy as np
 import optuna
 import pytest
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from lungestimators import CNNClassifier, _compat
+from lungestimators.saving import classes
 
 tensorflow_only = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="TensorFlow runs under its own backend"
@@ -70,6 +74,48 @@ def test_a_scorer_says_whether_it_takes_weights():
     assert _compat.sklearn_scorer_accepts_weight(make_scorer(accuracy_score)) is True
     assert _compat.sklearn_scorer_accepts_weight(make_scorer(lambda y, predicted: 0)) is False
     assert _compat.sklearn_scorer_accepts_weight(lambda estimator, X, y: 0) is None
+
+
+def test_requests_for_metadata_are_read_and_set_again():
+    with config_context(enable_metadata_routing=True):
+        asked = LogisticRegression().set_fit_request(sample_weight=True)
+        assert _compat.sklearn_requests_of(LogisticRegression()) == {}
+        requests = _compat.sklearn_requests_of(asked)
+        assert requests["fit"] == {"sample_weight": True}
+        again = LogisticRegression()
+        _compat.sklearn_set_requests(again, requests)
+        assert again.get_metadata_routing().fit.requests == {"sample_weight": True}
+        for wrong in ({"x": {}}, {"fit": {"x": True}}, {"fit": {"sample_weight": "1 2"}}):
+            with pytest.raises(ValueError):
+                _compat.sklearn_set_requests(again, wrong)
+
+
+def test_the_container_that_was_asked_for_is_read():
+    assert _compat.sklearn_output_of(StandardScaler()) is None
+    asked = StandardScaler().set_output(transform="pandas")
+    assert _compat.sklearn_output_of(asked) == "pandas"
+    assert set(vars(asked)) & _compat.SKLEARN_ATTRIBUTES == {"_sklearn_output_config"}
+    assert "_sklearn_version" in asked.__getstate__()
+
+
+def test_invalid_parameters_are_an_error_before_any_fit():
+    _compat.sklearn_check_parameters(LogisticRegression())
+    with pytest.raises(ValueError, match="The 'C' parameter"):
+        _compat.sklearn_check_parameters(LogisticRegression(C="x"))
+
+
+def test_a_tuned_threshold_predicts_with_a_scorer_that_is_made_again():
+    X, y = np.arange(20.0)[:, None], np.arange(20) > 12
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), cv=2).fit(X, y)
+    expected = tuned.predict(X)
+    del tuned._curve_scorer
+    _compat.sklearn_make_curve_scorer(tuned)
+    np.testing.assert_array_equal(tuned.predict(X), expected)
+
+
+@pytest.mark.parametrize("name", ["CalibratedClassifier", "SigmoidCalibration"])
+def test_parts_of_a_calibration_have_the_names_that_files_name(name):
+    assert classes.find_class(f"_{name}").__module__ == "sklearn.calibration"
 
 
 class Callback:

@@ -19,6 +19,7 @@ from lungestimators.datasets import folder as folders
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import errors
 from lungestimators.preprocessing import border_crop, clahe, image_reader, lung_fields
+from lungestimators.saving import estimators as saving
 from lungestimators.search import optuna_search, space
 
 PUBLIC = [getattr(lungestimators, name) for name in lungestimators.__all__ if name[0] != "_"]
@@ -44,7 +45,7 @@ def test_every_public_name_documents_its_parameters_and_shows_an_example(public)
     assert ">>>" in "\n".join(doc["Examples"])
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba", "save"])
 def test_every_method_documents_its_arguments(method):
     function = getattr(classifiers.CNNClassifier, method)
     documented = {p.name for p in FunctionDoc(function)["Parameters"]}
@@ -72,6 +73,7 @@ def test_every_method_documents_its_arguments(method):
         image_reader,
         lung_fields,
         optuna_search,
+        saving,
     ],
     ids=lambda m: m.__name__,
 )

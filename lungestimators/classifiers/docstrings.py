@@ -97,6 +97,11 @@ _SHARED = """\
         those of another, and ``network`` is the number of the network, from 0.
     n_iter_ : int
         Number of epochs run, of all networks together.
+    training_data_ : TrainingData
+        Named tuple of ``n_images``, the number of images learnt from, ``labels``, a digest of their
+        labels, and ``images``, an ndarray of shape (n_different, 16), uint8: a digest of each
+        different image, of its pixels and their type or of the bytes of its file. By it a
+        classifier that was loaded from a file warns when it predicts images of its fit.
     callbacks_ : list of keras.callbacks.Callback
         The copies of ``callbacks`` that ``fit`` trained with, without their model: those of one
         network after those of another. A pickle leaves out a callback that cannot be pickled, such
