@@ -143,7 +143,7 @@ def sklearn_check_parameters(estimator):
 
     ``fit`` does this first.
     """
-    if hasattr(estimator, "_parameter_constraints"):
+    if hasattr(type(estimator), "_parameter_constraints"):
         estimator._validate_params()
 
 

@@ -200,7 +200,7 @@ class Decoder:
             return estimator
         if state is not None:
             state = self._decode_attributes(state, name)
-        if hasattr(estimator, "_state_for_file"):
+        if hasattr(cls, "_state_for_file"):
             estimator._check_parameters_from_file()
             if state is not None:
                 estimator._restore_state_from_file(state)

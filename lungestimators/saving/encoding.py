@@ -4,6 +4,7 @@ None, True, False, whole numbers, finite floats, text and lists stand for themse
 else is a dict with a ``type``. ``decoding`` is the way back.
 """
 
+import inspect
 import json
 import math
 import pathlib
@@ -186,12 +187,11 @@ class Encoder:
                 "parameters": self._encode_attributes(vars(estimator), where),
             }
         _refuse_callbacks(estimator, where)
-        parameters = estimator.get_params(deep=False)
-        own_state = getattr(estimator, "_state_for_file", None)
-        if own_state is None:
-            state = _sklearn_state(name, estimator, parameters)
+        if hasattr(type(estimator), "_state_for_file"):  # FrozenEstimator has those of its inside
+            parameters, state = estimator._parameters_for_file(), estimator._state_for_file()
         else:
-            parameters, state = estimator._parameters_for_file(), own_state()
+            parameters = parameters_of(estimator)
+            state = _sklearn_state(name, estimator, parameters)
         node = {
             "type": "estimator",
             "class": name,
@@ -214,6 +214,11 @@ def is_inline_value(node):
     if isinstance(node, dict):
         return node.get("type") in ("float", "scalar")
     return not isinstance(node, list)
+
+
+def parameters_of(estimator):
+    """Return the parameters of an estimator itself; FrozenEstimator gives those of its inside."""
+    return {name: getattr(estimator, name) for name in inspect.signature(type(estimator)).parameters}
 
 
 def _array_type(dtype, where):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _compat
 from . import classes
+from .encoding import parameters_of
 
 # Columns of a trial row; a file cannot ask for more.
 _MOST_COLUMNS = 2**20
@@ -76,7 +77,7 @@ def check_estimator(name, estimator):
 
 def _has_fitted_attributes(estimator):
     """Return whether an estimator has attributes beside its parameters."""
-    return bool(set(vars(estimator)) - set(estimator.get_params(deep=False)))
+    return bool(set(vars(estimator)) - set(parameters_of(estimator)))
 
 
 def _has_own_inside(estimator):
@@ -267,7 +268,7 @@ def _check_isotonic(regression):
 
 def _only(estimator, *names):
     """Return whether an estimator has these fitted attributes alone, and those of its columns."""
-    found = set(vars(estimator)) - set(estimator.get_params(deep=False))
+    found = set(vars(estimator)) - set(parameters_of(estimator))
     n_columns = vars(estimator).get("n_features_in_", 1)
     if type(n_columns) is not int or n_columns < 1:
         return False
