@@ -22,6 +22,8 @@ from .plotting import TrainingCurvesDisplay as TrainingCurvesDisplay
 from .preprocessing import CLAHE as CLAHE
 from .preprocessing import BorderCrop as BorderCrop
 from .preprocessing import ImageReader as ImageReader
+from .saving import load as load
+from .saving import save as save
 from .search import OptunaSearch as OptunaSearch
 from .search import search_space as search_space
 

@@ -13,6 +13,7 @@ import types
 import numpy as np
 from sklearn.pipeline import _name_estimators
 from sklearn.utils import _safe_indexing
+from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
@@ -87,6 +88,68 @@ def sklearn_begin_callbacks(estimator, n_subtasks):
     scikit-learn's guide for authors of estimators names this method.
     """
     return estimator._init_callback_context(max_subtasks=n_subtasks)
+
+
+# Attributes that scikit-learn keeps on an estimator beside its parameters and its fitted state.
+SKLEARN_ATTRIBUTES = frozenset(
+    {"_metadata_request", "_skl_callbacks", "_sklearn_output_config", "_sklearn_version"}
+)
+
+
+def sklearn_requests_of(estimator):
+    """Return the metadata that ``set_fit_request`` and the like asked for, by method.
+
+    ``get_metadata_routing`` has them with the defaults, which cannot be told from requests.
+
+    Returns
+    -------
+    dict of {str: dict}
+        Empty where nothing was asked for.
+    """
+    asked = vars(estimator).get("_metadata_request")
+    if asked is None:
+        return {}
+    by_method = {method: dict(getattr(asked, method).requests) for method in SIMPLE_METHODS}
+    return {method: requests for method, requests in by_method.items() if requests}
+
+
+def sklearn_set_requests(estimator, requests):
+    """Set what :func:`sklearn_requests_of` returned; ``set_fit_request`` needs routing switched on.
+
+    Raises
+    ------
+    ValueError
+        The estimator has no such method or metadata, or the request is none.
+    """
+    asked = estimator._get_metadata_request()
+    for method, some in requests.items():
+        if method not in SIMPLE_METHODS:
+            raise ValueError(f"there is no method {method!r} with metadata")
+        known = getattr(asked, method)
+        for name, alias in some.items():
+            if name not in known.requests:
+                raise ValueError(f"{method} takes no metadata {name!r}")
+            known.add_request(param=name, alias=alias)
+    estimator._metadata_request = asked
+
+
+def sklearn_output_of(estimator):
+    """Return the container that ``set_output`` asked for, None where it was not called."""
+    return vars(estimator).get("_sklearn_output_config", {}).get("transform")
+
+
+def sklearn_check_parameters(estimator):
+    """Raise a ValueError unless all parameters of an estimator of scikit-learn are valid.
+
+    ``fit`` does this first.
+    """
+    if hasattr(type(estimator), "_parameter_constraints"):
+        estimator._validate_params()
+
+
+def sklearn_make_curve_scorer(estimator):
+    """Give a TunedThresholdClassifierCV the scorer that its ``fit`` made of its parameters."""
+    estimator._curve_scorer = estimator._get_curve_scorer()
 
 
 # Keras

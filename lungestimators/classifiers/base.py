@@ -10,15 +10,15 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .. import training
+from .. import saving, training
 from ..backends.startup import keras
 from ..features.parameters import check_feature_cache_parameter
 from ..images.base import ImageInput
 from ..networks import flat_mean
 from ..training import callbacks as keras_callbacks
 from ..training import stages
-from ..validation import ImagesLike, check_groups, check_whole_number, check_y
-from . import class_labels, fitted_networks, parameters, weighting
+from ..validation import ImagesLike, PathLike, check_groups, check_whole_number, check_y
+from . import class_labels, fitted_networks, fitted_state, parameters, training_data, weighting
 from .fit_task import FitTask
 from .mean_probabilities import mean_probabilities
 from .validation_split import split_off_validation_rows
@@ -30,6 +30,7 @@ _FITTED_ATTRIBUTES = (
     "_pixel_range",
     "_pixel_dtype",
     "_fit_parameters",
+    "_was_loaded",
 )
 
 
@@ -160,7 +161,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         check_is_fitted(self)
         check_whole_number("n_views", self.n_views, 1)  # it may have been set after the fit
         fitted = self._as_fitted()
-        images = fitted._input_images(fitted._check_X(X, reset=False))
+        X = fitted._check_X(X, reset=False)
+        # Of a classifier out of a file, nobody may know what it learnt from. To score the images
+        # of the fit in the same program is nothing to warn of.
+        if getattr(self, "_was_loaded", False):
+            training_data.warn_of_training_images(self.training_data_, X, type(self).__name__)
+        images = fitted._input_images(X)
         trained = parameters.trained_layers_from_parameters(fitted)
         return mean_probabilities(
             [network.parts for network in self._networks],
@@ -186,6 +192,34 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def save(self, path: PathLike, *, description: str | None = None) -> None:
+        """Write the fitted classifier to a file, which :func:`lungestimators.load` reads.
+
+        The file holds parameters, classes, history, networks and digests of the training images,
+        as JSON and arrays in a zip, and no code. The same classifier gives the same bytes. A file
+        of this name is replaced, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            By custom it ends with ``.lung``.
+        description : str, default=None
+            Free text: what the classifier was learnt from, what it is for and what it is not for.
+
+        Raises
+        ------
+        ValueError
+            The classifier is not fitted, or has something that a file cannot hold: the function
+            of a network of your own, callbacks, a layer as ``augment``. Nothing is written.
+        FileNotFoundError
+            There is no such folder.
+
+        See Also
+        --------
+        lungestimators.save : The same for a Pipeline around a classifier.
+        """
+        saving.save(self, path, description=description)
 
     @property
     def model_(self) -> "keras.Model":
@@ -231,6 +265,29 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             state["callbacks_"] = keras_callbacks.picklable_callbacks(state["callbacks_"])
         return state
 
+    def _state_for_file(self):
+        """Return the fitted state as plain data and networks, None before a fit."""
+        if not hasattr(self, "classes_"):
+            return None
+        state = self._image_state_for_file() | {
+            "classes_": self.classes_,
+            "skipped_": self.skipped_,
+            "training_data_": fitted_state.training_data_for_file(self.training_data_),
+            "networks": fitted_state.networks_for_file(self._networks),
+        }
+        # What Keras' callbacks hold may be of any class.
+        return state | ({"callbacks_": []} if hasattr(self, "callbacks_") else {})
+
+    def _check_parameters_from_file(self):
+        super()._check_parameters_from_file()
+        if type(self.n_views) is not int or not 1 <= self.n_views <= fitted_state.MOST_VIEWS:
+            raise ValueError(f"n_views={self.n_views!r} must be 1 to {fitted_state.MOST_VIEWS}")
+
+    def _restore_state_from_file(self, state):
+        self._restore_image_state(state)
+        fitted_state.restore_state(self, state)
+        self._was_loaded = True
+
     # The callbacks end in ``_fit`` and ``_partial_fit``, before a failure is undone.
 
     @with_callbacks
@@ -258,6 +315,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             for state in random_states
         ]
 
+        self.training_data_ = training_data.digest_training_data(X, self.classes_[y], rows)
         plan = parameters.training_stages_from_parameters(self)
         n_epochs = n_networks * sum(stage.epochs for stage in plan)
         task = FitTask(self, n_epochs, *given)
@@ -306,6 +364,12 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             X, y, sample_weight, self.class_weight, self.classes_
         )
 
+        self.training_data_ = training_data.digest_training_data(
+            X,
+            self.classes_[y],
+            np.flatnonzero(sample_weight),
+            None if first else self.training_data_,
+        )
         task = FitTask(self, 0, *given)  # one task without parts, as in StandardScaler
         if first:
             random_states = fitted_networks.random_states_of_networks(

@@ -9,9 +9,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .. import saving
 from ..backends.startup import keras
 from ..images.base import ImageInput
 from ..networks import blueprints
+from ..saving.architecture_checks import shapes_of_network
 from ..validation import ImagesLike, PathLike
 from . import extraction
 from .parameters import check_backbone_parameters, check_feature_cache_parameter
@@ -185,3 +187,39 @@ default="chest"
         return extraction.extract_features(
             self._network, fitted._input_images(X), cache, verbose=self.verbose
         )
+
+    def save(self, path: PathLike, *, description: str | None = None) -> None:
+        """Write the fitted transformer to a file, which :func:`lungestimators.load` reads.
+
+        Parameters
+        ----------
+        path : path
+            By custom it ends with ``.lung``.
+        description : str, default=None
+            Free text.
+
+        Raises
+        ------
+        ValueError
+            It is not fitted, or ``backbone`` is a function: a file holds no code.
+        FileNotFoundError
+            There is no such folder.
+        """
+        saving.save(self, path, description=description)
+
+    def _state_for_file(self):
+        """Return the fitted state as plain data and a network, None before a fit."""
+        if not hasattr(self, "_network"):
+            return None
+        return self._image_state_for_file() | {"network": self._network}
+
+    def _restore_state_from_file(self, state):
+        self._restore_image_state(state)
+        if set(state) != {"network"} or not hasattr(state["network"], "architecture"):
+            raise ValueError("its network is missing")
+        shapes = shapes_of_network(state["network"].architecture)
+        size = int(self._fit_parameters["image_size"])
+        if (shapes.name, shapes.input) != ("backbone", (size, size, self._channels())):
+            raise ValueError("its network does not take its images")
+        self._network = state["network"]
+        self._n_features_out = self._network.n_outputs

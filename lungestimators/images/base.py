@@ -1,6 +1,7 @@
 """ImageInput: the base class of estimators whose X is images or paths of image files."""
 
 import contextlib
+import os
 import warnings
 
 import numpy as np
@@ -11,6 +12,9 @@ from . import checking, columns, pixel_ranges
 from .errors import image_read_error
 from .file_checks import unreadable_files
 from .prepared import PreparedImages
+
+# Sides of images that a saved estimator may state: the largest radiographs have 5,000 pixels.
+_LARGEST_SIDE = 2**16
 
 
 class ImageInput(BaseEstimator):
@@ -123,6 +127,131 @@ class ImageInput(BaseEstimator):
         from_grey = getattr(self, "weights", None) == "chest"
         return PreparedImages(X, self.image_size, self._channels(), pixel_range, rows, from_grey)
 
+    def _parameters_for_file(self):
+        """Return the parameters that a file keeps.
+
+        A directory as ``feature_cache`` is one of this computer, and becomes ``"memory"``: a file
+        of a stranger must not say where features are written.
+        """
+        parameters = self.get_params(deep=False)
+        if parameters["feature_cache"] is not None:
+            parameters["feature_cache"] = "memory"
+        return parameters
+
+    def _check_parameters_from_file(self):
+        """Raise a ValueError unless the parameters that count at once have values that work."""
+        if self.feature_cache not in (None, "memory"):
+            raise ValueError(f"its feature_cache={self.feature_cache!r} is not one of a file")
+        if type(self.verbose) not in (bool, int):
+            raise ValueError(f"its verbose={self.verbose!r} is no number")
+
+    def _image_state_for_file(self):
+        """Return what is remembered of the images of the fit, as plain data.
+
+        Parameters of the fit are left out where they are still those of the estimator.
+        """
+        now = vars(self)
+        state = {
+            "image_shape_": self.image_shape_,
+            "pixel_range": self._pixel_range,
+            "pixel_dtype": self._pixel_dtype,
+            "fit_parameters": {
+                name: value
+                for name, value in self._fit_parameters.items()
+                if not _is_same_parameter(value, now[name])
+            },
+        }
+        for name in ("n_features_in_", "feature_names_in_"):
+            if name in now:
+                state[name] = now[name]
+        return state
+
+    def _restore_image_state(self, state):
+        """Take what ``_image_state_for_file`` returned out of a state, and remember it.
+
+        Raises
+        ------
+        ValueError
+            It cannot be that of a fit.
+        """
+        try:
+            shape, limits, dtype, other = (
+                state.pop(name)
+                for name in ("image_shape_", "pixel_range", "pixel_dtype", "fit_parameters")
+            )
+        except KeyError as error:
+            raise ValueError(f"its images are not described: {error} is missing") from None
+        _check_described_shape(shape)
+        _check_described_pixels(limits, dtype, are_files=shape[0] is None)
+        parameters = self.get_params(deep=False)
+        kept = {name: value for name, value in parameters.items() if name not in self._AT_ONCE}
+        if not isinstance(other, dict) or not set(other) <= set(kept):
+            raise ValueError("the parameters of its fit are not described")
+        self._fit_parameters = kept | other
+        _check_described_parameters(self._fit_parameters)
+        self.image_shape_, self._pixel_range, self._pixel_dtype = shape, limits, dtype
+        n_columns = state.pop("n_features_in_", None)
+        names = state.pop("feature_names_in_", None)
+        if n_columns is not None:
+            if type(n_columns) is not int or n_columns < 1:
+                raise ValueError(f"n_features_in_={n_columns!r} is no number of columns")
+            self.n_features_in_ = n_columns
+        if names is not None:
+            if not (
+                isinstance(names, np.ndarray)
+                and names.shape == (n_columns,)
+                and all(isinstance(name, str) for name in names)
+            ):
+                raise ValueError("feature_names_in_ does not name its columns")
+            self.feature_names_in_ = names
+
     def _channels(self):
         """Return the number of channels of the images of the fit: 1 or 3."""
         return self.image_shape_[2]
+
+
+def _check_described_shape(shape):
+    """Raise unless a value can be ``image_shape_``: of an array of images, or of files."""
+    sides_of = (int, int, int), (type(None), type(None), int)
+    if not (
+        isinstance(shape, tuple)
+        and tuple(map(type, shape)) in sides_of
+        and all(side is None or 1 <= side <= _LARGEST_SIDE for side in shape[:2])
+        and shape[2] in (1, 3)
+    ):
+        raise ValueError(f"image_shape_={str(shape)[:80]} is no shape of images")
+
+
+def _check_described_pixels(limits, dtype, are_files):
+    """Raise unless values can be the black and white of a fit, and the type of its pixels."""
+    if not (
+        isinstance(limits, tuple)
+        and len(limits) == 2
+        and all(type(limit) is float and np.isfinite(limit) for limit in limits)
+        and limits[0] < limits[1]
+    ):
+        raise ValueError(f"{str(limits)[:80]} is no range of pixels")
+    right = dtype is None if are_files else isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+    if not right:
+        raise ValueError(f"{str(dtype)[:80]} is no type of the pixels of its fit")
+
+
+def _check_described_parameters(parameters):
+    """Raise unless the parameters of a fit that a prediction reads have values that work."""
+    size, shape, weights = (parameters[name] for name in ("image_size", "image_shape", "weights"))
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"its fit had image_size={str(size)[:80]}")
+    if shape is not None and not (
+        isinstance(shape, tuple | list)
+        and len(shape) in (2, 3)
+        and all(type(side) is int and (side == -1 or 0 < side <= _LARGEST_SIDE) for side in shape)
+    ):
+        raise ValueError(f"its fit had image_shape={str(shape)[:80]}")
+    if weights is not None and not isinstance(weights, str | os.PathLike):
+        raise ValueError(f"its fit had weights={str(weights)[:80]}")
+
+
+def _is_same_parameter(a, b):
+    """Return whether two values are one object, or equal and plain: a pickle copies numbers."""
+    plain = bool, int, float, str, tuple
+    return a is b or (type(a) is type(b) and isinstance(a, plain) and a == b)

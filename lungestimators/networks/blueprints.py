@@ -29,10 +29,25 @@ class Blueprint(NamedTuple):
     n_outputs: int
 
     def build(self):
-        """Build a new Keras network with these weights."""
-        with pool.seeded_building(0):
-            network = keras.models.model_from_json(self.architecture)
-        network.set_weights(self.weights)
+        """Build a new Keras network with these weights.
+
+        Raises
+        ------
+        ValueError
+            There is no such network: the file that the Blueprint was read from is damaged, or of
+            another version of Keras.
+        """
+        try:
+            with pool.seeded_building(0):
+                network = keras.models.model_from_json(self.architecture)
+            network.set_weights(self.weights)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"Keras cannot build this network: {error}") from error
+        if network.output_shape[-1] != self.n_outputs:
+            raise ValueError(
+                f"The network has the output {network.output_shape}, and {self.n_outputs} numbers "
+                "are needed"
+            )
         return network
 
     def run(self, inputs):

@@ -1,0 +1,100 @@
+"""Which images a classifier was fitted to: digests, so that a prediction on them can warn."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import xxhash
+
+from ..images.hashing import image_digests
+
+
+class TrainingData(NamedTuple):
+    """Digests of the images and labels of a fit. They say nothing of what an image shows.
+
+    Attributes
+    ----------
+    n_images : int
+        How many images were learnt from, or validated early stopping, repeats included.
+    labels : str
+        Digest of their labels, in their order.
+    images : ndarray of shape (n_different, 16), uint8
+        Digest of each different image, sorted. The pixels and their type decide, or the bytes of a
+        file: the same image as an array and as a file has two digests.
+    """
+
+    n_images: int
+    labels: str
+    images: np.ndarray
+
+
+def digest_training_data(X, labels, rows, earlier=None):
+    """Return the digests of the images and labels that a fit uses.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, height, width, channels) or list of str
+    labels : ndarray of shape (n,)
+        Class labels, not their numbers.
+    rows : ndarray of int
+        Images that are used.
+    earlier : TrainingData, optional
+        Of the calls of ``partial_fit`` before this one.
+
+    Returns
+    -------
+    TrainingData
+    """
+    images = image_digests([X[row] for row in rows] if isinstance(X, list) else X[rows])
+    hasher = xxhash.xxh3_128(b"" if earlier is None else earlier.labels.encode())
+    for label in labels[rows].tolist():
+        hasher.update(f"{label!r}\n".encode(errors="backslashreplace"))
+    n_images = len(rows)
+    if earlier is not None:
+        n_images += earlier.n_images
+        images = np.concatenate([earlier.images, images])
+    return TrainingData(n_images, hasher.hexdigest(), np.unique(images, axis=0))
+
+
+def warn_of_training_images(data, X, name):
+    """Warn where images of X were learnt from.
+
+    Parameters
+    ----------
+    data : TrainingData
+    X : ndarray of shape (n, height, width, channels) or list of str
+    name : str
+        The class that was fitted, for the warning.
+    """
+    digests = image_digests(X)
+    known = _first_halves(data.images)
+    places = np.searchsorted(known, _first_halves(digests)).clip(max=len(known) - 1)
+    n_known = int((data.images[places] == digests).all(axis=1).sum())
+    if n_known:
+        warnings.warn(
+            f"{n_known} of {len(X)} images were used to fit this {name}: what it says of them does "
+            "not tell how good it is on others",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _first_halves(digests):
+    """Return the first eight bytes of each digest as a number; sorted digests stay sorted."""
+    return np.ascontiguousarray(digests[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def check_training_data(n_images, labels, images):
+    """Return digests that were read from a file, or raise a ValueError where they are none."""
+    if not (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.ndim == 2
+        and images.shape[1] == 16
+        and type(n_images) is int
+        and 1 <= len(images) <= n_images
+        and isinstance(labels, str)
+        and (np.diff(_first_halves(images).astype(np.float64)) >= 0).all()
+    ):
+        raise ValueError("the digests of its training data are damaged")
+    return TrainingData(n_images, labels, images)
