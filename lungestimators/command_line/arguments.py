@@ -8,7 +8,7 @@ exit status:
   0    done
   1    done, but something is wrong: a file cannot be read, an audit found a
        fault
-  2    nothing was done: what was asked for cannot be done
+  2    what was asked for cannot be done
   130  interrupted
 """
 

@@ -30,9 +30,9 @@ def run(arguments):
         random_state=arguments.seed,
         verbose=1,
     )
-    title = f"Audit of {learn.described()}"
+    title = f"Audit of {learn.described()}, called X here"
     if test is not None:
-        title += f", called X here, and of {part}/, called X_test: {test.described()}"
+        title += f", and of the part {part}/, called X_test: {test.described()}"
     lines = [*textwrap.wrap(title, _WIDTH), ""]
     for check in report.checks.values():
         lines += _lines_of_check(check)
@@ -57,7 +57,9 @@ def _lines_of_check(check):
         lines += _indented(f"Next: {check.advice}")
     if check.rows and check.verdict in ("warning", "fault"):
         # Numbers of rows are for programs, where there are names of files.
-        columns = [name for name in check.rows[0] if "file" not in check.rows[0] or name not in _ROWS]
+        columns = [
+            name for name in check.rows[0] if "file" not in check.rows[0] or name not in _ROWS
+        ]
         cells = [[_cell(row[name]) for name in columns] for row in check.rows[:_SHOWN]]
         lines += [f"    {line}" for line in text_table([columns, *cells])]
         others = len(check.rows) - _SHOWN
@@ -76,9 +78,7 @@ def _cell(value):
 
 
 def _indented(text):
-    return textwrap.wrap(
-        printable(text), _WIDTH, initial_indent="    ", subsequent_indent="    "
-    )
+    return textwrap.wrap(printable(text), _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def _page(title, report):

@@ -1,5 +1,6 @@
 """fit: learn a classifier from a folder, and save it."""
 
+import sys
 import textwrap
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..comparison import compare_models
 from ..text_tables import counted, printable
 from .folders import leave_out_unreadable, load_parts
 from .results import DONE, SOMETHING_WRONG, Result, check_file_to_write, list_unreadable
-from .scores import score_predictions, table_of_scores
+from .scores import auc_of_model, score_predictions, table_of_scores
 
 _CLASSIFIERS = {
     "cnn": CNNClassifier,
@@ -30,7 +31,7 @@ def run(arguments):
     given = {"epochs": arguments.epochs, "image_size": arguments.image_size}
     given = {name: value for name, value in given.items() if value is not None}
     classifier = _CLASSIFIERS[arguments.model](
-        random_state=arguments.seed, verbose=1, **given
+        random_state=arguments.seed, verbose=int(sys.stderr.isatty()), **given
     )
     images, test, part = load_parts(arguments)
     if images is None:
@@ -86,21 +87,22 @@ def _cross_validate(classifier, images, arguments):
         random_state=arguments.seed,
         verbose=1,
     )
+    (row,) = compared.models
     found = compared.out_of_fold(name)
     classes = np.unique(images.classes)
-    patients = None if images.patients is None else images.patients[found.row]
-    scores = score_predictions(
+    scores = {"roc_auc": auc_of_model(row)} | score_predictions(
         np.searchsorted(classes, found.y_true),
         np.searchsorted(classes, found.y_pred),
-        found.y_proba,
         classes.tolist(),
-        patients,
+        None if images.patients is None else images.patients[found.row],
     )
     # The spread between folds says what other training images would change; few folds may agree
     # by chance.
-    (row,) = compared.models
     balanced = scores["balanced_accuracy"]
-    balanced |= {"low": min(balanced["low"], row["low"]), "high": max(balanced["high"], row["high"])}
+    balanced |= {
+        "low": min(balanced["low"], row["low"]),
+        "high": max(balanced["high"], row["high"]),
+    }
     return scores
 
 

@@ -29,7 +29,9 @@ def _lines_of_classifier(found):
     if height is not None:
         kind = "grey" if channels == 1 else "colour"
         images = f"arrays of {kind} images, {height} pixels high and {width} wide"
-    learnt = f"{counted(found['n_training_images'], 'image')}, in {counted(found['n_epochs'], 'epoch')}"
+    learnt = (
+        f"{counted(found['n_training_images'], 'image')}, in {counted(found['n_epochs'], 'epoch')}"
+    )
     rows = {
         "classifier": found["class"],
         "classes": ", ".join(printable(str(name)) for name in found["classes"]),

@@ -65,6 +65,8 @@ def _notes_on_stderr(notes):
 
     def show(message, category, filename, lineno, file=None, line=None):
         text = " ".join(str(message).split())
+        if text in notes:
+            return
         notes.append(text)
         _say(f"note: {text}")
 
@@ -89,6 +91,8 @@ def _in_one_line(error):
 
 def _print_result(text):
     """Print to stdout; a reader that has closed it, such as ``head``, is no error."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(text, flush=True)
     except BrokenPipeError:

@@ -49,7 +49,9 @@ def check_file_to_write(path, force, inputs=()):
         raise ValueError(f"{path!r} is a folder: name a file")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"There is no folder {folder!r}, in which {path!r} would be: make it first")
+        raise ValueError(
+            f"There is no folder {folder!r}, in which {path!r} would be: make it first"
+        )
     if os.path.realpath(path) in map(os.path.realpath, inputs):
         raise ValueError(f"{path!r} is one of the files to read: name another file to write")
     if os.path.lexists(path) and not force:
@@ -71,7 +73,7 @@ def write_whole_file(path):
     # Names of files that are not UTF-8 go into the file as they are.
     with open(unfinished, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         yield file
-    os.replace(unfinished, path)
+    os.replace(unfinished, os.path.realpath(path))
 
 
 def list_unreadable(reasons):
