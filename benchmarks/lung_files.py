@@ -83,7 +83,9 @@ def small_estimators():
     dense = DenseNetClassifier(
         weights=None, blocks=(1, 1, 1, 1), image_size=32, dense_units=8, epochs=1, random_state=0
     )
-    features = BackboneFeatures("MobileNet", alpha=0.25, weights=None, image_size=32, random_state=0)
+    features = BackboneFeatures(
+        "MobileNet", alpha=0.25, weights=None, image_size=32, random_state=0
+    )
     head = make_pipeline(features, StandardScaler(), LogisticRegression())
     estimators = {
         "CNN": cnn,
@@ -264,7 +266,9 @@ class CodeWatcher:
     def _note(self, event, arguments):
         if not self.watching:
             return
-        writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+        writes = (
+            event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+        )
         if event.startswith(EVENTS) or writes:
             self.seen.append(f"{event} {arguments}"[:200])
 

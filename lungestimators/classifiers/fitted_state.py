@@ -1,5 +1,7 @@
 """The fitted state of a classifier as plain data and networks, for a file, and back."""
 
+import itertools
+
 import numpy as np
 
 from ..networks.blueprints import Parts
@@ -66,7 +68,7 @@ def _check_classes(classes):
     """Return class labels, or raise unless they are two or more, different and sorted."""
     right = isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) >= 2
     try:
-        right = right and all(a < b for a, b in zip(classes[:-1], classes[1:], strict=True))
+        right = right and all(a < b for a, b in itertools.pairwise(classes))
     except TypeError:
         right = False
     if not right:

@@ -115,7 +115,7 @@ def _check_functional(model, depth):
         layer_name, layer_config = _check_entries(layer)
         if layer_name in known:
             raise ValueError(f"the model {name!r} has two layers named {layer_name!r}")
-        if layer["class_name"] == "InputLayer":
+        if layer.get("class_name") == "InputLayer":
             if given is not None:
                 raise ValueError(f"the model {name!r} has two inputs")
             given = _check_input_layer(layer, layer_config)
@@ -277,7 +277,9 @@ def _check_layer(layer, name, inputs, constants, depth):
     layer_shapes.check_layer_config(layer["config"], name)
     _check_build_config(layer, inputs)
     try:
-        return layer_shapes.shapes_of_layer((module, class_name), layer["config"], inputs + constants)
+        return layer_shapes.shapes_of_layer(
+            (module, class_name), layer["config"], inputs + constants
+        )
     except ValueError as error:
         raise ValueError(f"the layer {name!r} is impossible: {error}") from None
 

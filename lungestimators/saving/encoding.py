@@ -20,7 +20,20 @@ from .architecture_checks import shapes_of_network
 
 # The types of arrays in safetensors that NumPy has.
 ARRAY_TYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+    {
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    }
 )
 # Whole numbers of so many or fewer stand in the JSON, where a person can read them: class labels.
 MOST_INLINE = 1000
@@ -218,7 +231,9 @@ def is_inline_value(node):
 
 def parameters_of(estimator):
     """Return the parameters of an estimator itself; FrozenEstimator gives those of its inside."""
-    return {name: getattr(estimator, name) for name in inspect.signature(type(estimator)).parameters}
+    return {
+        name: getattr(estimator, name) for name in inspect.signature(type(estimator)).parameters
+    }
 
 
 def _array_type(dtype, where):

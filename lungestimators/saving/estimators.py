@@ -15,6 +15,9 @@ from . import classes, lung_file
 from .decoding import Decoder
 from .encoding import Encoder
 
+# What Python raises for a value of another type than a check has thought of.
+_OF_UNEXPECTED_VALUES = AttributeError, IndexError, KeyError, OverflowError, TypeError
+
 
 def save(estimator: Any, path: PathLike, *, description: str | None = None) -> None:
     """Write a fitted estimator to a file, which :func:`load` reads.
@@ -137,6 +140,8 @@ def load(path: PathLike) -> Any:
         return _decode(document, arrays)
     except ValueError as error:
         raise _error_about(path, error) from error
+    except _OF_UNEXPECTED_VALUES as error:
+        raise _error_about(path, f"its JSON is damaged ({error!r})") from error
 
 
 def describe_file(path: PathLike) -> dict[str, Any]:
@@ -186,7 +191,7 @@ def describe_file(path: PathLike) -> dict[str, Any]:
         }
     except ValueError as error:
         raise _error_about(path, error) from error
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except _OF_UNEXPECTED_VALUES as error:
         raise _error_about(path, f"its JSON is damaged ({error!r})") from error
 
 

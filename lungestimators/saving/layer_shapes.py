@@ -11,12 +11,38 @@ LARGEST_SIDE = 2**24
 _LARGEST_MAP = 2**25
 
 _ACTIVATIONS = frozenset(
-    "elu gelu hard_sigmoid hard_silu leaky_relu linear relu relu6 selu sigmoid silu softmax "
-    "softplus tanh".split()
+    {
+        "elu",
+        "gelu",
+        "hard_sigmoid",
+        "hard_silu",
+        "leaky_relu",
+        "linear",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "tanh",
+    }
 )
 _INITIALIZERS = frozenset(
-    "GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones RandomNormal "
-    "RandomUniform TruncatedNormal VarianceScaling Zeros".split()
+    {
+        "GlorotNormal",
+        "GlorotUniform",
+        "HeNormal",
+        "HeUniform",
+        "LecunNormal",
+        "LecunUniform",
+        "Ones",
+        "RandomNormal",
+        "RandomUniform",
+        "TruncatedNormal",
+        "VarianceScaling",
+        "Zeros",
+    }
 )
 
 
@@ -58,7 +84,8 @@ def _is_initializer(value):
         isinstance(value, dict)
         and set(value) <= {"module", "class_name", "config", "registered_name"}
         and value.get("module") == "keras.initializers"
-        and value.get("class_name") in _INITIALIZERS
+        and isinstance(value.get("class_name"), str)
+        and value["class_name"] in _INITIALIZERS
         and value.get("registered_name") is None
         and isinstance(value.get("config"), dict)
         and not any(isinstance(item, dict | list) for item in value["config"].values())

@@ -5,6 +5,7 @@ gives the same bytes. Nothing of a file is believed: each size is compared with 
 before anything is read, and the digests before anything is parsed.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -130,6 +131,11 @@ def read_file(path, with_arrays=True):
         except (EOFError, NotImplementedError, OverflowError, RuntimeError, UnicodeError) as error:
             # zipfile itself raises these for headers that are damaged.
             raise ValueError(f"it is damaged or cut short ({error})") from None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise  # of the disk
+            # zipfile was sent to a place before the beginning.
+            raise ValueError(f"it is damaged or cut short ({error})") from None
 
 
 def _read_archive(archive, size, with_arrays):
@@ -159,7 +165,9 @@ def _read_archive(archive, size, with_arrays):
         if entry in contents:
             found = f"{hashlib.sha256(contents[entry]).hexdigest()}  {entry}"
             if len(stated) != 2 or stated[number] != found:
-                raise ValueError(f"it is damaged: the digest of {entry} is not the one that it states")
+                raise ValueError(
+                    f"it is damaged: the digest of {entry} is not the one that it states"
+                )
     if error is not None:
         raise error
     del text

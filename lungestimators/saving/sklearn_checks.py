@@ -251,7 +251,9 @@ def _check_frozen(frozen):
 def _check_sigmoid(calibration):
     if not _has_fitted_attributes(calibration):
         return True
-    return _is_number(calibration.a_) and _is_number(calibration.b_) and _only(calibration, "a_", "b_")
+    return (
+        _is_number(calibration.a_) and _is_number(calibration.b_) and _only(calibration, "a_", "b_")
+    )
 
 
 def _check_temperature(calibration):
