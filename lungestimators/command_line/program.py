@@ -48,15 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _EXPECTED as error:
         message = _in_one_line(error)
         if arguments.json:
-            _print_result(json.dumps({"command": arguments.command, "error": message}, indent=2))
+            document = {"command": arguments.command, "error": message}
+            _print_result(json.dumps(document, indent=2), _CANNOT)
         _say(message)
         return _CANNOT
     if arguments.json:
         document = {"command": arguments.command, **result.document, "notes": notes}
-        _print_result(json.dumps(document, indent=2, allow_nan=False))
-    else:
-        _print_result(result.text)
-    return result.status
+        return _print_result(json.dumps(document, indent=2, allow_nan=False), result.status)
+    return _print_result(result.text, result.status)
 
 
 @contextlib.contextmanager
@@ -89,11 +88,19 @@ def _in_one_line(error):
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _print_result(text):
-    """Print to stdout; a reader that has closed it, such as ``head``, is no error."""
+def _print_result(text, status):
+    """Print to stdout, and return the exit status.
+
+    A reader that has closed stdout, such as ``head``, is no error; a full disk is one.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at the end
+        if isinstance(error, BrokenPipeError):
+            return status
+        _say(f"the result cannot be printed: {_in_one_line(error)}")
+        return _CANNOT
+    return status

@@ -398,6 +398,14 @@ def test_python_m_lungestimators_runs_the_command_line(model, images):
     (answer,) = json.loads(done.stdout)["predictions"]
     probabilities = load(model).predict_proba([path])[0]
     np.testing.assert_allclose(list(answer["probabilities"].values()), probabilities, atol=1e-6)
+    full = Path("/dev/full")
+    if full.exists():
+        with full.open("w") as file:
+            command = [sys.executable, "-m", "lungestimators", "info", model]
+            done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("lungestimators: the result cannot be printed")
     done = start("info", path)
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
