@@ -26,6 +26,11 @@ FRAMEWORKS = {
 MAY_IMPORT = {
     # The audit cross-validates models as the comparison does, with the same intervals.
     "audit": {"classifiers", "comparison", "images", "text_tables", "validation"},
+    # The command line calls everything public, and nothing calls it.
+    "__main__": {"command_line"},
+    "command_line": {
+        *("audit", "classifiers", "comparison", "datasets", "images", "saving", "text_tables"),
+    },
     "search": {"classifiers", "features", "studies", "validation"},
     "classifiers": {
         *("backends", "features", "images", "networks", "saving", "training", "validation"),

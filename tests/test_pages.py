@@ -1,6 +1,7 @@
 """The README and the guide: their code runs, their links lead somewhere, their lines are short."""
 
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from lungestimators import command_line
 
 ROOT = Path(__file__).parents[1]
 WITH_CODE = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -44,14 +47,21 @@ def folder_of_images(tmp_path, monkeypatch):
 
 
 def code_of(page):
-    """The page's blocks of Python, each on its own lines, so that an error names the line."""
-    lines, runs = [], False
+    """The page's blocks of Python, each on its own lines, so that an error names the line.
+
+    In blocks of bash, each line is a command of the package; 1 says that files or images are bad.
+    """
+    lines, language = [], None
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("```"):
-            runs = line == "```python"
+            language = line.removeprefix("```")
             lines.append("")
+        elif language == "bash":
+            command, *arguments = shlex.split(line)
+            assert command == "lungestimators"
+            lines.append(f"assert command_line.main({arguments!r}) in (0, 1)")
         else:
-            lines.append(line if runs else "")
+            lines.append(line if language == "python" else "")
     return "\n".join(lines)
 
 
@@ -71,6 +81,7 @@ def test_the_code_of_a_page_runs(page, folder_of_images, monkeypatch):
     code = code_of(page)
     assert code.strip()
     main = types.ModuleType("__main__")
+    main.command_line = command_line
     monkeypatch.setitem(sys.modules, "__main__", main)  # functions of a page are found in it
     exec(compile(code, page, "exec"), main.__dict__)
 

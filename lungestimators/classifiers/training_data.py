@@ -28,6 +28,29 @@ class TrainingData(NamedTuple):
     images: np.ndarray
 
 
+class TrainingImagesWarning(UserWarning):
+    """Images that a classifier was fitted to are predicted.
+
+    Parameters
+    ----------
+    n_known, n_images : int
+        How many of how many images.
+    name : str
+        The class that was fitted.
+    """
+
+    def __init__(self, n_known, n_images, name):
+        super().__init__(n_known, n_images, name)
+        self.n_known = n_known
+        self._n_images, self._name = n_images, name
+
+    def __str__(self):
+        return (
+            f"{self.n_known} of {self._n_images} images were used to fit this {self._name}: what "
+            "it says of them does not tell how good it is on others"
+        )
+
+
 def digest_training_data(X, labels, rows, earlier=None):
     """Return the digests of the images and labels that a fit uses.
 
@@ -72,9 +95,7 @@ def warn_of_training_images(data, X, name):
     n_known = int((data.images[places] == digests).all(axis=1).sum())
     if n_known:
         warnings.warn(
-            f"{n_known} of {len(X)} images were used to fit this {name}: what it says of them does "
-            "not tell how good it is on others",
-            UserWarning,
+            TrainingImagesWarning(n_known, len(X), name),
             stacklevel=3,
         )
 
