@@ -68,7 +68,7 @@ def digest_training_data(X, labels, rows, earlier=None):
     -------
     TrainingData
     """
-    images = image_digests([X[row] for row in rows] if isinstance(X, list) else X[rows])
+    images = image_digests(X, rows)
     hasher = xxhash.xxh3_128(b"" if earlier is None else earlier.labels.encode())
     for label in labels[rows].tolist():
         hasher.update(f"{label!r}\n".encode(errors="backslashreplace"))
@@ -89,7 +89,7 @@ def warn_of_training_images(data, X, name):
     name : str
         The class that was fitted, for the warning.
     """
-    digests = image_digests(X)
+    digests = image_digests(X, range(len(X)))
     known = _first_halves(data.images)
     places = np.searchsorted(known, _first_halves(digests)).clip(max=len(known) - 1)
     n_known = int((data.images[places] == digests).all(axis=1).sum())

@@ -182,7 +182,7 @@ class ImageInput(BaseEstimator):
         except KeyError as error:
             raise ValueError(f"its images are not described: {error} is missing") from None
         _check_described_shape(shape)
-        _check_described_pixels(limits, dtype, are_files=shape[0] is None)
+        check_described_pixels(limits, dtype, are_files=shape[0] is None)
         parameters = self.get_params(deep=False)
         kept = {name: value for name, value in parameters.items() if name not in self._AT_ONCE}
         if not isinstance(other, dict) or not set(other) <= set(kept):
@@ -222,7 +222,7 @@ def _check_described_shape(shape):
         raise ValueError(f"image_shape_={str(shape)[:80]} is no shape of images")
 
 
-def _check_described_pixels(limits, dtype, are_files):
+def check_described_pixels(limits, dtype, are_files):
     """Raise unless values can be the black and white of a fit, and the type of its pixels."""
     if not (
         isinstance(limits, tuple)

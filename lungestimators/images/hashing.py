@@ -23,8 +23,8 @@ def update_hash(hasher, *parts):
     return hasher
 
 
-def image_digests(X):
-    """Return a digest of each image: of its pixels and their type, or of the bytes of its file.
+def image_digests(X, rows):
+    """Return a digest of some images: of its pixels and their type, or of the bytes of its file.
 
     A file that was read once is read again only when its size or times have changed, so that the
     folds of a cross-validation cost what one fit costs.
@@ -33,16 +33,18 @@ def image_digests(X):
     ----------
     X : ndarray of shape (n, height, width, channels) or list of str
         Pixels, or paths.
+    rows : sequence of int
+        Which of them.
 
     Returns
     -------
-    ndarray of shape (n, 16), uint8
+    ndarray of shape (len(rows), 16), uint8
     """
     if isinstance(X, list):
-        digests = map(_digest_of_file_at, X)
+        digests = (_digest_of_file_at(X[row]) for row in rows)
     else:
         kind = f"{X.dtype.str} {X.shape[1:]}".encode()
-        digests = (digest(kind, np.ascontiguousarray(image)) for image in X)
+        digests = (digest(kind, np.ascontiguousarray(X[row])) for row in rows)
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
 
 

@@ -9,6 +9,7 @@ from scipy.special import expit
 from ..features import extraction
 from ..features.parameters import check_feature_cache_parameter
 from ..images import checking, columns, pixel_ranges, reading
+from ..images.base import check_described_pixels
 from ..images.prepared import PreparedImages
 from ..networks import lung_network
 from ..validation import ImagesLike, PathLike, check_real_number, check_whole_number
@@ -25,6 +26,9 @@ _WITHOUT_LUNGS = {
 
 # Lungs are found in an image from this score on.
 _FOUND = 0.5
+
+# The largest image_size that a saved LungFields may state.
+_LARGEST_SIZE_OF_FILE = 2**13
 
 # Images that are named in one message; the others are counted.
 _NAMED = 5
@@ -214,6 +218,47 @@ class LungFields(ImageTransformer):
         if not isinstance(self.verbose, bool | np.bool_):
             check_whole_number("verbose", self.verbose, 0)
         check_feature_cache_parameter(self.feature_cache)
+
+    def _parameters_for_file(self):
+        """Return the parameters that a file keeps; no file names a directory of this computer."""
+        parameters = self.get_params(deep=False)
+        if parameters["feature_cache"] is not None:
+            parameters["feature_cache"] = "memory"
+        return parameters
+
+    def _check_parameters_from_file(self):
+        try:
+            self._check_parameters()
+        except TypeError as error:
+            raise ValueError(f"its {error}") from None
+        if self.feature_cache not in (None, "memory"):
+            raise ValueError(f"its feature_cache={self.feature_cache!r} is not one of a file")
+        if self.image_size is not None and self.image_size > _LARGEST_SIZE_OF_FILE:
+            raise ValueError(f"its image_size={self.image_size!r} is too large")
+
+    def _state_for_file(self):
+        """Return what ``fit`` remembers, None before a fit."""
+        if not hasattr(self, "_pixel_range"):
+            return None
+        return {
+            "pixel_range": self._pixel_range,
+            "pixel_dtype": self._pixel_dtype,
+            "weights": lung_network.digest_of_lung_weights(),
+        }
+
+    def _restore_state_from_file(self, state):
+        if set(state) != {"pixel_range", "pixel_dtype", "weights"}:
+            raise ValueError("its images are not described")
+        if state["weights"] != lung_network.digest_of_lung_weights():
+            warnings.warn(
+                "It was saved when LungFields had other weights: it may find other outlines now, "
+                "and a classifier behind it may give other answers",
+                stacklevel=2,
+            )
+        limits, dtype = state["pixel_range"], state["pixel_dtype"]
+        if (limits, dtype) != (None, None):  # a fit on files
+            check_described_pixels(limits, dtype, are_files=False)
+        self._pixel_range, self._pixel_dtype = limits, dtype
 
     def _check_and_remember(self, X, reset):
         """Return X as paths, or as an array of pixels of three or four dimensions.

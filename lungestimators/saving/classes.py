@@ -14,6 +14,7 @@ _OWN = {
     "CNNClassifier": "..classifiers",
     "DenseNetClassifier": "..classifiers",
     "ImageReader": "..preprocessing",
+    "LungFields": "..preprocessing",
     "MobileNetClassifier": "..classifiers",
 }
 # Their state is plain data, arrays, and estimators of this list. scikit-learn's trees, kernels and

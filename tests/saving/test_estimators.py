@@ -29,13 +29,15 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import LinearSVC
 
-from lungestimators import BackboneFeatures, BorderCrop, load, save
+from lungestimators import BackboneFeatures, BorderCrop, LungFields, load, save
+from lungestimators.networks import lung_network
 from tests.conftest import make_cnn
 from tests.saving.files import change_document
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*were learnt from images of",
     "ignore:.*to fit this",
+    "ignore:Two lungs were not found",
     "ignore:Liblinear failed",
     "ignore:.*failed to converge",
     "ignore:The .* class.* is deprecated",
@@ -45,6 +47,7 @@ CNN = make_cnn().set_params(epochs=1)
 FEATURES = BackboneFeatures("MobileNet", alpha=0.25, image_size=32)
 AROUND_A_NETWORK = {
     "pipeline": make_pipeline(BorderCrop(), CNN),
+    "lungs": make_pipeline(LungFields(image_size=32, on_missing="warn"), CNN),
     "calibrated": CalibratedClassifierCV(CNN, cv=2),
     "isotonic": CalibratedClassifierCV(
         make_pipeline(BorderCrop(), CNN), cv=StratifiedKFold(2), method="isotonic", ensemble=False
@@ -94,6 +97,15 @@ def check_that_it_survives(estimator, X, folder):
 def test_an_estimator_around_a_network_answers_the_same(estimator, squares, tmp_path):
     X, y = squares
     check_that_it_survives(estimator.fit(X, y), X, tmp_path)
+
+
+def test_lungs_that_would_be_found_by_other_weights_are_warned_of(squares, tmp_path, monkeypatch):
+    lungs = LungFields(on_missing="warn").fit(squares[0])
+    save(lungs, tmp_path / "lungs.lung")
+    assert vars(load(tmp_path / "lungs.lung"))["_pixel_dtype"] == squares[0].dtype
+    monkeypatch.setattr(lung_network, "digest_of_lung_weights", lambda: "another")
+    with pytest.warns(UserWarning, match="LungFields had other weights"):
+        load(tmp_path / "lungs.lung")
 
 
 def test_a_frozen_classifier_that_was_calibrated_later_answers_the_same(
