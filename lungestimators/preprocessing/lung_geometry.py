@@ -113,10 +113,11 @@ def soft_lung_mask(logits, height, width):
     -------
     ndarray of shape (height, width), float32, in 0..1
     """
-    mask = Image.fromarray(np.where(lung_mask(logits, height, width), np.uint8(255), np.uint8(0)))
+    inside = lung_mask(logits, height, width)
+    mask = Image.fromarray(np.where(inside, np.uint8(255), np.uint8(0)))
     soft = mask.filter(ImageFilter.GaussianBlur(_EDGE * max(height, width)))
-    # Blurred, the outline is at one half: what lies beside the lung must not shine through.
-    return np.clip(np.asarray(soft, np.float32) / 127.5 - 1, 0, 1)
+    # Blurred, the outline is about at one half: what lies beside the lung must not shine through.
+    return inside * np.clip(np.asarray(soft, np.float32) / 127.5 - 1, 0, 1)
 
 
 def square_around_lungs(logits, height, width, margin):
