@@ -280,7 +280,8 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
 
     def _check_parameters_from_file(self):
         super()._check_parameters_from_file()
-        if type(self.n_views) is not int or not 1 <= self.n_views <= fitted_state.MOST_VIEWS:
+        whole = isinstance(self.n_views, int | np.integer) and not isinstance(self.n_views, bool)
+        if not whole or not 1 <= self.n_views <= fitted_state.MOST_VIEWS:
             raise ValueError(f"n_views={self.n_views!r} must be 1 to {fitted_state.MOST_VIEWS}")
 
     def _restore_state_from_file(self, state):

@@ -129,7 +129,6 @@ def _check_network(network):
         and all(isinstance(name, str) for name in history)
         and all(isinstance(values, list) for values in history.values())
         and all(type(value) is float for values in history.values() for value in values)
-        and len({len(values) for values in history.values()}) <= 1
     ):
         raise ValueError("the history of a network in it is damaged")
     if not (

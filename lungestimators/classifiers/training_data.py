@@ -73,10 +73,15 @@ def digest_training_data(X, labels, rows, earlier=None):
     for label in labels[rows].tolist():
         hasher.update(f"{label!r}\n".encode(errors="backslashreplace"))
     n_images = len(rows)
+    images = np.unique(images, axis=0)
     if earlier is not None:
         n_images += earlier.n_images
-        images = np.concatenate([earlier.images, images])
-    return TrainingData(n_images, hasher.hexdigest(), np.unique(images, axis=0))
+        new = images[~_are_known(earlier.images, images)]
+        # In later epochs of the user's own loop there is nothing new to sort.
+        images = earlier.images
+        if len(new):
+            images = np.unique(np.concatenate([images, new]), axis=0)
+    return TrainingData(n_images, hasher.hexdigest(), images)
 
 
 def warn_of_training_images(data, X, name):
@@ -90,14 +95,19 @@ def warn_of_training_images(data, X, name):
         The class that was fitted, for the warning.
     """
     digests = image_digests(X, range(len(X)))
-    known = _first_halves(data.images)
-    places = np.searchsorted(known, _first_halves(digests)).clip(max=len(known) - 1)
-    n_known = int((data.images[places] == digests).all(axis=1).sum())
+    n_known = int(_are_known(data.images, digests).sum())
     if n_known:
         warnings.warn(
             TrainingImagesWarning(n_known, len(X), name),
             stacklevel=3,
         )
+
+
+def _are_known(known, digests):
+    """Return which digests are among those that are known, which are sorted."""
+    halves = _first_halves(known)
+    places = np.searchsorted(halves, _first_halves(digests)).clip(max=len(halves) - 1)
+    return (known[places] == digests).all(axis=1)
 
 
 def _first_halves(digests):

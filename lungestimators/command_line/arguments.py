@@ -9,6 +9,7 @@ exit status:
   1    done, but something is wrong: a file cannot be read, an audit found a
        fault
   2    what was asked for cannot be done
+  3    a fault of the program
   130  interrupted
 """
 

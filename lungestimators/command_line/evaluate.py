@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 
 from ..comparison import compare_predictions
-from ..text_tables import name_first, printable, text_table
+from ..text_tables import counted, name_first, printable, text_table
 from .folders import leave_out_unreadable, load_parts
 from .models import class_names, load_classifier, predict_files, say_known
 from .results import DONE, SOMETHING_WRONG, Result, list_unreadable
@@ -16,6 +16,10 @@ _PATIENTS = (
     "It is not known which images show the same patient: the intervals count each image as a "
     "patient of its own. If patients have several images, the intervals are too narrow: --group "
     "and --group-csv say who is who."
+)
+_SHARED = (
+    "Of {} there are images outside of {}/, too. If the classifier learnt from those, the scores "
+    "are too high."
 )
 
 
@@ -36,10 +40,21 @@ def run(arguments):
     lines += _lines_of_confusion(scores["confusion"], names)
     if images.patients is None:
         lines += ["", *textwrap.wrap(_PATIENTS, _WIDTH)]
+    n_shared = _count_shared_patients(learn, test)
+    if n_shared:
+        lines += ["", *textwrap.wrap(_SHARED.format(counted(n_shared, "patient"), part), _WIDTH)]
     lines += say_known(n_known, len(images.paths)) + list_unreadable(unreadable)
     document = {"model": arguments.model, "folder": arguments.folder, **images.document()}
+    document |= {"n_patients_outside_part": n_shared}
     document |= {"part": part, "n_known": n_known, **scores, "unreadable": unreadable}
     return Result(SOMETHING_WRONG if unreadable else DONE, "\n".join(lines), document)
+
+
+def _count_shared_patients(learn, test):
+    """Return how many patients to test on have images outside of that part, too."""
+    if learn is None or test is None or test.patients is None:
+        return 0
+    return len(np.intersect1d(learn.patients, test.patients))
 
 
 def _check_classes(images, names, arguments):

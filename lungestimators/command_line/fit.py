@@ -27,13 +27,17 @@ _PATIENTS = (
 
 def run(arguments):
     """Cross-validate a classifier, fit it to all images, and save it as ``arguments.out``."""
-    check_file_to_write(arguments.out, arguments.force)
+    tables = [] if arguments.group_csv is None else [arguments.group_csv]
+    check_file_to_write(arguments.out, arguments.force, tables)
     given = {"epochs": arguments.epochs, "image_size": arguments.image_size}
     given = {name: value for name, value in given.items() if value is not None}
     classifier = _CLASSIFIERS[arguments.model](
         random_state=arguments.seed, verbose=int(sys.stderr.isatty()), **given
     )
     images, test, part = load_parts(arguments)
+    for some in (images, test):
+        if some is not None:
+            check_file_to_write(arguments.out, arguments.force, some.paths)
     if images is None:
         raise ValueError(f"{arguments.folder!r} has images in {part}/ only, which are to test on")
     if test is not None:
@@ -47,8 +51,11 @@ def run(arguments):
         scores = _cross_validate(classifier, images, arguments)
         document["cross_validation"] = {"n_folds": arguments.folds, **scores}
         lines += _lines_of_cross_validation(scores, images, arguments.folds)
+        # Kept on the screen, should the last fit fail.
+        print("\n".join(lines))
     print(f"Learning from all {counted(len(images.paths), 'image')}")
     classifier.fit(images.paths, images.classes)
+    classifier.set_params(verbose=0)  # as from a script, where no progress is shown
     classifier.save(arguments.out, description=arguments.description)
     saved = (
         f"Saved: {printable(arguments.out)}, a {type(classifier).__name__} that learnt from "

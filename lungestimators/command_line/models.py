@@ -4,6 +4,7 @@ import textwrap
 import warnings
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
@@ -50,10 +51,11 @@ def predict_files(classifier, paths):
     predicted : ndarray of shape (n_files,), int
         Numbers of classes.
     probabilities : ndarray of shape (n_files, n_classes)
-    n_known : int
-        How many of the files the classifier learnt from. The warning of them is not shown.
+    n_known : int or None
+        How many of the files the classifier learnt from, at least; None where its file does not
+        say which ones it learnt from. The warning of them is not shown.
     """
-    n_known = 0
+    n_known = 0 if _keeps_training_data(classifier) else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TrainingImagesWarning)
         probabilities = classifier.predict_proba(paths)
@@ -70,13 +72,29 @@ def predict_files(classifier, paths):
 
 def say_known(n_known, n_images):
     """Return lines of text about images that a classifier learnt from; none if it knows none."""
-    if not n_known:
+    if n_known == 0:
         return []
     text = (
-        f"The classifier learnt from {n_known:,} of these {counted(n_images, 'image')}. What it "
-        "says of them does not tell how good it is on others."
+        f"The classifier learnt from at least {n_known or 0:,} of these "
+        f"{counted(n_images, 'image')}. What it says of them does not tell how good it is on others."
     )
+    if n_known is None:
+        text = (
+            "The file of the classifier does not say which images it learnt from. If they are "
+            "among these, what it says of them does not tell how good it is on others."
+        )
     return ["", *textwrap.wrap(text, _WIDTH)]
+
+
+def _keeps_training_data(value):
+    """Whether an estimator, or one inside it, keeps digests of the images that it learnt from."""
+    if hasattr(value, "training_data_"):
+        return True
+    if isinstance(value, BaseEstimator) or hasattr(value, "calibrators"):
+        value = list(vars(value).values())
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list | tuple) and any(map(_keeps_training_data, value))
 
 
 def _has_threshold(classifier):

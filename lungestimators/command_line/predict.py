@@ -60,8 +60,8 @@ class _Answers:
     ----------
     unreadable : dict of {str: str}
         What is wrong with files that cannot be read, by path, so far.
-    n_known : int
-        How many files the classifier learnt from, so far.
+    n_known : int or None
+        How many files the classifier learnt from, so far; None where nobody knows.
     """
 
     def __init__(self, classifier, names, paths):
@@ -102,8 +102,14 @@ class _Answers:
                     raise
                 self.unreadable |= bad
                 left = [path for path in left if path not in bad]
+            except ValueError as error:  # such as of LungFields, where two lungs are not found
+                if len(left) == 1:
+                    self.unreadable[left[0]] = " ".join(str(error).split())
+                    return {}
+                half = len(left) // 2
+                return self._predict_readable(left[:half]) | self._predict_readable(left[half:])
             else:
-                self.n_known += n_known
+                self.n_known = None if n_known is None else (self.n_known or 0) + n_known
                 return dict(zip(left, zip(predicted, probabilities, strict=True), strict=True))
         return {}
 
@@ -119,8 +125,9 @@ def _write_answers(answers, names, out, n_images):
             for answer in answers:
                 probabilities = answer["probabilities"] or {}
                 numbers = [f"{probabilities[name]:.6g}" if probabilities else "" for name in names]
-                reason = answer["reason"] or ""
-                table.writerow([answer["file"], answer["prediction"] or "", *numbers, reason])
+                texts = (answer["file"], answer["prediction"] or "", answer["reason"] or "")
+                file_name, prediction, reason = map(_never_a_formula, texts)
+                table.writerow([file_name, prediction, *numbers, reason])
                 n_written += 1
                 if n_written % _AT_ONCE == 0:
                     file.flush()
@@ -129,6 +136,11 @@ def _write_answers(answers, names, out, n_images):
             f"after {n_written:,} of {counted(n_images, 'image')}, whose answers are in "
             f"{out + '.unfinished'!r}"
         ) from None
+
+
+def _never_a_formula(text):
+    """Return the text of a cell that no spreadsheet takes for a formula, which it would run."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _table_of_answers(answers, names):

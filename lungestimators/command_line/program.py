@@ -5,12 +5,13 @@ import importlib
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
 from .arguments import parse_arguments
 
-_CANNOT, _INTERRUPTED = 2, 130
+_CANNOT, _FAULT, _INTERRUPTED = 2, 3, 130
 # Errors about what was asked for. Others are faults of the program, and show where they arose.
 _EXPECTED = (ValueError, OSError, ImportError, MemoryError)
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0, done; 1, done, and something is wrong, such as a file that cannot be read;
-        2, what was asked for cannot be done; 130, interrupted.
+        2, what was asked for cannot be done; 3, a fault of the program; 130, interrupted.
 
     Raises
     ------
@@ -42,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Imported when it is run: help must not wait for scikit-learn.
             command = importlib.import_module(f"{__package__}.{arguments.command}")
             result = command.run(arguments)
+            text = result.text
+            if arguments.json:
+                document = {"command": arguments.command, **result.document, "notes": notes}
+                text = json.dumps(document, indent=2, allow_nan=False)
     except KeyboardInterrupt as interrupt:
         _say(" ".join(["interrupted", *map(str, interrupt.args)]))
         return _INTERRUPTED
@@ -52,10 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             _print_result(json.dumps(document, indent=2), _CANNOT)
         _say(message)
         return _CANNOT
-    if arguments.json:
-        document = {"command": arguments.command, **result.document, "notes": notes}
-        return _print_result(json.dumps(document, indent=2, allow_nan=False), result.status)
-    return _print_result(result.text, result.status)
+    except Exception:
+        traceback.print_exc()
+        _say("this is a fault of the program, not of what you asked for")
+        return _FAULT
+    return _print_result(text, result.status)
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def check_file_to_write(path, force, inputs=()):
     """
     if os.path.isdir(path):
         raise ValueError(f"{path!r} is a folder: name a file")
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise ValueError(
             f"There is no folder {folder!r}, in which {path!r} would be: make it first"
@@ -56,6 +56,12 @@ def check_file_to_write(path, force, inputs=()):
         raise ValueError(f"{path!r} is one of the files to read: name another file to write")
     if os.path.lexists(path) and not force:
         raise ValueError(f"{path!r} is there already: name another file, or replace it by --force")
+    unfinished = _path_while_unfinished(path)
+    if os.path.lexists(unfinished) and not force:
+        raise ValueError(
+            f"{unfinished!r} holds what was done before an interruption: move it, or replace it by "
+            "--force"
+        )
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -69,11 +75,16 @@ def write_whole_file(path):
 
     If the work is interrupted, ``path + ".unfinished"`` holds what was written.
     """
-    unfinished = f"{path}.unfinished"
+    unfinished = _path_while_unfinished(path)
     # Names of files that are not UTF-8 go into the file as they are.
     with open(unfinished, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         yield file
     os.replace(unfinished, os.path.realpath(path))
+
+
+def _path_while_unfinished(path):
+    """Return where a file is written until it is complete: beside the target of a link."""
+    return f"{os.path.realpath(path)}.unfinished"
 
 
 def list_unreadable(reasons):

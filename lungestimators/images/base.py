@@ -142,7 +142,7 @@ class ImageInput(BaseEstimator):
         """Raise a ValueError unless the parameters that count at once have values that work."""
         if self.feature_cache not in (None, "memory"):
             raise ValueError(f"its feature_cache={self.feature_cache!r} is not one of a file")
-        if type(self.verbose) not in (bool, int):
+        if not isinstance(self.verbose, int | np.integer | np.bool_):
             raise ValueError(f"its verbose={self.verbose!r} is no number")
 
     def _image_state_for_file(self):
@@ -181,7 +181,7 @@ class ImageInput(BaseEstimator):
             )
         except KeyError as error:
             raise ValueError(f"its images are not described: {error} is missing") from None
-        _check_described_shape(shape)
+        check_described_shape(shape)
         check_described_pixels(limits, dtype, are_files=shape[0] is None)
         parameters = self.get_params(deep=False)
         kept = {name: value for name, value in parameters.items() if name not in self._AT_ONCE}
@@ -210,7 +210,7 @@ class ImageInput(BaseEstimator):
         return self.image_shape_[2]
 
 
-def _check_described_shape(shape):
+def check_described_shape(shape):
     """Raise unless a value can be ``image_shape_``: of an array of images, or of files."""
     sides_of = (int, int, int), (type(None), type(None), int)
     if not (
@@ -231,7 +231,7 @@ def check_described_pixels(limits, dtype, are_files):
         and limits[0] < limits[1]
     ):
         raise ValueError(f"{str(limits)[:80]} is no range of pixels")
-    right = dtype is None if are_files else isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+    right = dtype is None if are_files else isinstance(dtype, np.dtype) and dtype.kind in "biuf"
     if not right:
         raise ValueError(f"{str(dtype)[:80]} is no type of the pixels of its fit")
 
@@ -239,16 +239,21 @@ def check_described_pixels(limits, dtype, are_files):
 def _check_described_parameters(parameters):
     """Raise unless the parameters of a fit that a prediction reads have values that work."""
     size, shape, weights = (parameters[name] for name in ("image_size", "image_shape", "weights"))
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+    if not _is_whole(size) or size < 1:
         raise ValueError(f"its fit had image_size={str(size)[:80]}")
     if shape is not None and not (
         isinstance(shape, tuple | list)
         and len(shape) in (2, 3)
-        and all(type(side) is int and (side == -1 or 0 < side <= _LARGEST_SIDE) for side in shape)
+        and all(_is_whole(side) and (side == -1 or 0 < side <= _LARGEST_SIDE) for side in shape)
     ):
         raise ValueError(f"its fit had image_shape={str(shape)[:80]}")
     if weights is not None and not isinstance(weights, str | os.PathLike):
         raise ValueError(f"its fit had weights={str(weights)[:80]}")
+
+
+def _is_whole(value):
+    """Whether a value is a whole number of Python or NumPy."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _is_same_parameter(a, b):

@@ -41,7 +41,7 @@ class Blueprint(NamedTuple):
             with pool.seeded_building(0):
                 network = keras.models.model_from_json(self.architecture)
             network.set_weights(self.weights)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(f"Keras cannot build this network: {error}") from error
         if network.output_shape[-1] != self.n_outputs:
             raise ValueError(

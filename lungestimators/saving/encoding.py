@@ -128,7 +128,9 @@ class Encoder:
     def _encode_array(self, array, where):
         """Return an array as a reference to ``arrays``; labels as the list of their values."""
         kind = array.dtype.kind
-        few = kind in "biu" and array.ndim == 1 and array.size <= MOST_INLINE
+        # Labels may be floats; what else is float is too much for JSON.
+        plain = kind in "biu" or (kind == "f" and where.endswith(".classes_"))
+        few = plain and array.ndim == 1 and array.size <= MOST_INLINE
         if array.ndim == 1 and (kind in "OU" or few):
             values = [self.encode(item, where) for item in array.tolist()]
             node = {"type": "array", "dtype": array.dtype.name, "values": values}

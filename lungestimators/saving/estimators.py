@@ -10,13 +10,21 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
+from ..images.base import check_described_shape
 from ..validation import PathLike
 from . import classes, lung_file
 from .decoding import Decoder
 from .encoding import Encoder
 
 # What Python raises for a value of another type than a check has thought of.
-_OF_UNEXPECTED_VALUES = AttributeError, IndexError, KeyError, OverflowError, TypeError
+_OF_UNEXPECTED_VALUES = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+)
 
 
 def save(estimator: Any, path: PathLike, *, description: str | None = None) -> None:
@@ -258,13 +266,18 @@ def _description_of(node):
     networks = [dict(network["items"]) for network in state["networks"]]
     histories = [dict(network["history"]["items"]) for network in networks]
     decoder = Decoder({}, [], sklearn.__version__)
+    labels, shape = (decoder.decode(state[name]) for name in ("classes_", "image_shape_"))
+    check_described_shape(shape)
+    n_images = data["n_images"]
+    if type(n_images) is not int or not isinstance(labels, np.ndarray):
+        raise ValueError("the classes or the training data of a classifier in it are damaged")
     return {
         "class": classes.find_class(node["class"]).__name__,
-        "classes": decoder.decode(state["classes_"]).tolist(),
-        "image_shape": decoder.decode(state["image_shape_"]),
+        "classes": labels.tolist(),
+        "image_shape": shape,
         "n_networks": len(networks),
         "n_epochs": sum(len(history.get("loss", [])) for history in histories),
-        "n_training_images": data["n_images"],
+        "n_training_images": n_images,
     }
 
 

@@ -48,7 +48,7 @@ _INITIALIZERS = frozenset(
 
 def _is_number(value):
     """Whether a value of JSON is a number; true and false are none."""
-    return type(value) in (int, float)
+    return type(value) in (int, float) and abs(value) < 1e38
 
 
 def _is_size(value):

@@ -23,6 +23,10 @@ DOCUMENT, ARRAYS, DIGESTS = ENTRIES = "estimator.json", "arrays.safetensors", "S
 # Values in the JSON, at most, counted by its commas and brackets: Python needs some 100 bytes for
 # each. DenseNet121 has 30,000.
 _MOST_VALUES = 400_000
+# Bytes of the directory of a zip with three entries, at most; they need some 200.
+_LARGEST_DIRECTORY = 1000
+# Arrays of a file, at most: DenseNet121 has 700.
+_MOST_ARRAYS = 20_000
 _TIME = (1980, 1, 1, 0, 0, 0)
 _TYPES = {
     "BOOL": np.bool_,
@@ -121,6 +125,7 @@ def read_file(path, with_arrays=True):
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         try:
+            _check_directory(file, size)
             with zipfile.ZipFile(file) as archive:
                 return _read_archive(archive, size, with_arrays)
         except zipfile.BadZipFile as error:
@@ -136,6 +141,22 @@ def read_file(path, with_arrays=True):
                 raise  # of the disk
             # zipfile was sent to a place before the beginning.
             raise ValueError(f"it is damaged or cut short ({error})") from None
+
+
+def _check_directory(file, size):
+    """Raise if the directory of a zip is large: zipfile would keep all of its entries in memory."""
+    file.seek(0)
+    if size < 22 or file.read(4) != b"PK\x03\x04":
+        raise zipfile.BadZipFile("no zip")
+    file.seek(size - 22)
+    end = file.read(22)
+    if end[:4] != b"PK\x05\x06" or end[20:] != b"\0\0":
+        raise zipfile.BadZipFile("it does not end as a zip without a comment")
+    if int.from_bytes(end[12:16], "little") > _LARGEST_DIRECTORY:
+        raise ValueError(f"it has other entries than {', '.join(ENTRIES)}: many")
+    if end[12:16] == b"\xff" * 4 or end[16:20] == b"\xff" * 4:
+        raise ValueError("it is a zip of more than 4 GB")
+    file.seek(0)
 
 
 def _read_archive(archive, size, with_arrays):
@@ -233,10 +254,15 @@ def _finite_float(text):
 
 def _parse_arrays(contents):
     """Return the arrays of safetensors; each is copied once, and the bytes are let go."""
+    data = contents.pop(ARRAYS)
+    length = int.from_bytes(data[:8], "little")
+    if data.count(b"{", 8, 8 + min(length, len(data))) > _MOST_ARRAYS:
+        raise ValueError(f"it has more than {_MOST_ARRAYS} arrays")
     try:
-        tensors = safetensors.deserialize(contents.pop(ARRAYS))
+        tensors = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:
         raise ValueError(f"its arrays are damaged: {error}") from None
+    del data
     arrays = {}
     while tensors:
         name, tensor = tensors.pop()

@@ -384,7 +384,7 @@ def test_a_missing_folder_and_a_missing_file_are_named(fitted_cnn, tmp_path):
 )
 def test_the_shapes_of_a_network_are_known_without_keras(name, channels):
     build = architectures.build_application
-    blueprint = blueprints._build_blueprint(
+    blueprint = blueprints.build_blueprint(
         build, (name, 96, channels, None, (("alpha", 1.0),)), 0, None
     )
     shapes = shapes_of_network(blueprint.architecture)
