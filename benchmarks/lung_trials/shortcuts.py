@@ -28,7 +28,7 @@ WAYS = {
     "mask, stretched": LungFields("mask", image_size=SIDE, stretch=True, on_missing="warn"),
 }
 MODELS = {
-    "CNN": CNNClassifier(random_state=0),
+    "CNN": CNNClassifier(weights="chest", random_state=0),
     "MobileNet": MobileNetClassifier(random_state=0),
     "DenseNet121": DenseNetClassifier(random_state=0),
 }

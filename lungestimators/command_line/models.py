@@ -74,11 +74,13 @@ def say_known(n_known, n_images):
     """Return lines of text about images that a classifier learnt from; none if it knows none."""
     if n_known == 0:
         return []
-    text = (
-        f"The classifier learnt from at least {n_known or 0:,} of these "
-        f"{counted(n_images, 'image')}. What it says of them does not tell how good it is on others."
-    )
-    if n_known is None:
+    if n_known is not None:
+        text = (
+            f"The classifier learnt from at least {n_known:,} of these "
+            f"{counted(n_images, 'image')}. What it says of them does not tell how good it is on "
+            "others."
+        )
+    else:
         text = (
             "The file of the classifier does not say which images it learnt from. If they are "
             "among these, what it says of them does not tell how good it is on others."
