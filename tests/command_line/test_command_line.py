@@ -15,10 +15,20 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lungestimators import CNNClassifier, load, load_image_folder, save
+from lungestimators import (
+    BackboneFeatures,
+    CNNClassifier,
+    LungFields,
+    load,
+    load_image_folder,
+    make_chest_xrays,
+    save,
+)
 from lungestimators.command_line import main, predict
 
 from ..images.dicom_files import radiograph
@@ -158,6 +168,24 @@ def test_evaluate_says_which_images_were_learnt_from(model, chest):
     assert "The classifier learnt from at least 16 of these 16 images." in text
 
 
+def test_evaluate_says_where_it_is_not_known_which_images_were_learnt_from(chest, tmp_path):
+    lungs = load_image_folder(chest)
+    features = BackboneFeatures("MobileNet", alpha=0.25, weights=None, image_size=32)
+    pipeline = make_pipeline(features, LogisticRegression()).fit(lungs.data, lungs.target)
+    save(pipeline, tmp_path / "features.lung")
+    status, text, _ = run("evaluate", tmp_path / "features.lung", chest)
+    assert status == 0
+    assert "does not say which images it learnt from" in " ".join(text.split())
+
+
+def test_evaluate_says_which_patients_have_images_in_another_part(model, tmp_path):
+    make_images(tmp_path / "parts" / "train", n_patients=3)
+    make_images(tmp_path / "parts" / "test", n_patients=2, seed=1)
+    status, text, _ = run("evaluate", model, tmp_path / "parts")
+    assert status == 0
+    assert "Of 4 patients there are images outside of test/, too." in " ".join(text.split())
+
+
 def test_evaluate_refuses_a_folder_of_other_classes(model, chest, tmp_path):
     shutil.copytree(chest, tmp_path / "other")
     (tmp_path / "other" / "ill").rename(tmp_path / "other" / "sick")
@@ -223,6 +251,49 @@ def test_an_interrupted_prediction_keeps_what_is_done(model, images, tmp_path, m
     assert "interrupted after 4 of 8 images" in message
     assert not out.exists()
     assert len(rows_of(f"{out}.unfinished")) == 4
+
+
+def test_the_answers_of_an_interrupted_prediction_are_not_replaced(model, images, tmp_path):
+    (tmp_path / "out.csv.unfinished").write_text("answers")
+    status, _, said = run("predict", model, images, "--out", tmp_path / "out.csv")
+    assert status == 2
+    assert "holds what was done before an interruption" in said
+    assert (tmp_path / "out.csv.unfinished").read_text() == "answers"
+    assert run("predict", model, images, "--out", tmp_path / "out.csv", "--force")[0] == 1
+    assert not (tmp_path / "out.csv.unfinished").exists()
+
+
+def test_an_image_without_lungs_costs_no_answer_of_the_others(tmp_path):
+    X, y = make_chest_xrays(12, difficulty=0, random_state=0)
+    clf = CNNClassifier(image_size=32, epochs=1, random_state=0)
+    save(make_pipeline(LungFields(), clf).fit(X, y.astype(str)), tmp_path / "lungs.lung")
+    X[4] = 0
+    for number, image in enumerate(X):
+        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+    paths = sorted(tmp_path.glob("*.png"))
+    status, _, _ = run("predict", tmp_path / "lungs.lung", *paths, "--out", tmp_path / "out.csv")
+    assert status == 1
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["prediction"]) for row in rows] == [number != 4 for number in range(12)]
+    assert "Two lungs were not found" in rows[4]["reason"]
+
+
+def test_no_cell_is_a_formula(fitted, chest, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(next(chest.rglob("*.png")), tmp_path / "=1+1.png")
+    assert run("predict", fitted[0], "=1+1.png", "--out", "out.csv")[0] == 0
+    with open("out.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["file"] == "'=1+1.png"
+
+
+def test_a_fault_of_the_program_has_a_status_of_its_own(model, images, monkeypatch):
+    monkeypatch.setattr(predict, "load_classifier", lambda path: 1 / 0)
+    status, _, said = run("predict", model, images)
+    assert status == 3
+    assert "ZeroDivisionError" in said
+    assert said.endswith("this is a fault of the program, not of what you asked for\n")
 
 
 def test_predict_shows_answers_on_the_screen(model, images):

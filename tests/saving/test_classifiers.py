@@ -107,6 +107,8 @@ def test_labels_of_any_type_come_back(cnn, squares, labels, tmp_path):
     y = np.where(y == "clear", *labels)
     again = saved(cnn.set_params(epochs=1).fit(X, y), tmp_path)
     assert again.predict(X).dtype == y.dtype
+    (path,) = tmp_path.glob("*.lung")
+    assert describe_file(path)["classifiers"][0]["classes"] == again.classes_.tolist()
 
 
 def test_labels_that_are_objects_come_back(cnn, squares, tmp_path):

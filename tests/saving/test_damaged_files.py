@@ -3,6 +3,7 @@
 import importlib
 import json
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def test_a_later_format_says_to_update(path):
 def test_a_format_that_does_not_exist_is_refused(path, format_):
     change_document(path, lambda document: document.update(format=format_))
     refuses(path, "does not exist|is damaged")
+
+
+@pytest.mark.parametrize("kind", ["entries", "arrays"])
+def test_many_small_things_do_not_take_much_memory(path, kind):
+    entries = read_entries(path)
+    if kind == "entries":
+        with zipfile.ZipFile(path, "a") as archive:
+            for number in range(20_000):
+                archive.writestr(f"{number}", b"")
+    else:
+        header = {f"{n}": dict(dtype="F32", shape=[0], data_offsets=[0, 0]) for n in range(30_000)}
+        text = json.dumps(header).encode()
+        write_entries(path, entries | {ARRAYS: len(text).to_bytes(8, "little") + text})
+    tracemalloc.start()
+    try:
+        refuses(path, "other entries|more than 20000 arrays")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 3 * path.stat().st_size + 2**23
 
 
 def test_a_file_that_is_cut_short_anywhere_is_refused(path):
