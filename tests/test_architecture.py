@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "features": {"backends", "images", "networks", "saving", "validation"},
     # Classes of the rooms above are imported by their names, of a closed list, when a file names
     # them: loading a CNN imports nothing else.
-    "saving": {"networks", "validation"},
+    "saving": {"images", "networks", "validation"},
     "networks": {"backends"},
     "comparison": {"text_tables", "validation"},
     "datasets": {"images", "text_tables", "validation"},
