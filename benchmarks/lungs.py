@@ -8,7 +8,6 @@ images are synthetic but for those of DIR, a folder of radiographs: a folder a c
 """
 
 import argparse
-import json
 import os
 import platform
 import shlex
@@ -26,6 +25,7 @@ from lungestimators.comparison.statistics import wilson_interval
 from lungestimators.datasets import load_image_folder
 
 RESULTS = Path(__file__).parent / "results"
+PARTS = ("outlines", "time", "refused", "planted", "marker", "hospitals", "radiographs")
 FAULTS = ("none", "marker", "border", "collimation", "exposure")
 _SEED = 5000  # of the sets in which a fault is planted
 
@@ -36,6 +36,7 @@ def parse(argv):
         prog="lungs.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", help="folder of radiographs: a folder a class")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="measure these alone")
     parser.add_argument("--overlays", type=Path, help="folder for sheets of outlines")
     parser.add_argument("--images", nargs="+", help="files to draw the outlines on")
     parser.add_argument(
@@ -52,40 +53,45 @@ def main(argv):
         for sheet in overlays.draw_overlays(arguments.images or [], arguments.overlays):
             print(sheet)
         return 0
-    name = "lungs-quick" if arguments.quick else "lungs"
-    out = arguments.out or RESULTS / name
+    out = arguments.out or RESULTS / ("lungs-quick" if arguments.quick else "lungs")
     out.mkdir(parents=True, exist_ok=True)
-    text = [f"`{shlex.join(['python', 'benchmarks/lungs.py', *argv])}`, {_versions()}."]
-    if arguments.quick:
-        text[0] += " QUICK: this only shows that everything runs; the numbers mean nothing."
-    results = {}
-    for title, measure in _parts(arguments).items():
+    for part, (title, measure) in _parts(arguments).items():
+        if arguments.parts and part not in arguments.parts:
+            continue
         print(f"{title} ...", flush=True)
         header, lines, words = measure()
-        results[title] = dict(header=header, lines=lines)
-        text += [f"## {title}", markdown_table([header, *lines]), words]
-        print(f"{text[-2]}\n{words}\n", flush=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    page = "\n\n".join(["# What LungFields does", *text]) + "\n"
-    (out / "results.md").write_text(page, encoding="utf-8")
-    print(f"Written to {out}: results.json, results.md")
+        table = markdown_table([header, *lines])
+        print(f"{table}\n{words}\n", flush=True)
+        argv_of_part = argv if "--parts" in argv else [*argv, "--parts", part]
+        command = shlex.join(["python", "benchmarks/lungs.py", *argv_of_part])
+        quick = "QUICK: this only shows that everything runs; the numbers mean nothing.\n\n"
+        page = f"# {title}\n\n{quick if arguments.quick else ''}{table}\n\n{words}\n\n"
+        page += f"```\n{command}\n```\n\n{_versions()}.\n"
+        (out / f"{part}.md").write_text(page, encoding="utf-8")
+    print(f"Written to {out}")
     return 0
 
 
 def _parts(arguments):
-    """Return what is to be measured: title -> function of a header, lines and words."""
+    """Return what is to be measured: name -> title, and a function of a header, lines and words."""
     few = arguments.quick
     folder = arguments.data and load_image_folder(arguments.data)
     parts = {
-        "Outlines": partial(_outlines, 20 if few else 300),
-        "Time": partial(_time, 50 if few else 1000),
-        "Refused pictures": partial(_refused, 3 if few else 15, folder),
-        "Planted faults": partial(_planted, 30 if few else 150, few),
-        "Planted marker, many seeds": partial(_marker, 30 if few else 120, 1 if few else 20),
-        "A second hospital": partial(_hospitals, 30 if few else 200, 1 if few else 5),
+        "outlines": ("Outlines", partial(_outlines, 20 if few else 300)),
+        "time": ("Time", partial(_time, 50 if few else 1000)),
+        "refused": ("Refused pictures", partial(_refused, 3 if few else 15, folder)),
+        "planted": ("Planted faults", partial(_planted, 30 if few else 150, few)),
+        "marker": (
+            "A planted marker, many seeds",
+            partial(_marker, 30 if few else 120, 1 if few else 20),
+        ),
+        "hospitals": (
+            "A second hospital",
+            partial(_hospitals, 30 if few else 200, 1 if few else 5),
+        ),
     }
     if folder:
-        parts["Radiographs"] = partial(_radiographs, folder, Path(arguments.data))
+        parts["radiographs"] = "Radiographs", partial(_radiographs, folder, Path(arguments.data))
     return parts
 
 
@@ -144,21 +150,24 @@ def _planted(n_images, few):
 
 
 def _marker(n_images, n_seeds):
+    trials = [("whole image, no marker", "whole image", "none")]
+    trials += [(way, way, "marker") for way in shortcuts.WAYS]
     lines = []
-    for way in shortcuts.WAYS:
+    for title, way, fault in trials:
         scores = []
         for seed in range(_SEED, _SEED + n_seeds):
-            X, y = planted.planted_set("marker", n_images, seed)
+            X, y = planted.planted_set(fault, n_images, seed)
             seen = shortcuts.look(way, X)
             scores.append(shortcuts.score(shortcuts.MODELS["MobileNet"], seen, y, seed))
         n_chance = sum(wilson_interval(score, n_images)[0] <= 1 / 3 for score in scores)
         low, high = wilson_interval(np.mean(scores), n_images * n_seeds)
         pooled = f"{np.mean(scores):.3f} ({low:.3f} to {high:.3f})"
-        lines.append([way, f"{n_chance} of {n_seeds}", pooled])
+        lines.append([title, f"{n_chance} of {n_seeds}", pooled])
     words = (
         f"{n_images} images a set without visible disease; class 1 has a letter in the upper right "
         "corner. At chance: the 95 % interval of the balanced accuracy in five folds reaches down "
-        "to a third. All sets: the mean, and the interval of so many images."
+        "to a third. All sets: the mean, and the interval of so many images. The first row says how "
+        "often luck alone is above chance: folds of one set are not independent."
     )
     return ["MobileNet sees", "sets at chance", "balanced accuracy, all sets"], lines, words
 
