@@ -166,8 +166,8 @@ def _marker(n_images, n_seeds):
     words = (
         f"{n_images} images a set without visible disease; class 1 has a letter in the upper right "
         "corner. At chance: the 95 % interval of the balanced accuracy in five folds reaches down "
-        "to a third. All sets: the mean, and the interval of so many images. The first row says how "
-        "often luck alone is above chance: folds of one set are not independent."
+        "to a third. All sets: the mean, and the interval of so many images. The first row says "
+        "how often luck alone is above chance: folds of one set are not independent."
     )
     return ["MobileNet sees", "sets at chance", "balanced accuracy, all sets"], lines, words
 

@@ -9,7 +9,7 @@ from lungestimators import make_chest_xrays
 
 from .planted import IMAGE_SIZE, narrow_collimation
 
-DIFFICULTY = 0.75
+DIFFICULTY = 0.9
 
 
 def draw_hospital(n_images, share_of_sick, in_bed_if_sick, in_bed_if_healthy, gamma, seed):
