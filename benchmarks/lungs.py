@@ -87,7 +87,7 @@ def _parts(arguments):
         ),
         "hospitals": (
             "A second hospital",
-            partial(_hospitals, 30 if few else 200, 1 if few else 5),
+            partial(_hospitals, 30 if few else 200, 1 if few else 5, _models(few)),
         ),
     }
     if folder:
@@ -137,7 +137,7 @@ def _refused(n_each, folder):
 
 def _planted(n_images, few):
     lines = []
-    for fault in FAULTS[:2] if few else FAULTS:
+    for fault in FAULTS[:1] if few else FAULTS:
         X, y = planted.planted_set(fault, n_images, _SEED)
         lines += _lines_of_ways(fault, shortcuts.score_ways(X, y, _models(few), 0))
     low, high = wilson_interval(1 / 3, n_images)
@@ -172,11 +172,11 @@ def _marker(n_images, n_seeds):
     return ["MobileNet sees", "sets at chance", "balanced accuracy, all sets"], lines, words
 
 
-def _hospitals(n_images, n_seeds):
+def _hospitals(n_images, n_seeds, models):
     trials = [("whole image, no shortcut", "whole image", False)]
     trials += [(way, way, True) for way in shortcuts.WAYS]
     lines = []
-    for name in ("CNN", "MobileNet"):
+    for name in models:
         for title, way, with_shortcut in trials:
             aucs = []
             for seed in range(_SEED, _SEED + 10 * n_seeds, 10):
