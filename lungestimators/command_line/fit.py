@@ -51,12 +51,14 @@ def run(arguments):
         scores = _cross_validate(classifier, images, arguments)
         document["cross_validation"] = {"n_folds": arguments.folds, **scores}
         lines += _lines_of_cross_validation(scores, images, arguments.folds)
-        # Kept on the screen, should the last fit fail.
-        print("\n".join(lines))
     print(f"Learning from all {counted(len(images.paths), 'image')}")
-    classifier.fit(images.paths, images.classes)
-    classifier.set_params(verbose=0)  # as from a script, where no progress is shown
-    classifier.save(arguments.out, description=arguments.description)
+    try:
+        classifier.fit(images.paths, images.classes)
+        classifier.set_params(verbose=0)  # as from a script, where no progress is shown
+        classifier.save(arguments.out, description=arguments.description)
+    except BaseException:
+        print("\n".join(lines))  # the scores of the cross-validation are not lost
+        raise
     saved = (
         f"Saved: {printable(arguments.out)}, a {type(classifier).__name__} that learnt from "
         f"{images.described()}."

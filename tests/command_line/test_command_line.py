@@ -122,6 +122,16 @@ def test_fit_cross_validates_and_keeps_patients_together(fitted):
     assert scores["sensitivity"]["ill"]["high"] - scores["sensitivity"]["ill"]["low"] > 0.45
 
 
+def test_the_scores_of_the_cross_validation_are_shown_if_the_last_fit_fails(
+    chest, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(CNNClassifier, "save", lambda *_, **__: 1 / 0)
+    options = ("--folds", 2, "--out", tmp_path / "chest.lung")
+    status, _, said = run("fit", chest, *FIT, *options)
+    assert status == 3
+    assert said.count("balanced accuracy (mean sensitivity)") == 1
+
+
 def test_fit_leaves_out_what_cannot_be_read_and_the_images_to_test_on(chest, tmp_path):
     for name in ("train", "test"):
         shutil.copytree(chest, tmp_path / "parts" / name)
