@@ -17,7 +17,7 @@ import torch
 from pretraining import images, leaks, lung_images, lung_training, other_pictures, sources
 from pretraining.devices import default_device
 from pretraining.torch_network import TorchNetwork
-from pretraining.unfinished import check_made_from, report
+from pretraining.unfinished import check_made_from, report, run_resumable
 
 from lungestimators.networks.chest_weights import save_chest_weights
 from lungestimators.networks.lung_network import IMAGE_SIZE, WEIGHTS, build_lung_network
@@ -53,15 +53,7 @@ def parse(argv):
 
 def main(argv):
     """Run; return the exit status."""
-    arguments = parse(argv)
-    try:
-        return pretrain(arguments, argv)
-    except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on with what was finished.", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"pretrain_lungs.py: {error}", file=sys.stderr)
-        return 2
+    return run_resumable("pretrain_lungs.py", pretrain, parse(argv), argv)
 
 
 def pretrain(arguments, argv):

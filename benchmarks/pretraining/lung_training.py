@@ -1,6 +1,5 @@
 """Training of the network that finds lungs: on drawn outlines, then on its own of real images."""
 
-import math
 import time
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from lungestimators.networks.lung_network import IMAGE_SIZE, MASK_SIZE
 
 from . import lung_negatives, lung_views, views
 from .devices import default_device
+from .training import keep_state, share_of_learning_rate
 
 # The teacher is the mean of the student's weights over about so many steps.
 _STEPS_OF_TEACHER = 300
@@ -106,7 +106,7 @@ def train(network, teacher, images, settings, seed, file, progress):
         for step in range(epoch * settings.steps, (epoch + 1) * settings.steps):
             done = step / n_steps
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _share_of_learning_rate(done)
+                group["lr"] = settings.learning_rate * share_of_learning_rate(done)
             with_real = done >= settings.real_from
             losses = _losses(network, teacher, images, settings, with_real, random, generator)
             optimizer.zero_grad()
@@ -114,17 +114,7 @@ def train(network, teacher, images, settings, seed, file, progress):
             optimizer.step()
             _follow(teacher, network, min(1 - 1 / _STEPS_OF_TEACHER, step / (step + 10)))
             total += [loss.item() for loss in losses]
-        part = file.with_suffix(".part")
-        torch.save(
-            dict(
-                network=network.state_dict(),
-                teacher=teacher.state_dict(),
-                optimizer=optimizer.state_dict(),
-                epoch=epoch + 1,
-            ),
-            part,
-        )
-        part.replace(file)
+        keep_state(file, epoch + 1, network=network, teacher=teacher, optimizer=optimizer)
         seconds = time.monotonic() - began
         outlines, found, own = total / settings.steps
         progress(
@@ -133,13 +123,6 @@ def train(network, teacher, images, settings, seed, file, progress):
             f"{seconds * (settings.epochs - epoch - 1) / 60:.0f} minutes left"
         )
     teacher.cpu()
-
-
-def _share_of_learning_rate(done):
-    """Return the share of the largest learning rate after a share of all steps."""
-    if done < 0.05:
-        return done / 0.05
-    return 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95)) + 1e-3
 
 
 @torch.no_grad()

@@ -148,7 +148,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
             rows = order[step * settings.batch_size : (step + 1) * settings.batch_size]
             view = int(random.integers(len(targets)))
             done = (epoch * n_steps + step) / (settings.epochs * n_steps)
-            rate = settings.learning_rate * _share_of_learning_rate(done)
+            rate = settings.learning_rate * share_of_learning_rate(done)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
             images = views.move(torch.from_numpy(pixels[rows]), positions[view][rows], side)
@@ -166,16 +166,7 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
             sum(losses).backward()
             optimizer.step()
             total += [loss.item() for loss in losses]
-        part = file.with_suffix(".part")
-        torch.save(
-            dict(
-                student=student.state_dict(),
-                optimizer=optimizer.state_dict(),
-                epoch=epoch + 1,
-            ),
-            part,
-        )
-        part.replace(file)
+        keep_state(file, epoch + 1, student=student, optimizer=optimizer)
         seconds = time.monotonic() - began
         left = seconds * (settings.epochs - epoch - 1) / 60
         shown = ", ".join(f"{value:.3f}" for value in total / n_steps)
@@ -186,7 +177,15 @@ def train(student, pixels, tasks, targets, settings, seed, file, progress):
     return student.cpu()
 
 
-def _share_of_learning_rate(done):
+def keep_state(file, epoch, **parts):
+    """Write the states of networks and of an optimizer, whole or not at all."""
+    part = file.with_suffix(".part")
+    states = {name: each.state_dict() for name, each in parts.items()}
+    torch.save(states | dict(epoch=epoch), part)
+    part.replace(file)
+
+
+def share_of_learning_rate(done):
     """Return the share of the largest learning rate after a share of all steps."""
     if done < 0.05:
         return done / 0.05

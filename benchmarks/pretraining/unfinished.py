@@ -1,6 +1,27 @@
 """Unfinished work of a command that goes on where it was stopped."""
 
 import json
+import sys
+
+
+def run_resumable(name, work, *arguments):
+    """Call ``work(*arguments)``, and return its exit status, or that of its error.
+
+    Parameters
+    ----------
+    name : str
+        Of the command, for messages.
+    work : callable
+        Returns the exit status.
+    """
+    try:
+        return work(*arguments)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on with what was finished.", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
 
 
 def report(line):
