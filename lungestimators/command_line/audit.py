@@ -18,6 +18,9 @@ def run(arguments):
     if arguments.html is not None:
         check_file_to_write(arguments.html, arguments.force)
     learn, test, part = load_parts(arguments)
+    if arguments.html is not None:
+        images = [path for some in (learn, test) if some is not None for path in some.paths]
+        check_file_to_write(arguments.html, arguments.force, images)
     if learn is None:
         learn, test = test, None
     report = audit_images(

@@ -346,6 +346,16 @@ def test_audit_finds_what_cannot_be_read_and_writes_a_page(images, tmp_path):
     assert "<table>" in page.read_text() and "1 of 8 images cannot be read." in page.read_text()
 
 
+def test_a_page_never_replaces_an_image(tmp_path):
+    chest = make_images(tmp_path / "chest")
+    image = next(chest.rglob("*.png"))
+    before = image.read_bytes()
+    status, _, said = run("audit", chest, "--html", image, "--force", "--checks", "duplicates")
+    assert status == 2
+    assert "is one of the files to read" in said
+    assert image.read_bytes() == before
+
+
 def test_audit_looks_for_images_of_the_test_part_in_the_other_part(chest, tmp_path):
     for name in ("train", "test"):
         shutil.copytree(chest, tmp_path / name)
