@@ -1,6 +1,6 @@
 """Files of save, changed at random: does load refuse each of them, or return what predicts?
 
-python benchmarks/lung_files.py             20,000 files; an hour or two on two cores
+python benchmarks/lung_files.py             20,000 files; about 20 minutes on two cores
 python benchmarks/lung_files.py --files 300
 """
 

@@ -100,7 +100,7 @@ _SHARED = """\
     training_data_ : TrainingData
         Named tuple of ``n_images``, the number of images learnt from, ``labels``, a digest of their
         labels, and ``images``, an ndarray of shape (n_different, 16), uint8: a digest of each
-        different image, of its pixels and their type or of the bytes of its file. By it a
+        different image, of its pixels and their type or of parts of its file. By it a
         classifier that was loaded from a file warns when it predicts images of its fit.
     callbacks_ : list of keras.callbacks.Callback
         The copies of ``callbacks`` that ``fit`` trained with, without their model: those of one

@@ -19,7 +19,7 @@ class TrainingData(NamedTuple):
     labels : str
         Digest of their labels, in their order.
     images : ndarray of shape (n_different, 16), uint8
-        Digest of each different image, sorted. The pixels and their type decide, or the bytes of a
+        Digest of each different image, sorted. The pixels and their type decide, or parts of a
         file: the same image as an array and as a file has two digests.
     """
 

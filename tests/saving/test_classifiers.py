@@ -44,6 +44,7 @@ EACH = pytest.mark.parametrize(
     ],
 )
 
+# The squares are tiny, and those that are predicted were learnt from.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*were learnt from images of", "ignore:.*to fit this"
 )

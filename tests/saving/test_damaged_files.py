@@ -301,7 +301,7 @@ def try_seeds(lung_files, seeds, folder):
     return found
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # a damaged file may warn of anything
 @pytest.mark.parametrize(
     "seeds",
     [range(200), pytest.param(range(200, 3000), marks=pytest.mark.slow)],

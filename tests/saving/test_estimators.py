@@ -34,6 +34,7 @@ from lungestimators.networks import lung_network
 from tests.conftest import make_cnn
 from tests.saving.files import change_document
 
+# The squares are tiny, no radiographs, learnt from and predicted, and one epoch is too short.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*were learnt from images of",
     "ignore:.*to fit this",
