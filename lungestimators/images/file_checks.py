@@ -15,8 +15,9 @@ from .threads import map_in_threads
 # Files named in one warning.
 _NAMED = 10
 
-# Good files that are remembered: the folds of a cross-validation check each file once.
-_REMEMBERED = 2**20
+# Good files that are remembered: the folds of a cross-validation check each file once. A program
+# that predicts new files for months keeps no more than that, about 60 MB.
+_REMEMBERED = 2**17
 
 
 class _FileState(NamedTuple):

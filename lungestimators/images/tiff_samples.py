@@ -23,6 +23,10 @@ _MOST_INFLATED = 5000
 # and 2**20 more).
 _MOST_PADDED = (16, 2**20)
 
+# Most bytes of all samples, for each of the pixels that PIL.Image.MAX_IMAGE_PIXELS allows: four
+# samples of 16 bits, or one of 64.
+_MOST_BYTES = 8
+
 # The byte with the bits of the index in reverse order.
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], 1)
 
@@ -47,6 +51,12 @@ def read_tiff_samples(file, layout):
         raise ValueError("its tiles are much larger than the image")
     row_bytes = -(-width * n_together * layout.bits[0] // 8)
     n_rows = down * across * height if layout.tiled else layout.height
+    n_bytes = layout.planes * n_rows * row_bytes
+    if Image.MAX_IMAGE_PIXELS and n_bytes > _MOST_BYTES * Image.MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"it claims {n_bytes} bytes of samples, above {_MOST_BYTES} times "
+            f"PIL.Image.MAX_IMAGE_PIXELS = {Image.MAX_IMAGE_PIXELS}"
+        )
     planes = []
     for plane in range(layout.planes):
         blocks = range(plane * down * across, (plane + 1) * down * across)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lungestimators import ImageReadError
 from lungestimators.images import reading
@@ -53,6 +54,16 @@ def test_a_tiff_whose_strips_are_cut_off_says_so(tmp_path):
     (tmp_path / "a").write_bytes(content.replace(lengths, struct.pack("<15I", *[40] * 14, 20)))
     with pytest.raises(ImageReadError, match="ends too early"):
         reading.read_image(str(tmp_path / "a"), 1)
+
+
+def test_samples_of_many_bytes_count_as_many_pixels(tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(np.ones((8, 8, 5), np.uint64), bits=16, photometric=1, extra=(0,) * 4))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80)
+    read_quietly(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 79)
+    with pytest.raises(ImageReadError, match="640 bytes of samples, above 8 times"):
+        read_quietly(path)
 
 
 def test_a_compression_that_pillow_may_lack_is_named(tmp_path):
