@@ -58,7 +58,7 @@ def test_a_tiff_whose_strips_are_cut_off_says_so(tmp_path):
 
 def test_samples_of_many_bytes_count_as_many_pixels(tmp_path, monkeypatch):
     path = tmp_path / "a.tif"
-    path.write_bytes(tiff(np.ones((8, 8, 5), np.uint64), bits=16, photometric=1, extra=(0,) * 4))
+    path.write_bytes(tiff(np.ones((8, 8, 5), np.uint64), bits=16, photometric=2, extra=(2, 2)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80)
     read_quietly(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 79)
