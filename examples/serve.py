@@ -1,21 +1,22 @@
 """A service that classifies one image file a request. An example: take it as a start.
 
     pip install "lungestimators[dicom,serve]"
-    python examples/serve.py model.lung --port 8000
+    python examples/serve.py model.lung
     curl --data-binary @radiograph.png http://127.0.0.1:8000/predict
     curl http://127.0.0.1:8000/health
 
-The model is a file of ``lungestimators.save``; LUNGESTIMATORS_MODEL may name it as well. The body of
-a request is the file itself: PNG, JPEG, TIFF, DICOM or what else the library reads.
+The model is a file of ``lungestimators.save``; the environment variable LUNGESTIMATORS_MODEL may
+name it as well. The body of a request is the image file itself: PNG, JPEG, TIFF, DICOM, ...
 
-200  label, probabilities, and warnings of the library about the image
-413  more than MOST_BYTES
-422  no image, a damaged one, or one of more than MOST_PIXELS; the reason is in "error"
-503  MOST_REQUESTS are being answered; or, of /health, a file keeps the service busy: start it anew
-504  no answer within MOST_SECONDS
+200  label, probabilities, and what the library warns of in this image
+413  the file has more than MOST_BYTES
+422  the file is no image, is damaged, or has more than MOST_PIXELS: "error" says why
+503  MOST_REQUESTS are at work; of /health: one file takes too long, start the service anew
+504  there was no answer within MOST_SECONDS
 
-There is no authentication and no encryption: put it behind a server that has both. It is not a
-medical device: what it answers is for research, not for patients.
+No name that a client sends is ever used for a file, and no file is kept. There is no authentication
+and no encryption: put a server in front that has both. It is not a medical device, and its answers
+are not for patients.
 """
 
 import argparse
@@ -37,96 +38,90 @@ from starlette.routing import Route
 from lungestimators import ImageReadError, limit_feature_cache, load
 
 MOST_BYTES = 64 * 2**20
-MOST_PIXELS = 36_000_000  # the largest radiographs have 25 million
-MOST_SECONDS = 30  # from the first byte of a request to its answer
+MOST_PIXELS = 36_000_000  # large radiographs have 25 million
+MOST_SECONDS = 30  # from the head of a request to its answer
 MOST_REQUESTS = 32  # one is computed, the others arrive or wait
 
 
 class Service:
-    """Answers requests, one image at a time: memory is that of one image, however many wait."""
+    """Answers requests by an estimator. One image at a time is in memory, the others on disk."""
 
-    def __init__(self, model):
-        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
-        limit_feature_cache(2**24)  # hardly an image comes twice
-        self.estimator = load(model)
-        self.classes = [str(name) for name in self.estimator.classes_]
+    def __init__(self, estimator):
+        self.estimator = estimator
+        self.classes = [str(name) for name in estimator.classes_]
         self.worker = ThreadPoolExecutor(1)
         self.n_requests, self.started = 0, None
         with tempfile.TemporaryDirectory() as folder:  # the first prediction takes seconds
-            Image.new("L", (64, 64)).save(path := Path(folder, "black.png"))
-            self.worker.submit(self.classify, str(path)).result()
+            Image.new("L", (64, 64)).save(path := f"{folder}/black.png")
+            self.worker.submit(self.classify, path).result()
 
     def classify(self, path):
-        """Return the answer about a file, and its status. Runs in the worker's thread."""
+        """Return the answer about a file, and its status; runs in the worker's thread."""
         self.started = time.monotonic()
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("always", UserWarning)
-                # A classifier with a threshold may not choose the most probable class.
-                label = self.estimator.predict([path])[0]
+                label = self.estimator.predict([path])[0]  # a threshold may decide it
                 probabilities = self.estimator.predict_proba([path])[0].tolist()
-        except (ValueError, ImportError) as error:  # an ImportError: DICOM without pydicom
+        except (ValueError, ImportError) as error:  # the latter for DICOM without pydicom
             reason = error.reasons[path] if isinstance(error, ImageReadError) else str(error)
             return {"error": reason.replace(path, "the file")}, 422
         finally:
             self.started = None
         notes = dict.fromkeys(str(each.message).replace(path, "the file") for each in caught)
-        answer = {"label": str(label), "warnings": list(notes)}
-        return answer | {"probabilities": dict(zip(self.classes, probabilities, strict=True))}, 200
+        by_class = dict(zip(self.classes, probabilities, strict=True))
+        return {"label": str(label), "probabilities": by_class, "warnings": list(notes)}, 200
+
+    async def answer(self, request, path):
+        """Write the body of a request to a file; return the answer, its status and headers."""
+        refused, n_bytes = self.n_requests > MOST_REQUESTS, 0
+        with open(path, "wb") as file:
+            async for chunk in request.stream():  # to its end: else a client may miss the answer
+                n_bytes += len(chunk)
+                if n_bytes <= MOST_BYTES and not refused:
+                    file.write(chunk)
+        if refused:
+            return {"error": "too many requests are at work"}, 503, {"Retry-After": "1"}
+        if n_bytes > MOST_BYTES:
+            return {"error": f"the file has more than {MOST_BYTES} bytes"}, 413
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.worker, self.classify, str(path))
 
     async def predict(self, request):
-        """POST /predict: write the body to a file of a name of our own, and classify it."""
-        if self.n_requests >= MOST_REQUESTS:
-            answer = {"error": f"{MOST_REQUESTS} requests are being answered"}
-            return JSONResponse(answer, 503, {"Retry-After": "1"})
+        """POST /predict: the image file is the body."""
         self.n_requests += 1
         try:
             with tempfile.TemporaryDirectory() as folder:
                 async with asyncio.timeout(MOST_SECONDS):
-                    return JSONResponse(*await self.answer_body(request, Path(folder, "image")))
+                    return JSONResponse(*await self.answer(request, Path(folder, "image")))
         except TimeoutError:
             return JSONResponse({"error": f"no answer within {MOST_SECONDS} seconds"}, 504)
         except ClientDisconnect:
-            return JSONResponse({"error": "the client went away"}, 400)
+            return JSONResponse({"error": "the file did not arrive"}, 400)
         finally:
             self.n_requests -= 1
 
-    async def answer_body(self, request, path):
-        """Return the answer to the body of a request, and its status."""
-        n_bytes = 0
-        with open(path, "wb") as file:
-            async for chunk in request.stream():
-                n_bytes += len(chunk)
-                if n_bytes <= MOST_BYTES:  # the rest is read too, or clients would miss the answer
-                    file.write(chunk)
-        if n_bytes > MOST_BYTES:
-            return {"error": f"more than {MOST_BYTES} bytes"}, 413
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.worker, self.classify, str(path))
-
     async def health(self, request):
-        """GET /health: the classes; status 503 while a file takes longer than it may."""
-        started = self.started
+        """GET /health: whether the service answers, and which classes it knows."""
+        started = self.started  # by the worker, which nothing but the end of the process stops
         if started is not None and time.monotonic() - started > MOST_SECONDS:
-            return JSONResponse({"status": "busy for too long"}, 503)
+            return JSONResponse({"status": "one file takes too long"}, 503)
         return JSONResponse({"status": "ready", "classes": self.classes})
 
 
 def create_app(model):
     """Return the application that serves a model file."""
-    service = Service(model)
-    return Starlette(
-        routes=[
-            Route("/predict", service.predict, methods=["POST"]),
-            Route("/health", service.health),
-        ]
-    )
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    limit_feature_cache(2**24)  # hardly an image comes twice
+    service = Service(load(model))
+    predict = Route("/predict", service.predict, methods=["POST"])
+    return Starlette(routes=[predict, Route("/health", service.health)])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     model = os.environ.get("LUNGESTIMATORS_MODEL")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?" if model else None, default=model)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)

@@ -40,7 +40,8 @@ def wheel(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "lungestimators", source / "lungestimators", ignore=ignore)
+    for name in ("lungestimators", "examples"):  # the latter is no part of the package
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
     # Without isolation pip builds with the setuptools installed here, and downloads nothing.
     options = ("--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(built))
     run(sys.executable, "-m", "pip", "wheel", *options, ".", cwd=source)
