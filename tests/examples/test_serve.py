@@ -170,9 +170,9 @@ DAMAGED = {
     "empty": (b"", "the file is empty"),
     "text": (b"no image at all", "it is not an image"),
     "of another program": (b"%PDF-1.7\n" + bytes(200), "PDF"),
-    "cut short": (PNG[:-60], "."),
+    "cut short": (PNG[:-60], "truncated"),
     "changed": (PNG.replace(b"IDAT", b"IDAT\xff", 1), "."),
-    "a TIFF cut short": (bytes_of(make_squares()[0][0], "TIFF")[:150], "TIFF"),
+    "a TIFF cut short": (bytes_of(make_squares()[0][0], "TIFF")[:150], "truncated"),
     "DICOM without an image": (bytes(128) + b"DICM" + bytes(300), "DICOM"),
     "of 49 million pixels": (bytes_of(np.zeros((7000, 7000), bool)), "claims 49000000 pixels"),
 }
