@@ -21,7 +21,7 @@ def onnx_model_of_network(architecture, weights):
     Parameters
     ----------
     architecture : str
-        Keras' JSON of a functional model with one input and one output.
+        Keras' JSON of a functional model, which ``saving.architecture_checks`` accepts.
     weights : sequence of ndarray, float32
         In Keras' order.
 
@@ -47,7 +47,8 @@ def onnx_model_of_network(architecture, weights):
         if layer["class_name"] == "InputLayer"
     ]
     outputs = _add_functional(graph, config, graph.from_keras_order("inputs", shape))
-    graph.check_all_weights_taken()
+    if graph.weights:
+        raise ValueError("the network has more weights than its layers need")
     last = graph.in_keras_order(outputs)
 
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT

@@ -4,6 +4,7 @@ A feature map is channels first in ONNX, whose convolutions know nothing else, a
 Keras' order here. All other tensors are in Keras' order in both.
 """
 
+import collections
 import functools
 import math
 from typing import NamedTuple
@@ -46,25 +47,22 @@ class Graph:
 
     Attributes
     ----------
+    weights : deque of ndarray
+        Those that no layer has taken yet.
     nodes : list of (str, list of str, str, dict)
         Operator, names of the inputs, name of the output, and attributes.
     constants : dict of {str: ndarray}
     """
 
     def __init__(self, weights):
+        self.weights = collections.deque(weights)
         self.nodes, self.constants = [], {}
-        self._weights = iter(weights)
 
     def next_weight(self):
-        """Return the next weight of the network, or raise a ValueError where all are taken."""
-        for weight in self._weights:
-            return weight
-        raise ValueError("the network has fewer weights than its layers need")
-
-    def check_all_weights_taken(self):
-        """Raise a ValueError where a weight is left."""
-        if any(True for _ in self._weights):
-            raise ValueError("the network has more weights than its layers need")
+        """Return the next weight of the network, or raise a ValueError where there is none."""
+        if not self.weights:
+            raise ValueError("the network has fewer weights than its layers need")
+        return self.weights.popleft()
 
     def constant(self, value, dtype=np.float32):
         """Return the name of a new constant."""
@@ -99,37 +97,6 @@ class Graph:
         scaled = self.add("Mul", x.name, _along_channels(x, factor))
         return x._replace(name=self.add("Add", scaled, _along_channels(x, summand)))
 
-    def activate(self, x, activation):
-        """Return what an activation, which is known by its name, makes of a tensor."""
-        if activation == "linear":
-            return x
-        if activation == "silu":
-            name = self.add("Mul", x.name, self.add("Sigmoid", x.name))
-        elif activation == "relu6":
-            name = self.add("Clip", x.name, 0, 6)
-        elif activation == "softmax":
-            name = self.add("Softmax", x.name, axis=x.channel_axis)
-        else:
-            operator, attributes = _ACTIVATIONS[activation]
-            name = self.add(operator, x.name, **attributes)
-        return x._replace(name=name)
-
-
-# Activations that are one operator, and those of its attributes that are not ONNX' own defaults.
-_ACTIVATIONS = {
-    "elu": ("Elu", {}),
-    "gelu": ("Gelu", {}),
-    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
-    "hard_silu": ("HardSwish", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
-    "relu": ("Relu", {}),
-    "selu": ("Selu", {}),
-    "sigmoid": ("Sigmoid", {}),
-    "softplus": ("Softplus", {}),
-    "tanh": ("Tanh", {}),
-}
-ACTIVATIONS = frozenset({*_ACTIVATIONS, "linear", "relu6", "silu", "softmax"})
-
 
 def _along_channels(x, value):
     """Return a number, or one for each channel, in the shape that ONNX broadcasts to a tensor."""
@@ -142,13 +109,37 @@ def _identity(graph, config, x):
 
 
 def _activated(graph, config, x):
-    return graph.activate(x, config["activation"])
+    return x._replace(name=ACTIVATIONS[config["activation"]](graph, x))
+
+
+def _operator(operator, **attributes):
+    """Return the function of an activation that is one operator of ONNX."""
+    return lambda graph, x: graph.add(operator, x.name, **attributes)
+
+
+# A function (graph, tensor) -> name of the output for each activation.
+ACTIVATIONS = {
+    "elu": _operator("Elu"),
+    "gelu": _operator("Gelu"),
+    "hard_sigmoid": _operator("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hard_silu": _operator("HardSwish"),
+    "leaky_relu": _operator("LeakyRelu", alpha=0.2),
+    "linear": lambda graph, x: x.name,
+    "relu": _operator("Relu"),
+    "relu6": lambda graph, x: graph.add("Clip", x.name, 0, 6),
+    "selu": _operator("Selu"),
+    "sigmoid": _operator("Sigmoid"),
+    "silu": lambda graph, x: graph.add("Mul", x.name, graph.add("Sigmoid", x.name)),
+    "softmax": lambda graph, x: graph.add("Softmax", x.name, axis=x.channel_axis),
+    "softplus": _operator("Softplus"),
+    "tanh": _operator("Tanh"),
+}
 
 
 def _relu(graph, config, x):
     name, slope, threshold = x.name, config["negative_slope"], config["threshold"]
     name = (
-        graph.add("ThresholdedRelu", name, alpha=threshold)
+        graph.add("ThresholdedRelu", name, alpha=float(threshold))
         if threshold
         else graph.add("Relu", name)
     )
@@ -212,7 +203,7 @@ def _batch_normalised(graph, config, x):
     mean, variance = graph.next_weight(), graph.next_weight()
     if x.channel_axis == 1:
         operands = gamma, beta, mean, variance
-        name = graph.add("BatchNormalization", x.name, *operands, epsilon=config["epsilon"])
+        name = graph.add("BatchNormalization", x.name, *operands, epsilon=float(config["epsilon"]))
         return x._replace(name=name)
     factor = gamma / np.sqrt(variance + np.float32(config["epsilon"]))
     return graph.scale_and_shift(x, factor, beta - mean * factor)
@@ -222,7 +213,7 @@ def _layer_normalised(graph, config, x):
     gamma = graph.next_weight() if config["scale"] else np.ones(x.shape[-1], np.float32)
     beta = graph.next_weight() if config["center"] else np.zeros(x.shape[-1], np.float32)
     name = graph.add(
-        "LayerNormalization", graph.in_keras_order(x), gamma, beta, epsilon=config["epsilon"]
+        "LayerNormalization", graph.in_keras_order(x), gamma, beta, epsilon=float(config["epsilon"])
     )
     return graph.from_keras_order(name, x.shape)
 
@@ -236,42 +227,38 @@ def _dense(graph, config, x):
         if config["use_bias"]:
             name = graph.add("Add", name, graph.next_weight())
         x = Tensor(name, (*x.shape[:-1], kernel.shape[-1]))
-    return graph.activate(x, config["activation"])
+    return _activated(graph, config, x)
 
 
 def _window(config, x, sides):
     """Return height and width behind a window that moves over a map, and ONNX' attributes of it."""
-    strides = config.get("strides", [1, 1])
-    dilations = config.get("dilation_rate", [1, 1])
+    strides, dilations = config.get("strides", [1, 1]), config.get("dilation_rate", [1, 1])
     lengths, before, after = [], [], []
-    for size, side, stride, step in zip(x.shape, sides, strides, dilations, strict=False):
-        extent = step * (side - 1) + 1
+    for size, side, stride, dilation in zip(x.shape[:2], sides, strides, dilations, strict=True):
+        extent = dilation * (side - 1) + 1
         same = config.get("padding") == "same"
         length = -(-size // stride) if same else (size - extent) // stride + 1
-        # TensorFlow's: where the number is odd, the last side gets one more.
-        missing = max((length - 1) * stride + extent - size, 0)
+        # As in TensorFlow, the end of an odd padding has one more than its beginning.
+        padding = max((length - 1) * stride + extent - size, 0)
         lengths.append(length)
-        before.append(missing // 2)
-        after.append(missing - missing // 2)
-    return lengths, {"kernel_shape": sides, "strides": strides, "pads": before + after}
+        before.append(padding // 2)
+        after.append(padding - padding // 2)
+    attributes = {"kernel_shape": sides, "strides": strides, "dilations": dilations}
+    return lengths, {**attributes, "pads": before + after}
 
 
 def _convolution(graph, config, x, kernel, groups=1):
     """Return a convolution of a map, without activation; ``kernel`` has Keras' order of axes."""
-    sides, attributes = _window(config, x, list(kernel.shape[:2]))
+    sides, attributes = _window(config, x, kernel.shape[:2])
     bias = [graph.next_weight()] if config["use_bias"] else []
-    name = graph.add(
-        *("Conv", x.name, kernel.transpose(3, 2, 0, 1), *bias),
-        **attributes,
-        dilations=config.get("dilation_rate", [1, 1]),
-        group=groups,
-    )
+    operands = x.name, kernel.transpose(3, 2, 0, 1), *bias
+    name = graph.add("Conv", *operands, group=groups, **attributes)
     return Tensor(name, (*sides, kernel.shape[-1]))
 
 
 def _convolved(graph, config, x):
     x = _convolution(graph, config, x, graph.next_weight(), config["groups"])
-    return graph.activate(x, config["activation"])
+    return _activated(graph, config, x)
 
 
 def _kernel_by_channel(kernel):
@@ -282,14 +269,14 @@ def _kernel_by_channel(kernel):
 def _convolved_by_channel(graph, config, x):
     kernel = _kernel_by_channel(graph.next_weight())
     x = _convolution(graph, config, x, kernel, x.shape[-1])
-    return graph.activate(x, config["activation"])
+    return _activated(graph, config, x)
 
 
 def _convolved_separably(graph, config, x):
     kernel = _kernel_by_channel(graph.next_weight())
     x = _convolution(graph, config | {"use_bias": False}, x, kernel, x.shape[-1])
     x = _convolution(graph, {"use_bias": config["use_bias"]}, x, graph.next_weight())
-    return graph.activate(x, config["activation"])
+    return _activated(graph, config, x)
 
 
 def _pooled(operator):
