@@ -7,17 +7,21 @@ Keras compiles too, but a small head then spends most of its time between the st
 import numpy as np
 
 from .. import backends
+from .forward import PaddedForward
 from .startup import keras
 
-# Every forward pass has a fixed number of rows, the last batch being padded: a convolution may
-# round differently in a batch of another size, and an image's features must not depend on the
-# other images of its batch. A head is so small that a call costs more than the rows.
+# Inputs of a forward pass where the backend has one size of batch alone.
 FORWARD_BATCH_SIZE = 16
-HEAD_BATCH_SIZE = 64
+# Where batches may have any size, two calls of 8 at once keep two cores busier than one of 16.
+_ANY_SIZE = 8
+# A head is so small that a call costs more than the rows.
+_HEAD_SIZE = 64
 
 
 def forward_by_backend(network, inputs):
-    """Run a network in inference mode over all inputs, in batches of a fixed size.
+    """Run a network in inference mode over all inputs.
+
+    The outputs of an input do not depend on the other inputs, nor on their number.
 
     Parameters
     ----------
@@ -29,17 +33,29 @@ def forward_by_backend(network, inputs):
     -------
     ndarray of shape (n, n_outputs), float32
     """
-    batch_size = HEAD_BATCH_SIZE if network.name == "head" else FORWARD_BATCH_SIZE
+    if not len(inputs):
+        return np.empty((0, network.output_shape[-1]), np.float32)
     if not hasattr(network, "compiled_forward"):
-        network.compiled_forward = _compile_by_backend(network, batch_size, training=False)
-    outputs = np.empty((len(inputs), network.output_shape[-1]), np.float32)
-    for start in range(0, len(inputs), batch_size):
-        batch = inputs[start : start + batch_size]
-        n_rows = len(batch)
-        if n_rows < batch_size:
-            batch = np.pad(batch, [(0, batch_size - n_rows)] + [(0, 0)] * (batch.ndim - 1))
-        outputs[start : start + n_rows] = network.compiled_forward(batch)[:n_rows]
-    return outputs
+        network.compiled_forward = _new_forward_by_backend(network)
+    return network.compiled_forward(inputs)
+
+
+def weights_changed_by_backend(network):
+    """Say that a network has other weights than at its last forward pass."""
+    if hasattr(network, "compiled_forward"):
+        network.compiled_forward.forget_sizes()
+
+
+def _new_forward_by_backend(network):
+    """Return the forward passes of a network, compiled, as a function of any number of inputs."""
+    is_head = network.name == "head"
+    any_size = _running_backend().any_size_forward
+    if any_size is not None:
+        forward = any_size(network, *((_HEAD_SIZE, 1) if is_head else (_ANY_SIZE, 2)))
+        if forward is not None:
+            return forward
+    batch_size = _HEAD_SIZE if is_head else FORWARD_BATCH_SIZE
+    return PaddedForward(_compile_by_backend(network, batch_size, training=False), batch_size)
 
 
 def training_forward_by_backend(network, batch):

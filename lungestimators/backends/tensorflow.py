@@ -6,6 +6,7 @@ import tensorflow as tf
 from .. import _compat
 from .functions import BackendFunctions
 from .startup import keras
+from .tensorflow_forward import any_size_forward_by_tensorflow, compile_for_shape
 
 
 class TrainingSteps:
@@ -127,10 +128,7 @@ def compile_by_tensorflow(network, n_rows, training):
     def run(batch):
         return network(batch, training=training)
 
-    shape = (n_rows, *network.input_shape[1:])
-    function = tf.function(run, input_signature=[tf.TensorSpec(shape)], autograph=False)
-    function = function.get_concrete_function()
-    return lambda batch: function(tf.constant(batch)).numpy()
+    return compile_for_shape(run, (n_rows, *network.input_shape[1:]))
 
 
 def read_variables_by_tensorflow(variables):
@@ -217,4 +215,5 @@ BACKEND = BackendFunctions(
     read_variables_by_tensorflow,
     write_variables_by_tensorflow,
     new_optimizer_by_tensorflow,
+    any_size_forward_by_tensorflow,
 )

@@ -21,6 +21,9 @@ from ..images.reading import read_files_in_threads
 from ..networks import augmentation
 from .cache import open_feature_cache
 
+# Version of the way in which networks are run: vectors of another one may have other bits.
+_VERSION = 2
+
 # Images that are looked up in the store at once.
 _LOOK_UP = 64
 
@@ -54,7 +57,7 @@ def _versions_in_extraction():
     """Return the versions of the package, Keras and the backend: another may round differently."""
     backend = keras.backend.backend()
     version = __import__(backend).__version__
-    return f"{__version__} {keras.__version__} {backend} {version}"
+    return f"{_VERSION} {__version__} {keras.__version__} {backend} {version}"
 
 
 def stream_features(network, images, cache, *, augment=None, view=b"", verbose=0):
