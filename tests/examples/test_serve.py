@@ -13,6 +13,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import httpx
@@ -199,6 +201,18 @@ def test_a_file_that_is_too_large_is_refused_whether_its_size_is_said_or_not(
         for n_more in (1, 5_000_000):
             status, answer = answered(service, content(image + bytes(n_more)))
             assert (status, answer) == (413, {"error": "the file has more than 10000 bytes"})
+
+
+def test_a_client_that_reads_nothing_while_it_sends_sees_why_it_is_refused(
+    service, module, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    url = str(service.base_url.join("/predict"))
+    for _ in range(5):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(url, bytes(20_000_000)))
+        assert refused.value.code == 413
+        assert b"more than 10000 bytes" in refused.value.read()
 
 
 def test_a_size_that_is_not_true_is_survived(service, folder):
