@@ -160,6 +160,11 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         """
         check_is_fitted(self)
         check_whole_number("n_views", self.n_views, 1)  # it may have been set after the fit
+        if self.n_views > 1 and self._networks[0].parts.backbone.runtime != "keras":
+            raise ValueError(
+                f"n_views={self.n_views}: only Keras makes further views of images. Load the file "
+                "with runtime='keras', or call set_params(n_views=1)"
+            )
         fitted = self._as_fitted()
         X = fitted._check_X(X, reset=False)
         # Of a classifier out of a file, nobody may know what it learnt from. To score the images
@@ -173,7 +178,7 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
             trained,
             fitted.weights is not None,
             images,
-            None if trained == "all" else check_feature_cache_parameter(self.feature_cache),
+            check_feature_cache_parameter(self.feature_cache),
             int(self.n_views),
         )
 

@@ -26,6 +26,10 @@ def mean_probabilities(all_parts, trained, pretrained, images, cache, n_views):
     -------
     ndarray of shape (len(images), n_classes), float64
     """
+    if trained == "last_stage" and all_parts[0].backbone.runtime != "keras":
+        trained = "all"  # to cut a network takes Keras
+    if trained == "all":
+        cache = None
     probabilities = np.empty((len(all_parts), len(images), all_parts[0].head.n_outputs))
     total = np.zeros(probabilities.shape[1:])
     for view in _views_of_prediction(n_views):

@@ -6,7 +6,6 @@ times; an array's bytes) leads to the key of the pixels, so that known images ar
 """
 
 import functools
-import operator
 import os
 
 import numpy as np
@@ -18,7 +17,8 @@ from ..backends.startup import keras
 from ..images.hashing import digest, update_hash
 from ..images.progress import ProgressBar
 from ..images.reading import read_files_in_threads
-from ..networks import augmentation
+from ..networks import augmentation, onnx_sessions
+from ..networks.identity import ArraysByIdentity
 from .cache import open_feature_cache
 
 # Version of the way in which networks are run: vectors of another one may have other bits.
@@ -31,21 +31,6 @@ _LOOK_UP = 64
 _GO_ON = "Features computed so far are kept: the next call goes on from there."
 
 
-class _Arrays:
-    """Arrays that are never written to, compared by identity, to key a cached function."""
-
-    def __init__(self, arrays):
-        self.arrays = arrays
-
-    def __hash__(self):
-        return hash(tuple(map(id, self.arrays)))
-
-    def __eq__(self, other):
-        return len(self.arrays) == len(other.arrays) and all(
-            map(operator.is_, self.arrays, other.arrays)
-        )
-
-
 @functools.lru_cache(maxsize=2)
 def _hash_of_extracting_network(versions, architecture, weights):
     """Hash of a network's architecture and weights, computed once and copied for each view."""
@@ -53,8 +38,10 @@ def _hash_of_extracting_network(versions, architecture, weights):
     return update_hash(xxhash.xxh3_128(), versions.encode(), architecture.encode(), *weights)
 
 
-def _versions_in_extraction():
-    """Return the versions of the package, Keras and the backend: another may round differently."""
+def _versions_in_extraction(runtime):
+    """Return the versions of the package and of what runs it: another may round differently."""
+    if runtime == "onnxruntime":
+        return f"{_VERSION} {__version__} onnxruntime {onnx_sessions.version_of_onnx_runtime()}"
     backend = keras.backend.backend()
     version = __import__(backend).__version__
     return f"{_VERSION} {__version__} {keras.__version__} {backend} {version}"
@@ -171,7 +158,9 @@ class _NetworkStore:
         self._store = store
         self._n_bytes = 4 * network.n_outputs
         network_hash = _hash_of_extracting_network(
-            _versions_in_extraction(), network.architecture, _Arrays(network.weights)
+            _versions_in_extraction(network.runtime),
+            network.architecture,
+            ArraysByIdentity(network.weights),
         )
         self._network = update_hash(network_hash.copy(), view).digest()
 

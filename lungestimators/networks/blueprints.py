@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..backends import compiled, distribution
 from ..backends.startup import keras
-from . import architectures, dropout, keras_hub_presets, own_network, pool
+from . import architectures, dropout, keras_hub_presets, onnx_sessions, own_network, pool
 from .weights import state_of_weights_file
 
 
@@ -22,11 +22,14 @@ class Blueprint(NamedTuple):
         Never written to; several classifiers may share one array.
     n_outputs : int
         Length of the network's output, a vector.
+    runtime : {"keras", "onnxruntime"}
+        What runs the network.
     """
 
     architecture: str
     weights: tuple
     n_outputs: int
+    runtime: str = "keras"
 
     def build(self):
         """Build a new Keras network with these weights.
@@ -61,6 +64,8 @@ class Blueprint(NamedTuple):
         -------
         ndarray of shape (n, n_outputs), float32
         """
+        if self.runtime == "onnxruntime":
+            return onnx_sessions.run_in_onnx_session(self.architecture, self.weights, inputs)
         key = ("forward", dropout.key_without_dropout_rate(self.architecture))
         with pool.borrow_network(key, self.build) as network:
             # The borrower before may have set the very same arrays.

@@ -1,7 +1,9 @@
 """The network that finds the lungs in a radiograph, and its weights."""
 
 import functools
+import json
 
+import numpy as np
 import safetensors
 
 from ..backends.startup import keras
@@ -12,6 +14,11 @@ IMAGE_SIZE = 160
 MASK_SIZE = 80
 
 WEIGHTS = chest_weights.FOLDER / "lungs" / "LungNetwork.safetensors"
+# Keras' JSON of build_lung_network, so that the network can run where Keras is not installed.
+ARCHITECTURE = WEIGHTS.with_suffix(".json")
+
+# Names of a layer's weights, in Keras' order.
+_WEIGHTS_IN_ORDER = "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"
 
 # Filters of the levels, from the finest (MASK_SIZE pixels a side) to the coarsest.
 _FILTERS = (24, 48, 96, 128, 160)
@@ -65,23 +72,30 @@ def _convolve(x, filters, name, strides=1):
 
 
 @functools.cache
-def lung_network_blueprint():
+def lung_network_blueprint(runtime="keras"):
     """Return the network with the weights that come with the package; they are read once.
+
+    Parameters
+    ----------
+    runtime : {"keras", "onnxruntime"}
+        What runs it.
 
     Returns
     -------
     blueprints.Blueprint
     """
-    return blueprints.build_blueprint(_build_with_weights, (), 0, None)
+    architecture = ARCHITECTURE.read_text(encoding="utf-8").strip()
+    tensors = chest_weights.read_chest_weights(WEIGHTS, "LungNetwork", {}).tensors
+    weights = tuple(
+        tensors[f"{layer['name']}/{name}"].astype(np.float32)
+        for layer in json.loads(architecture)["config"]["layers"]
+        for name in _WEIGHTS_IN_ORDER
+        if f"{layer['name']}/{name}" in tensors
+    )
+    return blueprints.Blueprint(architecture, weights, MASK_SIZE**2 + 1, runtime)
 
 
 def digest_of_lung_weights():
     """Return the SHA-256 that the file of the weights states, without reading them."""
     with safetensors.safe_open(WEIGHTS, framework="numpy") as file:
         return file.metadata()["sha256"]
-
-
-def _build_with_weights():
-    """Build the network, and load the weights that come with the package."""
-    network = build_lung_network()
-    return chest_weights.read_chest_weights(WEIGHTS, "LungNetwork", {}).load(network)

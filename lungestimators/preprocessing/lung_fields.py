@@ -106,6 +106,9 @@ class LungFields(ImageTransformer):
     (4, 4)
     """
 
+    # What runs the network; ``load`` sets it.
+    _runtime = "keras"
+
     def __init__(
         self,
         mode: str = "crop",
@@ -304,7 +307,7 @@ class LungFields(ImageTransformer):
         logits = np.empty((len(X), side, side), np.float16)
         scores = np.empty(len(X), np.float32)
         cache = check_feature_cache_parameter(self.feature_cache)
-        network = lung_network.lung_network_blueprint()
+        network = lung_network.lung_network_blueprint(self._runtime)
         for rows, vectors in extraction.stream_features(network, seen, cache, verbose=self.verbose):
             for row, vector in zip(rows, vectors, strict=True):
                 logits[row] = lung_geometry.clean_up_lung_logits(vector[:-1].reshape(side, side))

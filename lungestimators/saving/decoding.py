@@ -31,11 +31,14 @@ class Decoder:
         As ``Encoder.architectures``.
     sklearn_version : str
         That wrote the file; estimators of scikit-learn warn of another one.
+    runtime : {"keras", "onnxruntime"}
+        What runs the networks.
     """
 
-    def __init__(self, arrays, architectures, sklearn_version):
+    def __init__(self, arrays, architectures, sklearn_version, runtime="keras"):
         self._arrays = arrays
         self._sklearn_version = sklearn_version
+        self._runtime = runtime
         self._weights = {}
         self._depth = 0
         self._networks = []
@@ -169,7 +172,7 @@ class Decoder:
             raise ValueError(f"the weights of its {shapes.name} have other shapes than the layers")
         if len(shapes.output) != 1:
             raise ValueError(f"the output of its {shapes.name} is no vector")
-        return Blueprint(text, arrays, shapes.output[0])
+        return Blueprint(text, arrays, shapes.output[0], self._runtime)
 
     def _weight_named(self, name):
         """Return a weight, float32; several networks may share it."""
@@ -200,6 +203,8 @@ class Decoder:
             return estimator
         if state is not None:
             state = self._decode_attributes(state, name)
+        if hasattr(cls, "_runtime"):  # it has a network of the package, which no file holds
+            estimator._runtime = self._runtime
         if hasattr(cls, "_state_for_file"):
             estimator._check_parameters_from_file()
             if state is not None:

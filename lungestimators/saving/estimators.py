@@ -11,10 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
 from ..images.base import check_described_shape
+from ..networks import onnx_sessions
 from ..validation import PathLike
 from . import classes, lung_file
 from .decoding import Decoder
 from .encoding import Encoder
+
+# Packages whose versions a file states.
+_VERSIONS = "lungestimators", "python", "numpy", "scikit-learn", "keras"
 
 # What Python raises for a value of another type than a check has thought of.
 _OF_UNEXPECTED_VALUES = (
@@ -92,7 +96,7 @@ def save(estimator: Any, path: PathLike, *, description: str | None = None) -> N
     lung_file.write_file(path, lung_file.Content(document, encoder.arrays))
 
 
-def load(path: PathLike) -> Any:
+def load(path: PathLike, *, runtime: str = "keras") -> Any:
     """Read a fitted estimator from a file that :func:`save` wrote.
 
     No code of the file is run, and nothing is imported by a name that it states; so a file of a
@@ -105,20 +109,27 @@ def load(path: PathLike) -> Any:
     Parameters
     ----------
     path : path
+    runtime : {"keras", "onnxruntime"}, default="keras"
+        What runs the networks. ``"onnxruntime"`` starts in a second and needs neither TensorFlow
+        nor Keras to be installed; it needs ``pip install 'lungestimators[serve]'``. It predicts
+        and transforms on the CPU, with ``n_views=1``; only Keras trains.
 
     Returns
     -------
     estimator
         With the parameters and the fitted state that it was saved with. Its predictions are the
-        same to the bit, with the same versions and backend on the same kind of processor.
+        same to the bit, with the same versions and backend on the same kind of processor. With
+        ``"onnxruntime"`` its probabilities are those of Keras within 1e-5.
 
     Raises
     ------
     ValueError
         The file is of another program, of a later version of the package, damaged or cut short, or
-        it names a class or a layer that is not on the list.
+        it names a class or a layer that is not on the list; or there is no such ``runtime``.
     FileNotFoundError
         There is no such file.
+    ImportError
+        ``runtime="onnxruntime"`` and ONNX Runtime is not installed.
 
     Warns
     -----
@@ -143,9 +154,13 @@ def load(path: PathLike) -> Any:
     >>> again.history_ == clf.history_
     True
     """
+    if runtime not in ("keras", "onnxruntime"):
+        raise ValueError(f"runtime={runtime!r} must be 'keras' or 'onnxruntime'")
+    if runtime == "onnxruntime":
+        onnx_sessions.check_onnx_runtime()
     try:
         document, arrays = lung_file.read_file(path)
-        return _decode(document, arrays)
+        return _decode(document, arrays, runtime)
     except ValueError as error:
         raise _error_about(path, error) from error
     except _OF_UNEXPECTED_VALUES as error:
@@ -203,11 +218,11 @@ def describe_file(path: PathLike) -> dict[str, Any]:
         raise _error_about(path, f"its JSON is damaged ({error!r})") from error
 
 
-def _decode(document, arrays):
+def _decode(document, arrays, runtime="keras"):
     """Return the estimator of a document and its arrays, or raise a ValueError."""
     _check_document(document)
     versions = document["versions"]
-    decoder = Decoder(arrays, document["architectures"], versions["scikit-learn"])
+    decoder = Decoder(arrays, document["architectures"], versions["scikit-learn"], runtime)
     estimator = decoder.decode(document["estimator"])
     decoder.check_that_all_was_used()
     if not isinstance(estimator, BaseEstimator):
@@ -226,7 +241,7 @@ def _check_document(document):
     versions = document["versions"]
     if not (
         isinstance(versions, dict)
-        and set(versions) == set(_versions())
+        and set(versions) == set(_VERSIONS)
         and all(isinstance(version, str) for version in versions.values())
     ):
         raise ValueError("its versions are damaged")
@@ -237,13 +252,9 @@ def _check_document(document):
 
 def _versions():
     """Return the versions of the packages on which the content of a file depends."""
-    return {
-        "lungestimators": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scikit-learn": sklearn.__version__,
-        "keras": importlib.metadata.version("keras"),
-    }
+    others = platform.python_version(), np.__version__, sklearn.__version__
+    keras = importlib.metadata.version("keras")
+    return dict(zip(_VERSIONS, (__version__, *others, keras), strict=True))
 
 
 def _fitted_classifiers(node):

@@ -49,3 +49,14 @@ def test_the_metadata_credit_the_sources_and_name_the_command():
     for source in sources:
         assert source["licence"]
         assert source["attribution"]
+
+
+def test_the_kept_architecture_is_that_of_the_network():
+    kept = lung_network.lung_network_blueprint()
+    built = lung_network.build_lung_network()
+    weights = chest_weights.read_chest_weights(lung_network.WEIGHTS, "LungNetwork", {})
+    weights.load(built)
+    for a, b in zip(kept.weights, built.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    image = np.random.default_rng(0).random((8, 160, 160, 1), np.float32)
+    np.testing.assert_allclose(kept.run(image), built.predict(image, verbose=0), atol=1e-3)

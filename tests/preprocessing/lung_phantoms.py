@@ -48,13 +48,13 @@ def _small_network(weight, bias, found):
 
 
 @functools.cache
-def finds_dark_pixels():
+def finds_dark_pixels(runtime):
     """Dark pixels are lung; an image without a bright pixel is no radiograph."""
     return _small_network(-20, np.full((SIDE, SIDE), 9.0), (20, -12))
 
 
 @functools.cache
-def finds_the_same_lungs_in_every_image():
+def finds_the_same_lungs_in_every_image(runtime):
     """Two ellipses in the middle, whatever is in the image."""
     y, x = (np.mgrid[:SIDE, :SIDE] + 0.5) / SIDE
     ellipses = [((y - 0.5) / 0.3) ** 2 + ((x - centre) / 0.14) ** 2 for centre in (0.33, 0.67)]

@@ -424,7 +424,9 @@ def test_images_in_colour_and_in_grey_do_not_share_an_entry():
     ],
 )
 def test_a_wrong_parameter_is_named_before_any_work(parameters, error, message, monkeypatch):
-    monkeypatch.setattr(lung_network, "lung_network_blueprint", lambda: pytest.fail("it ran"))
+    monkeypatch.setattr(
+        lung_network, "lung_network_blueprint", lambda runtime: pytest.fail("it ran")
+    )
     lungs = LungFields(**parameters)
     for method in (lungs.fit, lungs.transform, lungs.fit_transform):
         with pytest.raises(error, match=message):
