@@ -1,6 +1,6 @@
 """A service that classifies one image file a request. An example: take it as a start.
 
-    pip install "lungestimators[dicom,serve]"
+    pip install "lungestimators[serve]"
     python examples/serve.py model.lung
     curl --data-binary @radiograph.png http://127.0.0.1:8000/predict
     curl http://127.0.0.1:8000/health
@@ -114,7 +114,7 @@ def create_app(model):
     """Return the application that serves a model file."""
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     limit_feature_cache(2**24)  # hardly an image comes twice
-    service = Service(load(model))
+    service = Service(load(model, runtime="onnxruntime"))
     predict = Route("/predict", service.predict, methods=["POST"])
     return Starlette(routes=[predict, Route("/health", service.health)])
 
