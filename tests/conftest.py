@@ -9,6 +9,9 @@ import pytest
 
 from lungestimators import CNNClassifier
 
+# Tests import ONNX Runtime, which would report to its maker, before the package forbids it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def make_squares():
     """48 read-only 16x16 images in two classes: with a bright square, and without."""

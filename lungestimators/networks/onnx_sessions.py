@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import importlib.util
+import os
 
 import numpy as np
 
@@ -52,6 +53,9 @@ def run_in_onnx_session(architecture, weights, inputs):
 @functools.lru_cache(maxsize=16)
 def _session_of_network(architecture, weights):
     """Return a session of ONNX Runtime for a network; several threads may use it at once."""
+    # From 1.29 on ONNX Runtime tells its maker which models run where, with hashes of the models
+    # and a number of the computer, unless this is set before its import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
