@@ -157,7 +157,7 @@ def measure(quick):
     """Return what was measured as lines of Markdown."""
     image_size, classifiers = classifiers_to_time(quick)
     n_images = 24 if quick else 1000
-    X, y = make_chest_xrays(60, image_size=image_size, random_state=0)
+    X, y = make_chest_xrays(64, image_size=image_size, random_state=0)
     many = np.resize(X, (n_images, *X.shape[1:]))
     many[:, 0, :2] = np.stack(np.divmod(np.arange(n_images), 256), axis=1)  # all different
     one, sizes, thousand, first = [], [], [], []
