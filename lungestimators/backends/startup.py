@@ -77,9 +77,17 @@ def _import_keras_at_first_use():
 
     Under every backend Keras imports TensorFlow when it first writes a network as JSON.
     """
-    with quiet_startup():
-        keras = importlib.import_module("keras")
-        importlib.import_module("tensorflow")
+    try:
+        with quiet_startup():
+            keras = importlib.import_module("keras")
+            importlib.import_module("tensorflow")
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow"):
+            raise
+        raise ImportError(
+            f"{error.name} is not installed: pip install lungestimators. To predict without it, "
+            "lungestimators.load(path, runtime='onnxruntime')"
+        ) from None
     return keras
 
 

@@ -8,7 +8,6 @@ import itertools
 import re
 import warnings
 
-import h5py
 import numpy as np
 
 from ..backends.startup import keras
@@ -124,6 +123,8 @@ def parameters_of_weights_file(path, network):
 
 def _kernels_in_weights_file(path):
     """Return the shapes of the kernels of all but depthwise convolutions, by name, in order."""
+    import h5py  # it comes with TensorFlow, without which files of ``save`` can still be used
+
     found = {}
 
     def visit(name, item):

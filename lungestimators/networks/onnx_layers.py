@@ -1,7 +1,7 @@
-"""What each layer of Keras is in ONNX. Nothing here imports Keras, or ONNX.
+"""What each layer of Keras is in ONNX. Nothing here imports Keras or ONNX.
 
-A feature map is channels first in ONNX, whose convolutions know nothing else, and has its shape in
-Keras' order here. All other tensors are in Keras' order in both.
+In the ONNX graph, feature maps are channels first, as its convolutions need them, and all other
+tensors are in Keras' order. Shapes are stated in Keras' order, without the dimension of the batch.
 """
 
 import collections
@@ -20,7 +20,6 @@ class Tensor(NamedTuple):
     name : str
         In the ONNX graph.
     shape : tuple of int
-        As Keras states it, without the dimension of the batch.
     """
 
     name: str
@@ -205,6 +204,7 @@ def _batch_normalised(graph, config, x):
         operands = gamma, beta, mean, variance
         name = graph.add("BatchNormalization", x.name, *operands, epsilon=float(config["epsilon"]))
         return x._replace(name=name)
+    # The operator takes its channels from axis 1 alone.
     factor = gamma / np.sqrt(variance + np.float32(config["epsilon"]))
     return graph.scale_and_shift(x, factor, beta - mean * factor)
 
@@ -212,9 +212,12 @@ def _batch_normalised(graph, config, x):
 def _layer_normalised(graph, config, x):
     gamma = graph.next_weight() if config["scale"] else np.ones(x.shape[-1], np.float32)
     beta = graph.next_weight() if config["center"] else np.zeros(x.shape[-1], np.float32)
-    name = graph.add(
-        "LayerNormalization", graph.in_keras_order(x), gamma, beta, epsilon=float(config["epsilon"])
-    )
+    # ONNX Runtime 1.20 computes the variance as a difference of two squares, which is mostly
+    # rounding where the mean is large.
+    mean = graph.add("ReduceMean", x.name, graph.constant([x.channel_axis], np.int64), keepdims=1)
+    centred = graph.in_keras_order(x._replace(name=graph.add("Sub", x.name, mean)))
+    epsilon = float(config["epsilon"])
+    name = graph.add("LayerNormalization", centred, gamma, beta, epsilon=epsilon)
     return graph.from_keras_order(name, x.shape)
 
 

@@ -253,7 +253,10 @@ def _check_document(document):
 def _versions():
     """Return the versions of the packages on which the content of a file depends."""
     others = platform.python_version(), np.__version__, sklearn.__version__
-    keras = importlib.metadata.version("keras")
+    try:
+        keras = importlib.metadata.version("keras")
+    except importlib.metadata.PackageNotFoundError:  # loaded for another runtime, and saved again
+        keras = "not installed"
     return dict(zip(_VERSIONS, (__version__, *others, keras), strict=True))
 
 

@@ -48,32 +48,22 @@ def run(model, inputs):
     return session.run(["outputs"], {"inputs": inputs})[0]
 
 
-def check(network, low=0.0, inputs=None):
-    """Assert that ONNX Runtime and Keras compute the same, for one image and for three.
-
-    Returns
-    -------
-    float
-        The largest difference, where the largest output is 1 or less; else a part of that output.
-    """
-    architecture, weights = network.to_json(), network.get_weights()
-    model = onnx_model_of_network(architecture, weights)
+def check(network, low=0.0):
+    """Assert that ONNX Runtime and Keras compute the same, for one image and for three."""
+    model = onnx_model_of_network(network.to_json(), network.get_weights())
     onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
-    if inputs is None:
-        shape = (3, *network.input_shape[1:])
-        inputs = np.random.default_rng(1).uniform(low, 1, shape).astype(np.float32)
+    shape = (3, *network.input_shape[1:])
+    inputs = np.random.default_rng(1).uniform(low, 1, shape).astype(np.float32)
     wanted, outputs = network.predict(inputs, verbose=0), run(model, inputs)
     assert outputs.shape == wanted.shape
     assert outputs.dtype == np.float32
-    difference = np.abs(outputs - wanted).max() / max(1, np.abs(wanted).max())
-    assert difference < 1e-5
-    np.testing.assert_allclose(run(model, inputs[1:2])[0], outputs[1], atol=1e-5)
-    return difference
+    tolerance = 1e-5 * max(1, np.abs(wanted).max())
+    np.testing.assert_allclose(outputs, wanted, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(run(model, inputs[1:2])[0], outputs[1], rtol=0, atol=tolerance)
 
 
 def check_branches(shape, *branches, is_in_a_file=True):
-    """Check layers, or other functions of a tensor, side by side on the same negative and positive
-    numbers."""
+    """Check layers, and other functions of a tensor, side by side on numbers in -1..1."""
     inputs = keras.Input(shape)
     outputs = [layers.Flatten()(branch(inputs)) for branch in branches]
     outputs = layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
@@ -186,6 +176,7 @@ def test_layers_act_on_the_channels_of_tensors_of_any_rank(shape):
         layers.LayerNormalization(),
         layers.LayerNormalization(scale=False, epsilon=0.1),
         layers.LayerNormalization(center=False),
+        lambda x: layers.LayerNormalization()(x + 30),
         layers.Rescaling([1, 2, 3, 4, 5, 6], offset=[6, 5, 4, 3, 2, 1]),
         layers.Rescaling(2, offset=-1),
         LayerScale(0.1, 6),
@@ -345,7 +336,6 @@ print(json.dumps([outputs.tolist(), sorted({name.split(".")[0] for name in sys.m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     "name",
     [
@@ -354,8 +344,8 @@ print(json.dumps([outputs.tolist(), sorted({name.split(".")[0] for name in sys.m
         *("Xception", "DenseNet121"),
     ],
 )
-def test_networks_of_keras_applications_compute_what_they_do_in_keras(name, channels):
+def test_networks_of_keras_applications_compute_what_they_do_in_keras(name):
     options = (("alpha", 1.0),)
-    network = build(architectures.build_application, name, 96, channels, None, options)
-    assert np.ptp(network.predict(np.ones((1, 96, 96, channels)), verbose=0)) > 0.1
-    print(f"{name}: {check(network):.1e} of the largest output")
+    network = build(architectures.build_application, name, 96, 3, None, options)
+    assert np.ptp(network.predict(np.ones((1, 96, 96, 3)), verbose=0)) > 0.1
+    check(network)

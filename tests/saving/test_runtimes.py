@@ -64,7 +64,7 @@ SLOW = "several networks", "mobilenet", "densenet", "backbone"
 # A process in which no framework can be imported, nor what only a fit or a plot needs.
 WITHOUT_FRAMEWORKS = """
 import sys
-missing = {"tensorflow", "keras", "scikeras", "jax", "torch", "optuna", "matplotlib"}
+missing = {"tensorflow", "keras", "scikeras", "h5py", "jax", "torch", "optuna", "matplotlib"}
 class Missing:
     def find_spec(name, path=None, target=None):
         if name.split(".")[0] in missing:
@@ -80,6 +80,11 @@ for number in range(int(sys.argv[2])):
 estimator = load(f"{folder}/0.lung", runtime="onnxruntime")
 np.save(f"{folder}/file.npy", estimator.predict_proba([f"{folder}/1.png"]))
 print(estimator.predict(X[:2]).tolist(), estimator.classes_.tolist())
+estimator.save(f"{folder}/again.lung")
+try:
+    load(f"{folder}/again.lung").predict(X)
+except ImportError as error:
+    print(error)
 """
 
 
@@ -122,7 +127,9 @@ def test_no_framework_is_needed(tmp_path):
     )
     assert found.returncode == 0, found.stderr
     expected = fitted[0].predict(X[:2]).tolist(), fitted[0].classes_.tolist()
-    assert found.stdout.strip() == "{} {}".format(*expected)
+    answer, error = found.stdout.strip().split("\n")
+    assert answer == "{} {}".format(*expected)
+    assert error.startswith("keras is not installed") and "runtime='onnxruntime'" in error
     for number, estimator in enumerate(fitted):
         expected = estimator.predict_proba(X)
         np.testing.assert_allclose(np.load(tmp_path / f"{number}.npy"), expected, rtol=0, atol=1e-5)
