@@ -35,7 +35,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from lungestimators import ImageReadError, limit_feature_cache, load
+from lungestimators import ImageReadError, limit_feature_cache, load, make_chest_xrays
 
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 36_000_000  # large radiographs have 25 million
@@ -51,9 +51,12 @@ class Service:
         self.classes = [str(name) for name in estimator.classes_]
         self.worker = ThreadPoolExecutor(1)
         self.n_requests, self.started = 0, None
-        with tempfile.TemporaryDirectory() as folder:  # the first prediction takes seconds
-            Image.new("L", (64, 64)).save(path := f"{folder}/black.png")
-            self.worker.submit(self.classify, path).result()
+        with tempfile.TemporaryDirectory() as folder:  # the first prediction takes longer
+            X, _ = make_chest_xrays(1, image_size=256, random_state=0)
+            Image.fromarray(X[0]).save(path := f"{folder}/chest.png")
+            answer, status = self.worker.submit(self.classify, path).result()
+        if status != 200:
+            raise ValueError(f"it cannot classify a synthetic radiograph: {answer['error']}")
 
     def classify(self, path):
         """Return the answer about a file, and its status; runs in the worker's thread."""
