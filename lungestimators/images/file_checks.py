@@ -16,8 +16,8 @@ from .threads import map_in_threads
 _NAMED = 10
 
 # Good files that are remembered: the folds of a cross-validation check each file once. A program
-# that predicts new files for months keeps no more than that, about 60 MB.
-_REMEMBERED = 2**17
+# that predicts new files for months keeps no more than that, about 250 MB.
+_REMEMBERED = 2**19
 
 
 class _FileState(NamedTuple):
