@@ -243,6 +243,7 @@ def _add_evaluate(commands):
     _add_model(command)
     command.add_argument("folder", metavar="FOLDER", help="one folder for each class in it")
     _add_groups(command)
+    _add_runtime(command)
 
 
 def _add_predict(commands):
@@ -256,6 +257,7 @@ def _add_predict(commands):
         help="a CSV file for the answers; without it they are shown on the screen",
     )
     _add_force(command, "FILE")
+    _add_runtime(command)
 
 
 def _add_info(commands):
@@ -265,6 +267,16 @@ def _add_info(commands):
 
 def _add_model(command):
     command.add_argument("model", metavar="MODEL", help="the file that fit has saved")
+
+
+def _add_runtime(command):
+    command.add_argument(
+        "--runtime",
+        choices=("keras", "onnxruntime"),
+        default="keras",
+        help="what runs the networks (default: keras); onnxruntime starts sooner and needs no "
+        "TensorFlow",
+    )
 
 
 def _add_groups(command):

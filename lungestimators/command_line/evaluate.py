@@ -25,7 +25,7 @@ _SHARED = (
 
 def run(arguments):
     """Score ``arguments.model`` on the images of ``arguments.folder``."""
-    classifier = load_classifier(arguments.model)
+    classifier = load_classifier(arguments.model, arguments.runtime)
     names = class_names(classifier)
     learn, test, part = load_parts(arguments)
     images = learn if test is None else test

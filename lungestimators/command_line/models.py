@@ -16,15 +16,23 @@ from ..text_tables import counted
 _WIDTH = 79
 
 
-def load_classifier(path):
+def load_classifier(path, runtime):
     """Load a classifier that has probabilities.
+
+    Parameters
+    ----------
+    path : str
+    runtime : {"keras", "onnxruntime"}
+        What runs its networks.
 
     Raises
     ------
     ValueError
         The file is none that was saved, or it holds no such classifier.
+    ImportError
+        The runtime is not installed.
     """
-    classifier = load(path)
+    classifier = load(path, runtime=runtime)
     if not hasattr(classifier, "predict_proba") or not hasattr(classifier, "classes_"):
         raise ValueError(
             f"{path!r} holds a {type(classifier).__name__}, which gives no probabilities of "

@@ -26,7 +26,7 @@ def run(arguments):
     paths = _list_files(arguments.images)
     if arguments.out is not None:
         check_file_to_write(arguments.out, arguments.force, [arguments.model, *paths])
-    classifier = load_classifier(arguments.model)
+    classifier = load_classifier(arguments.model, arguments.runtime)
     names = class_names(classifier)
     answers = _Answers(classifier, names, paths)
     document = {"model": arguments.model, "out": arguments.out, "classes": names}

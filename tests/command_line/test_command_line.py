@@ -30,6 +30,7 @@ from lungestimators import (
     save,
 )
 from lungestimators.command_line import main, predict
+from lungestimators.networks import pool
 
 from ..images.dicom_files import radiograph
 from ..images.dicom_files import save as save_dicom
@@ -233,6 +234,30 @@ def test_predict_gives_the_same_answers_in_parts(model, images, tmp_path, monkey
     monkeypatch.setattr(predict, "_AT_ONCE", 3)
     run("predict", model, images, "--out", tmp_path / "in-parts.csv")
     assert (tmp_path / "at-once.csv").read_bytes() == (tmp_path / "in-parts.csv").read_bytes()
+
+
+def test_predict_and_evaluate_run_networks_by_onnx_runtime(
+    model, chest, images, tmp_path, monkeypatch
+):
+    by_keras, by_onnx = tmp_path / "keras.csv", tmp_path / "onnx.csv"
+    run("predict", model, images, "--out", by_keras)
+    scores = run("evaluate", model, chest, "--json")
+    monkeypatch.setattr(pool, "borrow_network", lambda *arguments: pytest.fail("Keras was used"))
+    options = ("--runtime", "onnxruntime")
+    assert run("predict", model, images, "--out", by_onnx, *options)[0] == 1
+    for a, b in zip(rows_of(by_keras), rows_of(by_onnx), strict=True):
+        assert (a["file"], a["prediction"], a["reason"]) == (
+            b["file"],
+            b["prediction"],
+            b["reason"],
+        )
+        if not a["reason"]:
+            found = float(b["probability_ill"])
+            assert found == pytest.approx(float(a["probability_ill"]), abs=1e-5)
+    status, text, _ = run("evaluate", model, chest, "--json", *options)
+    assert (status, json.loads(text)["n_images"]) == (0, json.loads(scores[1])["n_images"])
+    with pytest.raises(SystemExit, match="2"):
+        run("predict", model, images, "--runtime", "tensorrt")
 
 
 def test_predict_counts_known_images_of_all_parts(model, chest, monkeypatch):
