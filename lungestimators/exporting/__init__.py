@@ -1,5 +1,5 @@
 """Fitted classifiers in the formats of other runtimes: ONNX, LiteRT, SavedModel, OpenVINO."""
 
-from .export import export
+from .estimators import export
 
 __all__ = ["export"]

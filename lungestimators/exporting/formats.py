@@ -17,12 +17,15 @@ class Format(NamedTuple):
         Packages that write it, beside the package's own dependencies; as they are imported.
     extra : str
         The extra of the package that installs them.
+    runtime_checks_images : bool
+        Whether its runtime refuses images of another size or depth than the input has.
     """
 
     name: str
     suffix: str
     needs: tuple
     extra: str
+    runtime_checks_images: bool
 
     def paths(self, path):
         """Return the paths of all files, or of the folder, that an export to ``path`` writes."""
@@ -35,10 +38,10 @@ class Format(NamedTuple):
 FORMATS = {
     each.name: each
     for each in (
-        Format("onnx", ".onnx", ("onnx", "tf2onnx"), "onnx"),
-        Format("litert", ".tflite", ("ai_edge_litert",), "litert"),
-        Format("openvino", ".xml", ("openvino",), "openvino"),
-        Format("saved_model", "", (), ""),
+        Format("onnx", ".onnx", ("onnx", "tf2onnx"), "onnx", True),
+        Format("litert", ".tflite", ("ai_edge_litert",), "litert", False),
+        Format("openvino", ".xml", ("openvino",), "openvino", True),
+        Format("saved_model", "", (), "", False),
     )
 }
 

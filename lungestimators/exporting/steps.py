@@ -111,8 +111,8 @@ def _check_what_network_sees(classifier):
     """Raise unless the network alone, in float32, gives what ``predict_proba`` gives."""
     if classifier.n_views != 1:
         raise ValueError(
-            f"n_views={classifier.n_views!r}: an exported network sees the image itself alone. Call "
-            "set_params(n_views=1) first, and compare the network with its predict_proba"
+            f"n_views={classifier.n_views!r}: an exported network sees the image itself alone. "
+            "Call set_params(n_views=1) first: predict_proba then gives what the network will give"
         )
     dtype, (low, high) = classifier._pixel_dtype, classifier._pixel_range
     if dtype is not None and range_needs_float64(dtype, low, high):

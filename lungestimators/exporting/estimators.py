@@ -93,9 +93,9 @@ def export(
     check_packages_of_format(chosen)
     if keras.config.backend() != "tensorflow":
         raise ValueError(
-            f"Keras runs on {keras.config.backend()!r} here, and exports through 'tensorflow': save "
-            "the classifier, and export it in a new process, such as KERAS_BACKEND=tensorflow "
-            f"lungestimators export model.lung {os.path.basename(path)}"
+            f"Keras runs on {keras.config.backend()} here, and exports from TensorFlow. Save the "
+            "classifier, and export the file: lungestimators export model.lung "
+            f"{os.path.basename(path)}"
         )
     description = describe_export(parts)
     folder = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
@@ -103,7 +103,8 @@ def export(
     try:
         new = os.path.join(folder, os.path.basename(path))
         with quiet_conversion(), _root_logger_as_found():
-            WRITERS[chosen.name](build_network_to_export(parts), description, new)
+            network = build_network_to_export(parts, not chosen.runtime_checks_images)
+            WRITERS[chosen.name](network, description, new)
         for source, target in zip(chosen.paths(new), chosen.paths(path), strict=True):
             _move_to_its_place(source, target, folder)
     finally:
