@@ -1,5 +1,7 @@
 """Fitted classifiers of each class, and their exports in each format."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -39,9 +41,8 @@ def chest():
 
 
 @pytest.fixture(scope="session")
-def estimators(chest):
-    """A fitted estimator of each kind; nobody fits it again or changes its parameters."""
-    X, y = chest
+def fitted(chest):
+    """A function: name of a kind -> fitted estimator. Nobody fits it again or sets parameters."""
     cnn = CNNClassifier(**SETTINGS, filters=(4, 8))
     made = {
         "CNN": cnn,
@@ -50,22 +51,20 @@ def estimators(chest):
         "Backbone": BackboneClassifier(own_networks.small, **SETTINGS, weights=None),
         "Pipeline": make_pipeline(BorderCrop(0.1), "passthrough", BorderCrop(0.05), clone(cnn)),
     }
-    return {name: estimator.fit(X, y) for name, estimator in made.items()}
+    return functools.cache(lambda name: made[name].fit(*chest))
 
 
 @pytest.fixture(scope="session")
-def exported(estimators, tmp_path_factory):
-    """A function (name of an estimator, format) -> path of its export, made once."""
-    paths = {}
+def exported(fitted, tmp_path_factory):
+    """A function: name of a kind, format -> path of its export, made once."""
 
-    def get(name, format):
-        if (name, format) not in paths:
-            path = tmp_path_factory.mktemp(name) / FORMATS[format]
-            export(estimators[name], path)
-            paths[name, format] = path
-        return paths[name, format]
+    @functools.cache
+    def export_once(name, format):
+        path = tmp_path_factory.mktemp(name) / FORMATS[format]
+        export(fitted(name), path)
+        return path
 
-    return get
+    return export_once
 
 
 def as_pixels(X):

@@ -32,15 +32,18 @@ def run_openvino(path, pixels):
 def run_saved_model(path, pixels):
     import tensorflow as tf
 
-    return tf.saved_model.load(str(path)).serve(pixels)["probabilities"].numpy()
+    network = tf.saved_model.load(str(path))  # a name: TensorFlow forgets weights with the object
+    return network.serve(pixels)["probabilities"].numpy()
 
 
 def run_signature_of_saved_model(path, pixels):
     """The way of TensorFlow Serving."""
     import tensorflow as tf
 
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-    return signature(pixels=tf.constant(pixels))["probabilities"].numpy()
+    network = tf.saved_model.load(str(path))
+    return network.signatures["serving_default"](pixels=tf.constant(pixels))[
+        "probabilities"
+    ].numpy()
 
 
 RUN = {

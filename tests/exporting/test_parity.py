@@ -1,5 +1,7 @@
 """An exported network gives, in the runtime itself, what ``predict_proba`` gives."""
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from lungestimators import (
     export,
     load,
     make_chest_xrays,
+    save,
 )
 from lungestimators.images.reading import read_images
 
@@ -34,18 +37,29 @@ def assert_same(estimator, X, format, path, pixels=None):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("name", ["CNN", "MobileNet", "DenseNet", "Backbone", "Pipeline"])
-def test_a_hundred_images_have_the_same_probabilities(name, format, estimators, exported, chest):
-    assert_same(estimators[name], chest[0], format, exported(name, format))
+QUICK = [("MobileNet", "onnx"), ("DenseNet", "openvino"), ("Backbone", "saved_model")]
+QUICK += [("Pipeline", "litert"), *(("CNN", format) for format in FORMATS)]
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        pytest.param(*each, marks=[] if each in QUICK else pytest.mark.slow)
+        for each in itertools.product(
+            ["CNN", "MobileNet", "DenseNet", "Backbone", "Pipeline"], FORMATS
+        )
+    ],
+)
+def test_a_hundred_images_have_the_same_probabilities(name, format, fitted, exported, chest):
+    assert_same(fitted(name), chest[0], format, exported(name, format))
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_any_number_of_images_can_be_given(format, estimators, exported, chest):
+def test_any_number_of_images_can_be_given(format, fitted, exported, chest):
     X = chest[0]
     for n in (1, 2, 7):
         found = RUN[format](exported("CNN", format), as_pixels(X[:n]))
-        expected = estimators["CNN"].predict_proba(X[:n])
+        expected = fitted("CNN").predict_proba(X[:n])
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -103,20 +117,18 @@ def test_several_networks_are_one(chest, tmp_path):
     assert_same(clf, X, "onnx", tmp_path / "lungs.onnx")
 
 
-def test_a_loaded_estimator_is_exported_as_the_one_that_was_saved(estimators, chest, tmp_path):
-    from lungestimators import save
-
-    save(estimators["Pipeline"], tmp_path / "lungs.lung")
+def test_a_loaded_estimator_is_exported_as_the_one_that_was_saved(fitted, chest, tmp_path):
+    save(fitted("Pipeline"), tmp_path / "lungs.lung")
     export(load(tmp_path / "lungs.lung"), tmp_path / "lungs.onnx")
-    assert_same(estimators["Pipeline"], chest[0], "onnx", tmp_path / "lungs.onnx")
+    assert_same(fitted("Pipeline"), chest[0], "onnx", tmp_path / "lungs.onnx")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ["MobileNet", "last stage"])
-def test_several_networks_on_one_backbone_are_one(name, format, estimators, chest, tmp_path):
+def test_several_networks_on_one_backbone_are_one(name, format, fitted, chest, tmp_path):
     X, y = chest
-    clf = clone(estimators["MobileNet"]).set_params(n_networks=2, epochs=2)
+    clf = clone(fitted("MobileNet")).set_params(n_networks=2, epochs=2)
     if name == "last stage":
         clf.set_params(trainable="last_stage", fine_tune_epochs=1)
     clf.fit(X, y).export(tmp_path / FORMATS[format])
