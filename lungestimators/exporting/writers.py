@@ -3,8 +3,11 @@
 Each writer gets a new folder of its own, which is removed afterwards.
 """
 
+import importlib
 import json
 import os
+import re
+import sys
 
 from .description import KEY, PIXELS
 
@@ -46,8 +49,10 @@ def write_onnx(network, description, path):
     function = tf.function(lambda pixels: network(pixels, training=False), autograph=False)
     spec = tf.TensorSpec(network.input_shape, tf.float32, name=PIXELS)
     model, _ = tf2onnx.convert.from_function(function, [spec])
-    known = {"", "ai.onnx.ml"}
-    unknown = {node.op_type for node in model.graph.node if node.domain not in known}
+    # tf2onnx leaves operations that it does not know as they are.
+    unknown = {
+        node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)
+    }
     if unknown:
         raise ValueError(_message_lacking("ONNX", unknown))
     model.graph.name = KEY
@@ -69,7 +74,12 @@ def write_litert(network, description, path):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    network.export(path, format="litert", verbose=False)
+    try:
+        network.export(path, format="litert", verbose=False)
+    except Exception as error:  # of a class that TensorFlow does not make public
+        if found := re.search(r"^Custom ops: (.*)$", str(error), re.MULTILINE):
+            raise ValueError(_message_lacking("LiteRT", found[1].split(", "))) from error
+        raise
     with open(path, "rb") as file:
         model = schema.ModelT.InitFromPackedBuf(file.read())
     # Keras lets the converter take operations of TensorFlow, which the runtime alone has not.
@@ -93,14 +103,28 @@ def write_openvino(network, description, path):
     Keras' exporter calls ``openvino.convert_model``, which reports its use to Google Analytics
     without asking. OpenVINO also reads Keras' SavedModel, and reports nothing.
     """
-    import openvino
-
+    openvino = _import_openvino()
     folder = f"{path}.saved_model"
     network.export(folder, format="tf_saved_model", verbose=False)
     model = openvino.Core().read_model(folder)
     model.set_friendly_name(KEY)
     model.set_rt_info(_text_of(description), [KEY])
     openvino.serialize(model, path)
+
+
+def _import_openvino():
+    """Import OpenVINO; if this is its first import, as where ``openvino_telemetry`` is missing.
+
+    Otherwise that package tells Google Analytics of the import, without asking.
+    """
+    telemetry = "openvino_telemetry"
+    if "openvino" in sys.modules or telemetry in sys.modules:
+        return importlib.import_module("openvino")
+    sys.modules[telemetry] = None  # Python's way to let an import fail
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[telemetry]
 
 
 WRITERS = {
