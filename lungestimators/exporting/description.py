@@ -2,6 +2,8 @@
 
 import importlib.metadata
 
+import numpy as np
+
 from .. import __version__
 
 # Under this name each format keeps the JSON of the description.
@@ -23,7 +25,9 @@ def describe_export(parts):
         Plain data, as JSON has it.
     """
     classifier = parts.classifier
-    labels = classifier.classes_.tolist()
+    labels = [
+        label.item() if isinstance(label, np.generic) else label for label in classifier.classes_
+    ]
     black, white = classifier._pixel_range
     *_, channels = parts.image_shape
     return {

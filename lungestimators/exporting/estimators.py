@@ -1,6 +1,7 @@
 """export: check everything, write the network beside its place, and move it there."""
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -97,11 +98,11 @@ def export(
             "classifier, and export the file: lungestimators export model.lung "
             f"{os.path.basename(path)}"
         )
-    description = describe_export(parts)
+    description = json.dumps(describe_export(parts), allow_nan=False)
     folder = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
     os.mkdir(folder)
     try:
-        new = os.path.join(folder, os.path.basename(path))
+        new = os.path.join(folder, f"network{chosen.suffix}")  # the suffix that exporters ask for
         with quiet_conversion(), _root_logger_as_found():
             network = build_network_to_export(parts, not chosen.runtime_checks_images)
             WRITERS[chosen.name](network, description, new)

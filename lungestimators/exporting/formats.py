@@ -31,7 +31,7 @@ class Format(NamedTuple):
         """Return the paths of all files, or of the folder, that an export to ``path`` writes."""
         if self.name == "openvino":
             # Its runtime looks for the weights under this name, and the model is complete last.
-            return [path.removesuffix(self.suffix) + ".bin", path]
+            return [os.path.splitext(path)[0] + ".bin", path]
         return [path]
 
 
@@ -121,7 +121,7 @@ def check_target_of_export(path, format):
         raise FileNotFoundError(
             f"There is no folder {folder!r} to export {name!r} to: make it first"
         )
-    if format.suffix or format.name != "saved_model":
+    if format.suffix:
         for each in format.paths(path):
             if os.path.isdir(each):
                 raise IsADirectoryError(f"{each!r} is a folder: pass the path of a file in it")

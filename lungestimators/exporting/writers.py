@@ -4,7 +4,6 @@ Each writer gets a new folder of its own, which is removed afterwards.
 """
 
 import importlib
-import json
 import os
 import re
 import sys
@@ -21,14 +20,14 @@ def write_saved_model(network, description, path):
     Parameters
     ----------
     network : keras.Model
-    description : dict
+    description : str
     path : str
     """
     network.export(path, format="tf_saved_model", verbose=False)
     file = os.path.join(path, _FILE_IN_SAVED_MODEL)
     os.makedirs(os.path.dirname(file))
     with open(file, "w", encoding="utf-8") as opened:
-        opened.write(_text_of(description))
+        opened.write(description)
 
 
 def write_onnx(network, description, path):
@@ -58,7 +57,7 @@ def write_onnx(network, description, path):
     model.graph.name = KEY
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n_images"
-    onnx.helper.set_model_props(model, {KEY: _text_of(description)})
+    onnx.helper.set_model_props(model, {KEY: description})
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -87,7 +86,7 @@ def write_litert(network, description, path):
     if unknown:
         raise ValueError(_message_lacking("LiteRT", unknown))
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(_text_of(description).encode())
+    buffer.data = list(description.encode())
     entry.name, entry.buffer = KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
@@ -108,7 +107,7 @@ def write_openvino(network, description, path):
     network.export(folder, format="tf_saved_model", verbose=False)
     model = openvino.Core().read_model(folder)
     model.set_friendly_name(KEY)
-    model.set_rt_info(_text_of(description), [KEY])
+    model.set_rt_info(description, [KEY])
     openvino.serialize(model, path)
 
 
@@ -133,10 +132,6 @@ WRITERS = {
     "openvino": write_openvino,
     "saved_model": write_saved_model,
 }
-
-
-def _text_of(description):
-    return json.dumps(description, allow_nan=False)
 
 
 def _message_lacking(runtime, operations):
