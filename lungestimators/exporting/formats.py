@@ -11,12 +11,11 @@ class Format(NamedTuple):
     Attributes
     ----------
     name : str
+        Also of the extra of the package that installs what the format needs.
     suffix : str
         Of its file; empty for a folder.
     needs : tuple of str
         Packages that write it, beside the package's own dependencies; as they are imported.
-    extra : str
-        The extra of the package that installs them.
     runtime_checks_images : bool
         Whether its runtime refuses images of another size or depth than the input has.
     """
@@ -24,7 +23,6 @@ class Format(NamedTuple):
     name: str
     suffix: str
     needs: tuple
-    extra: str
     runtime_checks_images: bool
 
     def paths(self, path):
@@ -38,10 +36,10 @@ class Format(NamedTuple):
 FORMATS = {
     each.name: each
     for each in (
-        Format("onnx", ".onnx", ("onnx", "tf2onnx"), "onnx", True),
-        Format("litert", ".tflite", ("ai_edge_litert",), "litert", False),
-        Format("openvino", ".xml", ("openvino",), "openvino", True),
-        Format("saved_model", "", (), "", False),
+        Format("onnx", ".onnx", ("onnx", "tf2onnx"), True),
+        Format("litert", ".tflite", ("ai_edge_litert",), False),
+        Format("openvino", ".xml", ("openvino",), True),
+        Format("saved_model", "", (), False),
     )
 }
 
@@ -99,7 +97,7 @@ def check_packages_of_format(format):
     if missing:
         raise ImportError(
             f"An export to {format.name!r} needs {' and '.join(missing).replace('_', '-')}: "
-            f"pip install 'lungestimators[{format.extra}]'"
+            f"pip install 'lungestimators[{format.name}]'"
         )
 
 
