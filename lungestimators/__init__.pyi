@@ -11,6 +11,7 @@ from .datasets import load_image_folder as load_image_folder
 from .datasets import load_image_table as load_image_table
 from .datasets import load_images as load_images
 from .datasets import make_chest_xrays as make_chest_xrays
+from .exporting import export as export
 from .features import BackboneFeatures as BackboneFeatures
 from .features import clear_feature_cache as clear_feature_cache
 from .features import feature_cache_info as feature_cache_info

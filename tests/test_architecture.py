@@ -29,17 +29,21 @@ MAY_IMPORT = {
     # The command line calls everything public, and nothing calls it.
     "__main__": {"command_line"},
     "command_line": {
-        *("audit", "classifiers", "comparison", "datasets", "images", "saving", "text_tables"),
+        *("audit", "classifiers", "comparison", "datasets", "exporting", "images", "saving"),
+        "text_tables",
     },
     "search": {"classifiers", "features", "studies", "validation"},
     "classifiers": {
-        *("backends", "features", "images", "networks", "saving", "training", "validation"),
+        *("backends", "exporting", "features", "images", "networks", "saving", "training"),
+        "validation",
     },
     "training": {"backends", "features", "images", "networks"},
     "features": {"backends", "images", "networks", "saving", "validation"},
     # Classes of the rooms above are imported by their names, of a closed list, when a file names
     # them: loading a CNN imports nothing else.
     "saving": {"images", "networks", "validation"},
+    # It knows which transformers a network can do.
+    "exporting": {"backends", "images", "networks", "preprocessing", "validation"},
     "networks": {"backends"},
     "comparison": {"text_tables", "validation"},
     "datasets": {"images", "text_tables", "validation"},

@@ -16,6 +16,7 @@ from lungestimators.classifiers import classifiers
 from lungestimators.comparison import compare, report
 from lungestimators.datasets import csv_table, fetch, synthetic
 from lungestimators.datasets import folder as folders
+from lungestimators.exporting import estimators as exporting
 from lungestimators.features import backbone_features, cache
 from lungestimators.images import errors
 from lungestimators.preprocessing import border_crop, clahe, image_reader, lung_fields
@@ -45,7 +46,9 @@ def test_every_public_name_documents_its_parameters_and_shows_an_example(public)
     assert ">>>" in "\n".join(doc["Examples"])
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "predict_proba", "save"])
+@pytest.mark.parametrize(
+    "method", ["fit", "partial_fit", "predict", "predict_proba", "save", "export"]
+)
 def test_every_method_documents_its_arguments(method):
     function = getattr(classifiers.CNNClassifier, method)
     documented = {p.name for p in FunctionDoc(function)["Parameters"]}
@@ -74,6 +77,7 @@ def test_every_method_documents_its_arguments(method):
         lung_fields,
         optuna_search,
         saving,
+        exporting,
     ],
     ids=lambda m: m.__name__,
 )

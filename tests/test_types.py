@@ -74,7 +74,8 @@ def test_the_signature_of_a_classifier_has_its_types_and_defaults():
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name.endswith("Classifier")])
 def test_public_methods_of_a_classifier_have_types(name):
     cls = getattr(lungestimators, name)
-    for method in (cls, cls.fit, cls.partial_fit, cls.predict, cls.predict_proba, cls.save):
+    methods = cls.fit, cls.partial_fit, cls.predict, cls.predict_proba, cls.save, cls.export
+    for method in (cls, *methods):
         signature = inspect.signature(method)
         untyped = [p.name for p in signature.parameters.values() if p.annotation is p.empty]
         assert untyped in ([], ["self"])

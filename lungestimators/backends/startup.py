@@ -25,6 +25,8 @@ _CHATTER = re.compile(
     rb"|I\d{4} |\d{4}-\d\d-\d\d [\d:.]+: I |To enable the following instructions: "
     rb"|.*Unable to register cu(FFT|DNN|BLAS) factory|.*computation placer already registered"
 )
+# Two settings of TensorFlow's converter to LiteRT that its own default has.
+_CHATTER_OF_CONVERSION = re.compile(rb"W\d{4} .*\] Ignored (output_format|drop_control_dependency)")
 # An error if there is a GPU, and not worth a line if there is none.
 _NO_CUDA = re.compile(rb".*failed call to cuInit")
 _GPUS = "/dev/nvidia*", "/dev/dxg"
@@ -44,23 +46,55 @@ def quiet_startup():
         if _LEVEL not in os.environ:
             os.environ[_LEVEL] = "1"  # read once, by the libraries that are loaded here
             stack.callback(os.environ.pop, _LEVEL, None)
+        stack.enter_context(_stderr_without(_is_chatter_of_startup))
+        yield
+
+
+@contextlib.contextmanager
+def quiet_conversion():
+    """Keep the lines out of stderr that TensorFlow writes whenever it converts a network.
+
+    They say nothing of the network. Inside the block, stderr of the whole process goes to a file.
+    """
+    if os.environ.get(_LEVEL) == "0":
+        yield
+        return
+    with _lock, _stderr_without(_is_chatter_of_conversion):
+        yield
+
+
+def _is_chatter_of_startup(line):
+    """Return whether a line that TensorFlow writes at a start says nothing."""
+    if _CHATTER.match(line):
+        return True
+    return _NO_CUDA.match(line) is not None and not any(map(glob.glob, _GPUS))
+
+
+def _is_chatter_of_conversion(line):
+    """Return whether a line that TensorFlow writes in a conversion says nothing."""
+    return _CHATTER_OF_CONVERSION.match(line) is not None or _is_chatter_of_startup(line)
+
+
+@contextlib.contextmanager
+def _stderr_without(is_chatter):
+    """Write all lines of the block to stderr at its end, but those that are chatter."""
+    with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # stderr is closed, or there is no room for a file
             caught = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-            stack.callback(_restore_stderr_after_startup, stderr, caught)
+            stack.callback(_restore_stderr, stderr, caught, is_chatter)
             _flush_stderr()
             os.dup2(caught.fileno(), 2)
         yield
 
 
-def _restore_stderr_after_startup(stderr, caught):
+def _restore_stderr(stderr, caught, is_chatter):
     """Make ``stderr`` the process's stderr again, and write caught lines to it, but no chatter."""
     _flush_stderr()
     os.dup2(stderr, 2)
     caught.seek(0)
-    has_gpu = any(map(glob.glob, _GPUS))
     for line in caught:
-        if not _CHATTER.match(line) and (has_gpu or not _NO_CUDA.match(line)):
+        if not is_chatter(line):
             os.write(stderr, line)
     os.close(stderr)
 

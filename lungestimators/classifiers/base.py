@@ -1,7 +1,7 @@
 """LungClassifier: fit, partial_fit and predictions of all classifiers, as scikit-learn has them."""
 
 from abc import abstractmethod
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .. import saving, training
+from .. import exporting, saving, training
 from ..backends.startup import keras
 from ..features.parameters import check_feature_cache_parameter
 from ..images.base import ImageInput
@@ -225,6 +225,43 @@ class LungClassifier(CallbackSupportMixin, ClassifierMixin, ImageInput):
         lungestimators.save : The same for a Pipeline around a classifier.
         """
         saving.save(self, path, description=description)
+
+    def export(
+        self,
+        path: PathLike,
+        *,
+        format: Literal["onnx", "litert", "openvino", "saved_model"] | None = None,
+    ) -> None:
+        """Write the fitted classifier as a network for another runtime, without this package.
+
+        Pixels go in, as :meth:`predict_proba` takes them, in an array of any number of images of
+        one size; probabilities come out, the same within 1e-5. Labels, the shape of the images and
+        the pixel values of black and white stand in the file.
+
+        Parameters
+        ----------
+        path : path
+            The file, or the folder of a SavedModel. An export that is there is replaced, whole or
+            not at all; OpenVINO writes a second file, with the suffix ``.bin``.
+        format : {"onnx", "litert", "openvino", "saved_model"}, default=None
+            None takes it from the suffix: ``.onnx``, ``.tflite``, ``.xml``, and none for a
+            SavedModel. Each but the last needs the extra of its name.
+
+        Raises
+        ------
+        ValueError
+            The classifier is not fitted; ``n_views`` is not 1; there is no such format; Keras runs
+            on another backend than TensorFlow; the runtime lacks an operation of the network.
+        ImportError
+            The extra of the format is not installed.
+        FileNotFoundError
+            There is no folder for the file.
+
+        See Also
+        --------
+        lungestimators.export : The same for a Pipeline, with more details.
+        """
+        exporting.export(self, path, format=format)
 
     @property
     def model_(self) -> "keras.Model":

@@ -1,4 +1,4 @@
-"""The command line ``lungestimators``: audit, fit, evaluate, predict and info, without Python."""
+"""The command line ``lungestimators``: the library's work without Python."""
 
 from .program import main
 

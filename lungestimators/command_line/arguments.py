@@ -25,6 +25,7 @@ example: from two folders of images, chest/healthy and chest/pneumonia
   lungestimators evaluate chest.lung other-hospital
   lungestimators predict chest.lung new-images --out predictions.csv
   lungestimators info chest.lung
+  lungestimators export chest.lung chest.onnx
 
 lungestimators COMMAND --help explains a command.
 
@@ -119,6 +120,20 @@ example:
 
 """
 
+_EXPORT = """\
+Write a saved classifier as a network for other programs, which need neither
+this one nor Python: pixels go in, the probability of each class comes out.
+
+The name says the format: .onnx (ONNX), .tflite (LiteRT), .xml (OpenVINO, with
+a second file .bin), and no suffix for a folder of TensorFlow (SavedModel).
+"""
+
+_EXPORT_EXAMPLE = """\
+example:
+  lungestimators export chest.lung chest.onnx
+
+"""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose error is one line."""
@@ -159,6 +174,7 @@ def parse_arguments(argv):
     _add_evaluate(commands)
     _add_predict(commands)
     _add_info(commands)
+    _add_export(commands)
     return parser.parse_args(argv)
 
 
@@ -263,6 +279,19 @@ def _add_predict(commands):
 def _add_info(commands):
     summary = "what is in the file of a saved classifier?"
     _add_model(_add_command(commands, "info", summary, _INFO, _INFO_EXAMPLE))
+
+
+def _add_export(commands):
+    summary = "write a saved classifier for other programs"
+    command = _add_command(commands, "export", summary, _EXPORT, _EXPORT_EXAMPLE)
+    _add_model(command)
+    command.add_argument("out", metavar="OUT", help="the file, or the folder of a SavedModel")
+    command.add_argument(
+        "--format",
+        choices=("onnx", "litert", "openvino", "saved_model"),
+        help="where the name of OUT does not say it",
+    )
+    _add_force(command, "OUT")
 
 
 def _add_model(command):

@@ -5,6 +5,7 @@ import csv
 import importlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 from sklearn.frozen import FrozenEstimator
@@ -436,6 +438,9 @@ def test_force_replaces_a_file(model, images, tmp_path):
             "group='(' is not a regular expression",
         ),
         (("predict", "{scaler}", "{folder}"), "gives no probabilities"),
+        (("export", "{scaler}", "{new}.onnx"), "gives no probabilities"),
+        (("export", "none.lung", "{new}"), "no format has the suffix '.lung'"),
+        (("export", "none.lung", "{folder}"), "is there already"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_the_status_2(arguments, said, chest, tmp_path):
@@ -472,7 +477,7 @@ def test_a_wrong_argument_is_one_line_that_names_the_help(arguments, said, capsy
     assert said in line and "--help explains it" in line
 
 
-@pytest.mark.parametrize("command", ["audit", "fit", "evaluate", "predict", "info"])
+@pytest.mark.parametrize("command", ["audit", "fit", "evaluate", "predict", "info", "export"])
 def test_the_help_of_a_command_has_an_example_and_fits_a_terminal(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as exit_:
@@ -525,3 +530,50 @@ def test_python_m_lungestimators_runs_the_command_line(model, images):
     done = start("info", path)
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_export_writes_a_network_and_says_what_it_takes(model, tmp_path):
+    out = tmp_path / "chest.onnx"
+    environment = dict(os.environ)
+    status, text, said = run("export", model, out)
+    assert (status, said) == (0, "") and dict(os.environ) == environment
+    assert text.splitlines() == [
+        f"Exported: {out}",
+        "",
+        "takes  colour images, 32 pixels high and 32 wide, float32 from 0 (black) to 1",
+        "       (white)",
+        "gives  probabilities of healthy, ill",
+    ]
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape[1:] == [32, 32, 3]
+    status, text, said = run("export", model, out)
+    assert status == 2 and "is there already: name another file, or replace it by --force" in said
+    status, text, _ = run("export", model, out, "--force", "--json")
+    document = json.loads(text)
+    assert (
+        status == 0 and document["out"] == [str(out)] and document["labels"] == ["healthy", "ill"]
+    )
+    assert document["input"]["files_read_by"] == "ImageReader(image_size=32, channels=3)"
+
+
+def test_export_replaces_no_folder_and_no_second_file_without_force(model, tmp_path):
+    out = tmp_path / "chest"
+    assert run("export", model, f"{out}/")[0] == 0 and (out / "saved_model.pb").exists()
+    assert "is there already" in run("export", model, out)[2]
+    assert run("export", model, out, "--force")[0] == 0
+    (out / "notes.txt").write_text("kept")
+    assert "holds 'notes.txt'" in run("export", model, out, "--force")[2]
+    (tmp_path / "chest.bin").write_text("kept")
+    assert "chest.bin' is there already" in run("export", model, tmp_path / "chest.xml")[2]
+    assert (
+        "one of the files to read" in run("export", model, model, "--format", "onnx", "--force")[2]
+    )
+
+
+@pytest.mark.slow
+def test_export_runs_on_tensorflow_whatever_keras_would_run_on(model, tmp_path):
+    command = [sys.executable, "-m", "lungestimators", "export", model, tmp_path / "chest.onnx"]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "chest.onnx").exists()

@@ -44,7 +44,8 @@ def test_nothing_is_learnt_and_nothing_is_kept(transformer, squares, paths):
     X = paths if isinstance(transformer, ImageReader) else squares[0]
     fitted = clone(transformer)
     assert fitted.fit(X) is fitted
-    assert vars(fitted) == vars(transformer)
+    # The size of the images is for an export alone: see test_border_crop.
+    assert {**vars(fitted), "image_shape_": None} == {**vars(transformer), "image_shape_": None}
     expected = clone(transformer).transform(X)
     for same in (fitted, pickle.loads(pickle.dumps(fitted)), clone(fitted)):
         np.testing.assert_array_equal(same.transform(X), expected)
