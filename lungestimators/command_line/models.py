@@ -16,7 +16,7 @@ from ..text_tables import counted
 _WIDTH = 79
 
 
-def load_classifier(path, runtime):
+def load_classifier(path, runtime="keras"):
     """Load a classifier that has probabilities.
 
     Parameters
