@@ -131,7 +131,9 @@ def read_file(path, with_arrays=True):
         except zipfile.BadZipFile as error:
             file.seek(0)
             if file.read(4) != b"PK\x03\x04":
-                raise ValueError("it is a file of another program, not of save") from None
+                raise ValueError(
+                    "it is a file of another program, not of save; an export is run by its runtime"
+                ) from None
             raise ValueError(f"it is damaged or cut short ({error})") from None
         except (EOFError, NotImplementedError, OverflowError, RuntimeError, UnicodeError) as error:
             # zipfile itself raises these for headers that are damaged.

@@ -326,7 +326,7 @@ def test_no_cell_is_a_formula(fitted, chest, tmp_path, monkeypatch):
 
 
 def test_a_fault_of_the_program_has_a_status_of_its_own(model, images, monkeypatch):
-    monkeypatch.setattr(predict, "load_classifier", lambda path: 1 / 0)
+    monkeypatch.setattr(predict, "load_classifier", lambda path, runtime: 1 / 0)
     status, _, said = run("predict", model, images)
     assert status == 3
     assert "ZeroDivisionError" in said
