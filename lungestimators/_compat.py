@@ -160,6 +160,11 @@ def keras_layers_of(network):
     return network._flatten_layers()
 
 
+def keras_is_functional(layer):
+    """Return whether a layer or an operation is a functional model; its class is not public."""
+    return hasattr(layer, "_run_through_graph")
+
+
 def keras_call_layers_of(network, inputs, call):
     """Call the layers of a functional model one after another; return the output of the last one.
 

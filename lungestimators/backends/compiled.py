@@ -10,12 +10,8 @@ from .. import backends
 from .forward import PaddedForward
 from .startup import keras
 
-# Inputs of a forward pass where the backend has one size of batch alone.
+# Inputs of one call of a network, where batches may not have any size.
 FORWARD_BATCH_SIZE = 16
-# Where batches may have any size, two calls of 8 at once keep two cores busier than one of 16.
-_ANY_SIZE = 8
-# A head is so small that a call costs more than the rows.
-_HEAD_SIZE = 64
 
 
 def forward_by_backend(network, inputs):
@@ -40,22 +36,16 @@ def forward_by_backend(network, inputs):
     return network.compiled_forward(inputs)
 
 
-def weights_changed_by_backend(network):
-    """Say that a network has other weights than at its last forward pass."""
-    if hasattr(network, "compiled_forward"):
-        network.compiled_forward.forget_sizes()
-
-
 def _new_forward_by_backend(network):
     """Return the forward passes of a network, compiled, as a function of any number of inputs."""
-    is_head = network.name == "head"
     any_size = _running_backend().any_size_forward
-    if any_size is not None:
-        forward = any_size(network, *((_HEAD_SIZE, 1) if is_head else (_ANY_SIZE, 2)))
+    # A head is so small that padding costs nothing.
+    if network.name != "head" and any_size is not None:
+        forward = any_size(network)
         if forward is not None:
             return forward
-    batch_size = _HEAD_SIZE if is_head else FORWARD_BATCH_SIZE
-    return PaddedForward(_compile_by_backend(network, batch_size, training=False), batch_size)
+    function = _compile_by_backend(network, FORWARD_BATCH_SIZE, training=False)
+    return PaddedForward(function, FORWARD_BATCH_SIZE)
 
 
 def training_forward_by_backend(network, batch):

@@ -1,5 +1,8 @@
 """Forward passes by TensorFlow, for any size of batch, and for one row with the bits of several."""
 
+import contextlib
+import inspect
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,20 +10,29 @@ from .. import _compat
 from .forward import AnySizeForward
 from .startup import keras
 
+# Layers whose sums may be ordered differently for one row. Each takes and gives one tensor.
+_WITH_KERNELS = (
+    keras.layers.Conv2D,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
 
-def any_size_forward_by_tensorflow(network, batch_size, n_threads):
-    """Return the forward passes of a network as an ``AnySizeForward``; None on a GPU.
 
-    A GPU may choose another algorithm for the same shapes in another process.
+def any_size_forward_by_tensorflow(network):
+    """Return the forward passes of a network as an ``AnySizeForward``, or None.
+
+    None on a GPU, which may choose another algorithm for the same shapes in another process; and
+    for a network with layers of half precision, whose rounding hides most differences.
     """
-    if tf.config.list_logical_devices("GPU"):
+    layers = _compat.keras_layers_of(network)
+    if tf.config.list_logical_devices("GPU") or any(x.compute_dtype != "float32" for x in layers):
         return None
     shape = network.input_shape[1:]
     return AnySizeForward(
         compile_for_shape(lambda batch: network(batch, training=False), (None, *shape)),
-        lambda two_rows: compile_for_shape(_call_for_one_row(network, two_rows), (1, *shape)),
-        batch_size,
-        n_threads,
+        lambda two_rows: _compile_for_one_row(network, two_rows),
+        lambda: _random_weights(network),
     )
 
 
@@ -31,33 +43,72 @@ def compile_for_shape(function, shape):
     return lambda batch: function(tf.constant(batch)).numpy()
 
 
-def _call_for_one_row(network, two_rows):
-    """Return a call of a network on one row; layers that round differently there get it twice."""
-    twice = _layers_that_round_differently(network, two_rows)
+def _compile_for_one_row(network, two_rows):
+    """Return a compiled network for one row, which layers that round differently there get twice.
 
-    def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.Model):
-            return _compat.keras_call_layers_of(layer, args[0], call)
-        if layer not in twice:
-            return layer(*args, **kwargs)
-        return layer(tf.concat([args[0], args[0]], axis=0), *args[1:], **kwargs)[:1]
+    Parameters
+    ----------
+    network : keras.Model
+    two_rows : ndarray
+        Two inputs, on which each layer is tried.
+    """
+    twice = set()
 
-    return lambda batch: _compat.keras_call_layers_of(network, batch, call)
-
-
-def _layers_that_round_differently(network, two_rows):
-    """Return the layers with weights that give one row other bits than two rows at once."""
-    found = set()
-
-    def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.Model):
-            return _compat.keras_call_layers_of(layer, args[0], call)
-        both = layer(*args, **kwargs)
-        if getattr(layer, "weights", None):
-            one = layer(args[0][:1], *args[1:], **kwargs)
-            if not np.array_equal(one, both[:1]):
-                found.add(layer)
+    def try_layer(layer, x):
+        both = layer(x)
+        if not np.array_equal(layer(x[:1]), both[:1]):
+            twice.add(layer)
         return both
 
-    _compat.keras_call_layers_of(network, tf.constant(two_rows), call)
-    return found
+    def run_layer(layer, x):
+        return layer(tf.concat([x, x], axis=0))[:1] if layer in twice else layer(x)
+
+    _call_layer_by_layer(network, tf.constant(two_rows), try_layer)
+    shape = (1, *network.input_shape[1:])
+    return compile_for_shape(lambda x: _call_layer_by_layer(network, x, run_layer), shape)
+
+
+def _call_layer_by_layer(network, x, call_layer):
+    """Return the outputs of a network in inference mode; a function calls layers with kernels.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Functional.
+    x : tf.Tensor
+    call_layer : callable
+        ``(layer, x) -> outputs``.
+    """
+
+    def call(layer, *args, **kwargs):
+        if _compat.keras_is_functional(layer):
+            return _compat.keras_call_layers_of(layer, args[0], call)
+        if type(layer) in _WITH_KERNELS and len(args) == 1 and not kwargs:
+            return call_layer(layer, args[0])
+        if "training" in inspect.signature(layer.call).parameters:
+            kwargs["training"] = False
+        return layer(*args, **kwargs)
+
+    return _compat.keras_call_layers_of(network, x, call)
+
+
+@contextlib.contextmanager
+def _random_weights(network):
+    """Give a network random weights in the block, under which no ReLU is silent for all inputs."""
+    rng = np.random.default_rng(0)
+    own = [variable.value.numpy() for variable in network.weights]
+    try:
+        for variable, value in zip(network.weights, own, strict=True):
+            if value.dtype != np.float32 or value.ndim == 0:
+                continue
+            if variable.name == "moving_mean":
+                new = rng.normal(0, 0.1, value.shape)
+            elif value.ndim == 1:  # biases, scales, variances
+                new = rng.uniform(0.5, 1.5, value.shape)
+            else:
+                new = rng.normal(0, np.sqrt(2 / np.prod(value.shape[:-1])), value.shape)
+            variable.value.assign(new.astype(np.float32))
+        yield
+    finally:
+        for variable, value in zip(network.weights, own, strict=True):
+            variable.value.assign(value)

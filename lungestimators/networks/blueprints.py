@@ -71,7 +71,6 @@ class Blueprint(NamedTuple):
             # The borrower before may have set the very same arrays.
             if getattr(network, "last_set", _Wrapped(None)).weights is not self.weights:
                 compiled.write_variables_by_backend(network.weights, self.weights)
-                compiled.weights_changed_by_backend(network)
                 network.last_set = _Wrapped(self.weights)
             return compiled.forward_by_backend(network, inputs)
 

@@ -221,7 +221,6 @@ class TrainingNetwork(keras.Model):
 
     def _validate(self, source, y, sample_weight):
         """Return loss and accuracy on validation data."""
-        compiled.weights_changed_by_backend(self)
         probabilities = np.empty((len(y), self.output_shape[-1]), np.float32)
         rows = np.arange(len(y))
         calls = _group_batches_of_epoch(self._bytes_of_image(), rows, compiled.FORWARD_BATCH_SIZE)
