@@ -28,8 +28,11 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import uvicorn
 from PIL import Image
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -41,6 +44,7 @@ MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 36_000_000  # large radiographs have 25 million
 MOST_SECONDS = 30  # from the head of a request to its answer
 MOST_REQUESTS = 32  # one is computed, the others arrive or wait
+THRESHOLDS = FixedThresholdClassifier, TunedThresholdClassifierCV
 
 
 class Service:
@@ -48,6 +52,10 @@ class Service:
 
     def __init__(self, estimator):
         self.estimator = estimator
+        if not hasattr(estimator, "predict_proba"):
+            raise ValueError(f"a {type(estimator).__name__} has no probabilities to serve")
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        self.has_threshold = isinstance(last, THRESHOLDS)
         self.classes = [str(name) for name in estimator.classes_]
         self.worker = ThreadPoolExecutor(1)
         self.n_requests, self.started = 0, None
@@ -65,8 +73,10 @@ class Service:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("always", UserWarning)
-                label = self.estimator.predict([path])[0]  # a threshold may decide it
                 probabilities = self.estimator.predict_proba([path])[0].tolist()
+                label = self.classes[int(np.argmax(probabilities))]
+                if self.has_threshold:
+                    label = str(self.estimator.predict([path])[0])
         except (ValueError, ImportError) as error:  # the latter for DICOM without pydicom
             reason = error.reasons[path] if isinstance(error, ImageReadError) else str(error)
             return {"error": reason.replace(path, "the file")}, 422
@@ -74,7 +84,7 @@ class Service:
             self.started = None
         notes = dict.fromkeys(str(each.message).replace(path, "the file") for each in caught)
         by_class = dict(zip(self.classes, probabilities, strict=True))
-        return {"label": str(label), "probabilities": by_class, "warnings": list(notes)}, 200
+        return {"label": label, "probabilities": by_class, "warnings": list(notes)}, 200
 
     async def answer(self, request, path):
         """Write the body of a request to a file; return the answer, its status and headers."""

@@ -120,7 +120,7 @@ def _import_keras_at_first_use():
             raise
         raise ImportError(
             f"{error.name} is not installed: pip install lungestimators. To predict without it, "
-            "lungestimators.load(path, runtime='onnxruntime')"
+            "load the file with runtime='onnxruntime' (--runtime onnxruntime)"
         ) from None
     return keras
 

@@ -6,6 +6,7 @@ times; an array's bytes) leads to the key of the pixels, so that known images ar
 """
 
 import functools
+import operator
 import os
 
 import numpy as np
@@ -18,7 +19,6 @@ from ..images.hashing import digest, update_hash
 from ..images.progress import ProgressBar
 from ..images.reading import read_files_in_threads
 from ..networks import augmentation, onnx_sessions
-from ..networks.identity import ArraysByIdentity
 from .cache import open_feature_cache
 
 # Version of the way in which networks are run: vectors of another one may have other bits.
@@ -29,6 +29,21 @@ _LOOK_UP = 64
 
 # Added to the error if an image file cannot be read.
 _GO_ON = "Features computed so far are kept: the next call goes on from there."
+
+
+class _Arrays:
+    """Arrays that are never written to, compared by identity, to key a cached function."""
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def __hash__(self):
+        return hash(tuple(map(id, self.arrays)))
+
+    def __eq__(self, other):
+        return len(self.arrays) == len(other.arrays) and all(
+            map(operator.is_, self.arrays, other.arrays)
+        )
 
 
 @functools.lru_cache(maxsize=2)
@@ -160,7 +175,7 @@ class _NetworkStore:
         network_hash = _hash_of_extracting_network(
             _versions_in_extraction(network.runtime),
             network.architecture,
-            ArraysByIdentity(network.weights),
+            _Arrays(network.weights),
         )
         self._network = update_hash(network_hash.copy(), view).digest()
 

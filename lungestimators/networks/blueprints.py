@@ -19,17 +19,21 @@ class Blueprint(NamedTuple):
     architecture : str
         Keras' own JSON.
     weights : tuple of ndarray
-        Never written to; several classifiers may share one array.
+        Never written to; several classifiers may share one array. ONNX Runtime runs a network
+        whose weights are ``OnnxWeights``.
     n_outputs : int
         Length of the network's output, a vector.
-    runtime : {"keras", "onnxruntime"}
-        What runs the network.
     """
 
     architecture: str
     weights: tuple
     n_outputs: int
-    runtime: str = "keras"
+
+    @property
+    def runtime(self):
+        """What runs the network: ``"keras"`` or ``"onnxruntime"``."""
+        is_onnx = isinstance(self.weights, onnx_sessions.OnnxWeights)
+        return "onnxruntime" if is_onnx else "keras"
 
     def build(self):
         """Build a new Keras network with these weights.

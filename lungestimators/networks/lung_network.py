@@ -7,7 +7,7 @@ import numpy as np
 import safetensors
 
 from ..backends.startup import keras
-from . import blueprints, chest_weights
+from . import blueprints, chest_weights, onnx_sessions
 
 # Side in pixels of the grey square that the network sees, and of the mask that it returns.
 IMAGE_SIZE = 160
@@ -92,7 +92,9 @@ def lung_network_blueprint(runtime="keras"):
         for name in _WEIGHTS_IN_ORDER
         if f"{layer['name']}/{name}" in tensors
     )
-    return blueprints.Blueprint(architecture, weights, MASK_SIZE**2 + 1, runtime)
+    if runtime == "onnxruntime":
+        weights = onnx_sessions.OnnxWeights(weights)
+    return blueprints.Blueprint(architecture, weights, MASK_SIZE**2 + 1)
 
 
 def digest_of_lung_weights():

@@ -111,4 +111,7 @@ def _add_layer(graph, layer, arguments):
             f"the layer {config['name']!r} is of the class {kind[0]}.{kind[1]}, which has no "
             "counterpart in ONNX here"
         )
-    return LAYERS[kind](graph, config, *arguments)
+    try:
+        return LAYERS[kind](graph, config, *arguments)
+    except KeyError as error:
+        raise ValueError(f"the layer {config['name']!r} lacks {error}") from None

@@ -202,9 +202,8 @@ def _inputs_of_layer(layer, name, known):
         if len(args) != 1:
             raise ValueError(f"the layer {name!r} is called in an unknown way")
         return [_shape_of_tensor(args[0], name, known)], []
-    return [_shape_of_tensor(args[0], name, known)], [
-        _shape_of_constant(constant, name, known) for constant in args[1:]
-    ]
+    first = _shape_of_tensor(args[0], name, known)
+    return [first], [_shape_of_constant(constant, name, known, len(first)) for constant in args[1:]]
 
 
 def _shape_of_tensor(tensor, name, known):
@@ -230,12 +229,18 @@ def _shape_of_tensor(tensor, name, known):
     return shape
 
 
-def _shape_of_constant(value, name, known):
-    """Return the shape of a number, of a constant array, or of another layer's output."""
+def _shape_of_constant(value, name, known, rank):
+    """Return the shape of a number, of a constant array, or of another layer's output.
+
+    ``rank`` is that of the other input: another one would be broadcast over the batch.
+    """
     if type(value) in (int, float):
         return (1,)
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        return _shape_of_tensor(value, name, known)
+        shape = _shape_of_tensor(value, name, known)
+        if len(shape) != rank:
+            raise ValueError(f"the layer {name!r} has inputs of {rank} and {len(shape)} dimensions")
+        return shape
     config = value.get("config") if isinstance(value, dict) else None
     if not (
         isinstance(config, dict)
@@ -251,7 +256,11 @@ def _shape_of_constant(value, name, known):
         array = np.array(None)
     if array.dtype.kind not in "if" or array.size > 4096 or array.ndim > 4:
         raise ValueError(f"the layer {name!r} has a constant that is no small array")
-    return array.shape[1:] if array.ndim == 4 else array.shape or (1,)
+    if array.ndim > rank:
+        if array.ndim > rank + 1 or len(array) != 1:
+            raise ValueError(f"the layer {name!r} has a constant for each image of a batch")
+        return array.shape[1:]
+    return array.shape or (1,)
 
 
 def _check_layer(layer, name, inputs, constants, depth):

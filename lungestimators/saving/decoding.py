@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 
 from .. import _compat
 from ..networks.blueprints import Blueprint
+from ..networks.onnx_sessions import OnnxWeights
 from . import classes, sklearn_checks
 from .architecture_checks import shapes_of_network
 from .encoding import ARRAY_TYPES, DERIVED, MOST_INLINE, MOST_PADDING, is_inline_value
@@ -172,7 +173,9 @@ class Decoder:
             raise ValueError(f"the weights of its {shapes.name} have other shapes than the layers")
         if len(shapes.output) != 1:
             raise ValueError(f"the output of its {shapes.name} is no vector")
-        return Blueprint(text, arrays, shapes.output[0], self._runtime)
+        if self._runtime == "onnxruntime":
+            arrays = OnnxWeights(arrays)
+        return Blueprint(text, arrays, shapes.output[0])
 
     def _weight_named(self, name):
         """Return a weight, float32; several networks may share it."""

@@ -51,6 +51,11 @@ def _is_number(value):
     return type(value) in (int, float) and abs(value) < 1e38
 
 
+def _is_no_negative_number(value):
+    """Whether a value of JSON is a number from 0 on."""
+    return _is_number(value) and value >= 0
+
+
 def _is_size(value):
     """Whether a value is a whole number from 1 on."""
     return type(value) is int and 1 <= value <= LARGEST_SIDE
@@ -146,12 +151,12 @@ _KEYS = {
     "noise_shape": lambda value: value is None or _one_of([None, 1, 1, 1])(value),
     "renorm_clipping": _is_none,
     "quantization_config": _is_none,
-    "max_value": lambda value: value is None or _is_number(value),
+    "max_value": lambda value: value is None or _is_no_negative_number(value),
     **dict.fromkeys(
-        ["momentum", "epsilon", "rate", "negative_slope", "threshold", "init_values"]
-        + ["renorm_momentum"],
-        _is_number,
+        ["epsilon", "rate", "negative_slope", "threshold"],
+        _is_no_negative_number,
     ),
+    **dict.fromkeys(["momentum", "init_values", "renorm_momentum"], _is_number),
     **dict.fromkeys(["use_bias", "center", "keepdims"], _is_flag),
     **dict.fromkeys(
         ["renorm", "synchronized", "rms_scaling", "invert", "sparse", "ragged", "optional"],

@@ -304,6 +304,15 @@ def test_an_unknown_layer_is_named():
         onnx_model_of_network(network.to_json(), network.get_weights())
 
 
+def test_a_layer_that_lacks_an_option_is_named():
+    inputs = keras.Input((4, 4, 1))
+    network = keras.Model(inputs, layers.ReLU(name="bent")(inputs))
+    architecture = json.loads(network.to_json())
+    del architecture["config"]["layers"][1]["config"]["negative_slope"]
+    with pytest.raises(ValueError, match="layer 'bent' lacks 'negative_slope'"):
+        onnx_model_of_network(json.dumps(architecture), [])
+
+
 def test_weights_of_another_network_are_refused():
     network = build(architectures.build_head, 20, 3, 16, 0.2)
     weights = network.get_weights()

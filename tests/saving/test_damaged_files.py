@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -204,6 +205,31 @@ def layer(document, number, part=0):
 def test_a_network_of_other_layers_is_refused(path, change, match):
     change_document(path, change)
     refuses(path, match)
+
+
+def network_with(constant):
+    """Keras' JSON of a network that adds a constant of a shape to its images."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Flatten()(inputs + keras.ops.zeros(constant))
+    return json.loads(keras.Model(inputs, x, name="backbone").to_json())
+
+
+def test_a_network_that_adds_something_else_to_each_image_of_a_batch_is_refused():
+    check_architecture(network_with((1, 1, 1, 3)))
+    check_architecture(network_with((8, 8, 3)))
+    with pytest.raises(ValueError, match="a constant for each image of a batch"):
+        check_architecture(network_with((4, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("key", ["negative_slope", "threshold", "max_value"])
+def test_a_relu_that_keras_would_refuse_is_refused(key):
+    inputs = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Flatten()(keras.layers.ReLU()(inputs))
+    architecture = json.loads(keras.Model(inputs, x, name="backbone").to_json())
+    check_architecture(architecture)
+    architecture["config"]["layers"][1]["config"][key] = -1.0
+    with pytest.raises(ValueError, match=f"{key}=-1.0, which is not known"):
+        check_architecture(architecture)
 
 
 def test_weights_of_other_shapes_or_types_are_refused(path):
