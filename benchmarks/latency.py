@@ -39,10 +39,12 @@ SIZES = 1, 2, 4, 8, 16
 RUNTIMES = "keras", "onnxruntime"
 # Calls of each contender, one after another in turn; the median counts.
 CALLS = 15
+# scikit-learn imports pandas where it is installed, which no installation of the library asks for.
 FIRST_ANSWER = """
 import sys
+sys.modules["pandas"] = None
 from lungestimators import load
-load(sys.argv[1], runtime=sys.argv[2]).predict_proba([sys.argv[3]])
+print(load(sys.argv[1], runtime=sys.argv[2]).predict_proba([sys.argv[3]]), flush=True)
 """
 
 
@@ -145,11 +147,12 @@ def time_first_answer(path, image, runtime, runs):
     """Return the median of the seconds from the start of a process to its first answer."""
     taken = []
     for _ in range(runs):
+        command = [sys.executable, "-W", "ignore", "-c", FIRST_ANSWER, path, runtime, image]
         start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FIRST_ANSWER, path, runtime, image], check=True
-        )
-        taken.append(time.perf_counter() - start)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            if not process.stdout.readline():
+                raise RuntimeError("a process gave no answer")
+            taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
 
@@ -212,7 +215,8 @@ def measure(quick):
         "| --- |" + " ---: |" * 6,
         *thousand,
         "",
-        "From the start of a new process to its first answer, on a PNG file, in seconds.",
+        "From the start of a new process to its first answer, on a PNG file, in seconds. pandas is "
+        "hidden: scikit-learn imports it where it is installed, in 0.3 s.",
         "",
         "| network | Keras | ONNX Runtime |",
         "| --- | ---: | ---: |",

@@ -11,6 +11,9 @@ import numpy as np
 # Of the outputs for noise, this share must tell a difference: be no zero and vary with the input.
 _LEAST_TELLING = 0.1
 
+# To start threads for each call would take as long as a small network.
+_threads = concurrent.futures.ThreadPoolExecutor(2)
+
 
 class PaddedForward:
     """Forward passes in batches of one size; the last batch is padded.
@@ -74,8 +77,7 @@ class AnySizeForward:
         calls.append((of_last[0], batches[-1], of_last[1]))
         if len(calls) == 1:
             return _run_padded_batch(*calls[0])
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            return np.concatenate(list(pool.map(lambda call: _run_padded_batch(*call), calls)))
+        return np.concatenate(list(_threads.map(lambda call: _run_padded_batch(*call), calls)))
 
     def _function_for_few(self, inputs):
         """Return the function for at most 8 inputs, and the size to which it needs them padded."""
