@@ -10,6 +10,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from . import dicom, pillow, signatures, tiff
 from .decoding import check_file_to_decode, decode
 from .errors import LEAVE_OUT, ImageReadError, image_read_error, reason_of_read_error
+from .file_times import was_changed_a_moment_ago
 from .threads import map_in_threads
 
 # Files named in one warning.
@@ -107,8 +108,11 @@ def _check_one_file(path, whole):
         return _FileState(reason_of_read_error(cause), False)
     stamp = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     switches = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    check = _check_file_content
+    if was_changed_a_moment_ago(state):
+        check = check.__wrapped__  # such as the files of a service, which are read once
     try:
-        return _FileState(None, _check_file_content(os.path.abspath(path), whole, stamp, switches))
+        return _FileState(None, check(os.path.abspath(path), whole, stamp, switches))
     except ImageReadError as cause:
         return _FileState(next(iter(cause.reasons.values())), False)
     except ImportError:

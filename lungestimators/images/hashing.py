@@ -6,6 +6,7 @@ import os
 import numpy as np
 import xxhash
 
+from .file_times import was_changed_a_moment_ago
 from .threads import map_in_threads
 
 # Bytes at the beginning, in the middle and at the end of a file that its digest is of: to read all
@@ -55,7 +56,10 @@ def _digest_of_file_at(path):
     """Return the digest of a file as it is now."""
     path = os.path.abspath(path)
     state = os.stat(path)
-    return _digest_of_file(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    of_file = _digest_of_file
+    if was_changed_a_moment_ago(state):
+        of_file = of_file.__wrapped__
+    return of_file(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=2**17)

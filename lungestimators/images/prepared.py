@@ -4,7 +4,6 @@ import contextlib
 import functools
 import importlib.metadata
 import os
-import time
 import warnings
 
 import numpy as np
@@ -13,18 +12,13 @@ import PIL
 from .. import __version__
 from . import pixel_ranges
 from .decoding import LUMINANCE
+from .file_times import was_changed_a_moment_ago
 from .hashing import digest
 from .reading import read_files_in_threads, read_unscaled_image, resize_image
 
 # Version of the way in which pixels are prepared: features of pixels that another version prepared
 # are not taken from the feature store.
 _VERSION = 3
-
-# A file that was changed a moment ago could be changed again without another time stamp: its quick
-# key is not trusted until the file system's clock has ticked (ten milliseconds at most; two seconds
-# where stamps are whole seconds).
-_TICK = 0.1
-_COARSE_TICK = 2.0
 
 # Images that a thread prepares at once.
 _BATCH = 16
@@ -174,9 +168,7 @@ def _key_of_prepared_file(path, how):
         state = os.stat(path)
     except OSError:
         return None  # the error comes when the file is read
-    changed = max(state.st_mtime_ns, state.st_ctime_ns)
-    tick = _TICK if changed % 10**9 else _COARSE_TICK
-    if time.time() - changed / 1e9 < tick:
+    if was_changed_a_moment_ago(state):
         return None
     stamp = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
     return digest(b"file", f"{how} {stamp} {path}".encode(errors="surrogateescape"))

@@ -23,7 +23,7 @@ from lungestimators import (
 )
 from lungestimators.features import extraction
 from lungestimators.features.cache import open_feature_cache
-from lungestimators.images import prepared
+from lungestimators.images import file_times, prepared
 from lungestimators.images.prepared import PreparedImages
 from lungestimators.networks import augmentation, blueprints, cutting
 
@@ -85,7 +85,7 @@ def settle(paths, monkeypatch=None):
     import time
 
     newest = max(os.stat(path).st_ctime for path in paths)
-    while time.time() - newest < 2 * prepared._TICK:
+    while time.time() - newest < 2 * file_times.TICK:
         time.sleep(0.05)
 
 
