@@ -124,6 +124,8 @@ NETWORKS = {
         (32, 32, 1),
     ),
     "head": (architectures.build_head, (50, 3, 8, 0.5), (50,)),
+}
+OTHER_NETWORKS = {
     "nested": (build_nested, (16,), (16, 16, 3)),
     "half precision": (build_half_precision, (16,), (16, 16, 1)),
 }
@@ -132,12 +134,21 @@ NETWORKS = {
 @pytest.mark.core
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_do_not_depend_on_company(name):
-    build, arguments, shape = NETWORKS[name]
+    check_company(*NETWORKS[name])
+
+
+# Not on imitated processors: with AVX2 alone, a GRU rounds by an input's place in the batch.
+@pytest.mark.parametrize("name", OTHER_NETWORKS)
+def test_outputs_of_a_network_of_ones_own_do_not_depend_on_company(name):
+    check_company(*OTHER_NETWORKS[name], is_half=name == "half precision")
+
+
+def check_company(build, arguments, shape, is_half=False):
+    """Compare outputs of few inputs with those of many, to the bit."""
     network = vary_weights(build(*arguments))
     weights = network.get_weights()
     inputs = np.random.default_rng(1).random((70, *shape), np.float32)
     expected = compiled.forward_by_backend(network, inputs)
-    is_half = name == "half precision"
     tolerances = {"rtol": 1e-2, "atol": 1e-2} if is_half else {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(expected, network.predict(inputs, verbose=0), **tolerances)
     for n in (1, 2, 3, 5, 8, 11, 16, 17, 30):

@@ -124,8 +124,7 @@ def test_a_loaded_estimator_is_exported_as_the_one_that_was_saved(fitted, chest,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("name", ["MobileNet", "last stage"])
+@pytest.mark.parametrize(("name", "format"), [("MobileNet", "saved_model"), ("last stage", "onnx")])
 def test_several_networks_on_one_backbone_are_one(name, format, fitted, chest, tmp_path):
     X, y = chest
     clf = clone(fitted("MobileNet")).set_params(n_networks=2, epochs=2)
@@ -136,7 +135,7 @@ def test_several_networks_on_one_backbone_are_one(name, format, fitted, chest, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["MobileNetV3Small", "EfficientNetB0", "ResNet50V2"])
+@pytest.mark.parametrize("backbone", ["MobileNetV3Small", "EfficientNetB0"])
 def test_other_backbones_have_the_same_probabilities(backbone, chest, tmp_path):
     X, y = chest
     settings = SETTINGS | dict(image_size=64, epochs=2)
