@@ -1,6 +1,6 @@
 """One image, many images, and the first image of a new process.
 
-python benchmarks/latency.py           about 15 minutes on two cores
+python benchmarks/latency.py           about ten minutes on two cores
 python benchmarks/latency.py --quick   only tries that everything runs: small networks, few images
 
 Nothing else should run meanwhile. The images are synthetic: what is in them changes no time.
