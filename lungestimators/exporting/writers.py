@@ -3,7 +3,9 @@
 Each writer gets a new folder of its own, which is removed afterwards.
 """
 
+import contextlib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -47,7 +49,8 @@ def write_onnx(network, description, path):
 
     function = tf.function(lambda pixels: network(pixels, training=False), autograph=False)
     spec = tf.TensorSpec(network.input_shape, tf.float32, name=PIXELS)
-    model, _ = tf2onnx.convert.from_function(function, [spec])
+    with _errors_alone("tf2onnx"):  # it warns of optimisations that it leaves out
+        model, _ = tf2onnx.convert.from_function(function, [spec])
     # tf2onnx leaves operations that it does not know as they are.
     unknown = {
         node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)
@@ -60,6 +63,18 @@ def write_onnx(network, description, path):
     onnx.helper.set_model_props(model, {KEY: description})
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+@contextlib.contextmanager
+def _errors_alone(name):
+    """Let a logger pass errors alone in the block."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def write_litert(network, description, path):
