@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from comparison.problems import InputError, load, read
 from contest import ratios
+from contest.contenders import contend
 from joblib import Parallel, delayed
 from PIL import Image
 
@@ -101,24 +102,31 @@ class Bench:
                 self.run_once(work, contender, work, number, runs, settings)
 
     def run_once(self, work, contender, name, number, runs, settings):
-        """Run a contender in a process of its own."""
+        """Run a contender, and keep what it measured."""
         start = time.perf_counter()
         print(f"{name}, {contender}, run {number + 1} of {runs} ...", end=" ", flush=True)
-        # The process finds modules where this one does, and none in the working directory.
-        program = [sys.executable, "-P", "-m", "contest.contenders"]
-        paths = os.pathsep.join(sys.path)
-        settings = json.dumps({**self.settings, "folder": self.folder, **settings})
-        done = subprocess.run(
-            [*program, work, contender, self.folder, settings],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        if done.returncode:
-            raise RuntimeError(f"{name}, {contender} failed:\n{done.stderr[-3000:]}")
-        for part, value in json.loads(done.stdout.splitlines()[-1]).items():
+        settings = {**self.settings, "folder": self.folder, **settings}
+        # Nothing is measured by --quick: one process of its own shows that this works.
+        run = contend if self.arguments.quick and self.measured else contend_in_own_process
+        for part, value in run(work, contender, self.folder, settings).items():
             self.measured.setdefault((name, contender, part), []).append(value)
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
+
+
+def contend_in_own_process(work, contender, folder, settings):
+    """Let a contender do a piece of work in a process of its own; return what it measured."""
+    # The process finds modules where this one does, and none in the working directory.
+    program = [sys.executable, "-P", "-m", "contest.contenders"]
+    paths = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [*program, work, contender, folder, json.dumps(settings)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{work}, {contender} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(bench):

@@ -27,28 +27,25 @@ print(compare_models({"CNN": clf}, X, y), clf.model_, scores.mean())
 """
 
 
-def mypy(*arguments, folder):
-    """Run mypy in a folder, as a user of the package does; return its lines."""
+def lines_of_mypy(folder, **scripts):
+    """Run mypy over the package and over scripts of its users; return the lines of each file."""
+    for name, script in scripts.items():
+        (folder / f"{name}.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--cache-dir", str(folder / "cache"), *arguments],
+        [sys.executable, "-m", "mypy", "--cache-dir", str(folder / "cache")]
+        + ["--config-file", str(ROOT / "pyproject.toml"), str(ROOT / "lungestimators")]
+        + [f"{name}.py" for name in scripts],
         cwd=folder,
         env=os.environ | {"MYPYPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert not done.stderr
-    return done.stdout.splitlines()
-
-
-def errors_in(folder, **scripts):
-    """Return the errors that mypy finds in each of several scripts."""
-    for name, script in scripts.items():
-        (folder / f"{name}.py").write_text(script)
-    (folder / "mypy.ini").write_text("[mypy]\nignore_missing_imports = True\n")
-    files = [f"{name}.py" for name in scripts]
-    lines = mypy("--follow-imports=silent", *files, folder=folder)
-    errors = [line.split(":", 1) for line in lines if ": error:" in line]
-    return [[text for file, text in errors if file == name] for name in files]
+    lines = [line.split(":", 1) for line in done.stdout.splitlines() if ": error:" in line]
+    assert done.returncode == bool(lines)
+    of_scripts = {name: [text for file, text in lines if file == f"{name}.py"] for name in scripts}
+    of_package = [line for line in lines if line[0].removesuffix(".py") not in scripts]
+    return of_package, of_scripts
 
 
 def test_editors_list_every_public_name():
@@ -84,27 +81,20 @@ def test_public_methods_of_a_classifier_have_types(name):
 
 @pytest.mark.slow
 def test_a_type_checker_finds_what_is_misspelt_and_nothing_else(tmp_path):
-    right, misspelt, of_another_type, unknown = errors_in(
+    if not (ROOT / "pyproject.toml").exists():
+        pytest.skip("the configuration of mypy lies beside the sources")
+    of_package, of_scripts = lines_of_mypy(
         tmp_path,
         right=USER_SCRIPT,
         misspelt=USER_SCRIPT.replace("image_size=", "imagesize="),
         of_another_type=USER_SCRIPT.replace("epochs=2", "epochs='2'"),
         unknown=USER_SCRIPT.replace("import CNNClassifier,", "import CNNClassifier, CNN,"),
     )
-    assert right == []
-    assert misspelt == [
+    assert of_package == []
+    assert of_scripts["right"] == []
+    assert of_scripts["misspelt"] == [
         '7: error: Unexpected keyword argument "imagesize" for "CNNClassifier"; '
         'did you mean "image_size"?  [call-arg]'
     ]
-    assert len(of_another_type) == 1
-    assert 'no attribute "CNN"' in unknown[0]
-
-
-@pytest.mark.slow
-def test_the_types_of_the_package_agree_with_each_other(tmp_path):
-    configuration = ROOT / "pyproject.toml"
-    if not configuration.exists():
-        pytest.skip("the configuration of mypy lies beside the sources")
-    package = str(ROOT / "lungestimators")
-    lines = mypy("--config-file", str(configuration), package, folder=tmp_path)
-    assert lines[-1].startswith("Success"), "\n".join(lines)
+    assert len(of_scripts["of_another_type"]) == 1
+    assert "CNN" in of_scripts["unknown"][0]

@@ -321,8 +321,13 @@ def reading_ours(X, y, settings):
     return {"seconds": reading.seconds, "network": network.seconds}
 
 
-if __name__ == "__main__":
-    work, contender, folder, settings = sys.argv[1:]
+def contend(work, contender, folder, settings):
+    """Let a contender do a piece of work on the images of a folder; return what it measured."""
     images = np.load(Path(folder) / "images.npz")
     function = {**vars(searches), **globals()}[f"{work}_{contender}"]
-    print(json.dumps(function(images["X"], images["y"], json.loads(settings))))
+    return function(images["X"], images["y"], settings)
+
+
+if __name__ == "__main__":
+    work, contender, folder, settings = sys.argv[1:]
+    print(json.dumps(contend(work, contender, folder, json.loads(settings))))
