@@ -87,7 +87,7 @@ def _parts(arguments):
         ),
         "hospitals": (
             "A second hospital",
-            partial(_hospitals, 30 if few else 200, 1 if few else 5, _models(few)),
+            partial(_hospitals, 30 if few else 400, 1 if few else 10, _models(few)),
         ),
     }
     if folder:

@@ -20,12 +20,21 @@ from lungestimators.images.reading import resize_image
 from lungestimators.preprocessing.lung_geometry import cut_out_box
 
 SIDE = 224
+
+
+def _lungs(mode, contrast=None):
+    return LungFields(mode, image_size=SIDE, contrast=contrast, on_missing="warn")
+
+
 # How images are seen; None: as they are.
 WAYS = {
     "whole image": None,
-    "crop": LungFields("crop", image_size=SIDE, on_missing="warn"),
-    "mask": LungFields("mask", image_size=SIDE, on_missing="warn"),
-    "mask, stretched": LungFields("mask", image_size=SIDE, stretch=True, on_missing="warn"),
+    "crop": _lungs("crop"),
+    "crop, stretched": _lungs("crop", "stretch"),
+    "crop, equalised": _lungs("crop", "equalise"),
+    "mask": _lungs("mask"),
+    "mask, stretched": _lungs("mask", "stretch"),
+    "mask, equalised": _lungs("mask", "equalise"),
 }
 MODELS = {
     "CNN": CNNClassifier(weights="chest", random_state=0),

@@ -13,7 +13,7 @@ from ..images.base import check_described_pixels
 from ..images.prepared import PreparedImages
 from ..networks import lung_network
 from ..validation import ImagesLike, PathLike, check_real_number, check_whole_number
-from . import lung_geometry
+from . import lung_contrast, lung_geometry
 from .base import ImageTransformer, check_images_to_preprocess, stack_images
 
 # What each mode returns of an image in which the lungs are not found.
@@ -22,6 +22,11 @@ _WITHOUT_LUNGS = {
     "mask": "These images stay as they are",
     "boxes": "The boxes of these images are the whole images",
     "masks": "The masks of these images are empty",
+}
+
+_CHANGE_CONTRAST = {
+    "stretch": lung_contrast.stretch_greys,
+    "equalise": lung_contrast.equalise_greys,
 }
 
 # Lungs are found in an image from this score on.
@@ -60,10 +65,19 @@ class LungFields(ImageTransformer):
         What the box of ``"crop"`` and ``"boxes"`` has more on each side, as a share of the longer
         side of the smallest box around the lungs, in 0..1. The square is moved into the image where
         it sticks out; where an image is too narrow for it, black is added.
-    stretch : bool, default=False
-        Whether to stretch the grey values of ``"crop"`` and ``"mask"`` so that the 1st and the 99th
-        percentile of the pixels of the lungs, at 160 pixels a side, become 0 and 1. Darker and
-        brighter pixels become 0 and 1, too: in a crop, heart and bones become white.
+    contrast : {None, "stretch", "equalise"}, default=None
+        What happens to the grey values of ``"crop"`` and ``"mask"``, so that images of several
+        hospitals differ less in exposure:
+
+        - ``None``: nothing.
+        - ``"stretch"``: a linear map. The 1st and the 99th percentile of the pixels of the lungs
+          become 0 and 1.
+        - ``"equalise"``: the histogram of the lungs is equalised. A grey value becomes the share of
+          the pixels of the lungs that are darker, so that it does not matter which of two greys is
+          how much brighter.
+
+        The pixels of the lungs are those at 160 pixels a side. What is darker or brighter than they
+        becomes 0 or 1: in a crop, heart and bones become white.
     on_missing : {"raise", "warn"}, default="raise"
         What to do about images in which two lungs are not found: an error that names them, or a
         warning. After the warning, crop and mask leave such an image as it is, its box is the whole
@@ -115,7 +129,7 @@ class LungFields(ImageTransformer):
         *,
         image_size: int | None = 224,
         margin: float = 0.05,
-        stretch: bool = False,
+        contrast: str | None = None,
         on_missing: str = "raise",
         feature_cache: PathLike | None = "memory",
         verbose: int = 0,
@@ -123,7 +137,7 @@ class LungFields(ImageTransformer):
         self.mode = mode
         self.image_size = image_size
         self.margin = margin
-        self.stretch = stretch
+        self.contrast = contrast
         self.on_missing = on_missing
         self.feature_cache = feature_cache
         self.verbose = verbose
@@ -214,8 +228,8 @@ class LungFields(ImageTransformer):
         if self.image_size is not None:
             check_whole_number("image_size", self.image_size, 1)
         check_real_number("margin", self.margin, lambda x: 0 <= x <= 1, "be in 0..1")
-        if not isinstance(self.stretch, bool | np.bool_):
-            raise TypeError(f"stretch={self.stretch!r} must be True or False")
+        if self.contrast not in (None, *_CHANGE_CONTRAST):
+            raise ValueError(f"contrast={self.contrast!r} must be None, 'stretch' or 'equalise'")
         if self.on_missing not in ("raise", "warn"):
             raise ValueError(f"on_missing={self.on_missing!r} must be 'raise' or 'warn'")
         if not isinstance(self.verbose, bool | np.bool_):
@@ -375,9 +389,10 @@ class LungFields(ImageTransformer):
 
     def _image_of_lungs(self, image, logits):
         """Return the crop or the masked image; ``logits`` are None where the lungs are missing."""
-        if logits is not None and self.stretch:
+        if logits is not None and self.contrast is not None:
             shrunk = reading.resize_image(image, lung_network.IMAGE_SIZE)
-            image = lung_geometry.stretch_lung_greys(image, shrunk, logits)
+            lungs = lung_geometry.lung_mask(logits, *shrunk.shape[:2])
+            image = _CHANGE_CONTRAST[self.contrast](image, shrunk[lungs])
         if logits is not None and self.mode == "crop":
             box = lung_geometry.square_around_lungs(logits, *image.shape[:2], self.margin)
             image = lung_geometry.cut_out_box(image, box)

@@ -32,9 +32,6 @@ _POINTS = 4
 # Standard deviation of the soft edge, as a share of the longer side of the image.
 _EDGE = 0.01
 
-# Percentiles of the pixels of the lungs that become black and white.
-_BLACK, _WHITE = 1, 99
-
 
 def clean_up_lung_logits(logits):
     """Keep the large parts of a mask, without holes. Disease may cut a lung in two.
@@ -173,29 +170,6 @@ def cut_out_box(image, box):
         return inside
     pads = [*zip(before, after, strict=True), (0, 0)]
     return np.pad(inside, pads)
-
-
-def stretch_lung_greys(image, shrunk, logits):
-    """Stretch grey values so that those of the lungs reach from 0 to 1.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, channels)
-    shrunk : ndarray of shape (any height, any width, channels)
-        The same image in a size at which it is looked at: its percentiles within the lungs, the
-        first and the last, become 0 and 1.
-    logits : ndarray of shape (side, side)
-        Cleaned.
-
-    Returns
-    -------
-    ndarray of shape (height, width, channels), float32, in 0..1
-        The image itself where all pixels of the lungs have one value.
-    """
-    low, high = np.percentile(shrunk[lung_mask(logits, *shrunk.shape[:2])], (_BLACK, _WHITE))
-    if not high > low:
-        return image
-    return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
 def _interpolate_lung_logits(logits, height, width):

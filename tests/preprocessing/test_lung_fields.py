@@ -151,29 +151,41 @@ def test_an_image_that_is_too_low_for_the_square_is_padded():
 
 @pytest.mark.parametrize("mode", ["crop", "mask"])
 def test_grey_values_of_the_lungs_are_stretched(mode):
-    X = phantoms(dtype="float32")
-    found = LungFields(mode, margin=0, image_size=None, stretch=True).transform(X)
+    low, high = np.percentile(lungs_of_phantoms(mode, "stretch"), (1, 99), axis=1)
+    np.testing.assert_allclose(low, 0, rtol=0, atol=0.02)
+    np.testing.assert_allclose(high, 1, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("mode", ["crop", "mask"])
+def test_grey_values_of_the_lungs_are_equalised(mode):
+    found = lungs_of_phantoms(mode, "equalise")
+    quartiles = np.percentile(found, (25, 50, 75), axis=1)
+    np.testing.assert_allclose(quartiles.T, [[0.25, 0.5, 0.75]] * len(found), rtol=0, atol=0.05)
+
+
+def lungs_of_phantoms(mode, contrast):
+    """What is found within a lung, without its edge: an array of shape (n_images, n_pixels)."""
+    found = LungFields(mode, margin=0, image_size=None, contrast=contrast).transform(
+        phantoms(dtype="float32")
+    )
+    assert found.min() >= 0
+    assert found.max() <= 1
     lung = mask_of([(0.25, 0.2, 0.65, 0.35)], 160, 160)
     if mode == "crop":
         top, left, bottom, right = BOX_OF_160
         lung = lung[top:bottom, left:right]
-    low, high = np.percentile(found[:, lung], (1, 99), axis=1)
-    np.testing.assert_allclose(low, 0, rtol=0, atol=0.02)
-    np.testing.assert_allclose(high, 1, rtol=0, atol=0.1)
-    assert found.min() >= 0
-    assert found.max() <= 1
+    return found[:, lung]
 
 
-def test_stretched_lungs_do_not_depend_on_the_exposure(monkeypatch):
+@pytest.mark.parametrize(
+    ("contrast", "exposure"),
+    [("stretch", lambda X: 0.1 + 0.9 * X), ("equalise", lambda X: 0.1 + 0.9 * X**1.6)],
+)
+def test_lungs_of_other_contrast_do_not_depend_on_the_exposure(contrast, exposure, monkeypatch):
     monkeypatch.setattr(lung_network, "lung_network_blueprint", finds_the_same_lungs_in_every_image)
     X = phantoms(dtype="float32")
-    options = {"mode": "mask", "stretch": True}
-    np.testing.assert_allclose(
-        LungFields(**options).transform(X),
-        LungFields(**options).transform(0.1 + 0.9 * X),
-        rtol=0,
-        atol=1e-5,
-    )
+    lungs = LungFields("mask", image_size=None, contrast=contrast)
+    np.testing.assert_allclose(lungs.transform(X), lungs.transform(exposure(X)), rtol=0, atol=1e-3)
 
 
 # Kinds of X
@@ -295,7 +307,7 @@ def test_files_without_both_lungs_are_named_by_their_paths(tmp_path):
 @pytest.mark.parametrize("mode", MODES)
 def test_with_a_warning_images_without_both_lungs_stay_as_they_are(mode):
     X = not_of_both_lungs()
-    lungs = LungFields(mode, image_size=160, stretch=True, on_missing="warn")
+    lungs = LungFields(mode, image_size=160, contrast="stretch", on_missing="warn")
     sentence = {"boxes": "The boxes of these", "masks": "The masks of these"}.get(mode, "These")
     with pytest.warns(UserWarning, match=f"6 of 8 images.*both lungs. {sentence} images") as record:
         found = lungs.transform(X)
@@ -417,7 +429,7 @@ def test_images_in_colour_and_in_grey_do_not_share_an_entry():
         ({"margin": -0.1}, ValueError, r"margin=-0\.1 must be in 0\.\.1"),
         ({"margin": 1.5}, ValueError, r"margin=1\.5 must be in 0\.\.1"),
         ({"margin": "5 %"}, TypeError, "margin='5 %' must be a number"),
-        ({"stretch": 1}, TypeError, "stretch=1 must be True or False"),
+        ({"contrast": "more"}, ValueError, "contrast='more' must be None, 'stretch' or 'equalise'"),
         ({"on_missing": "skip"}, ValueError, "on_missing='skip' must be 'raise' or 'warn'"),
         ({"feature_cache": 3}, TypeError, "feature_cache=3 must be 'memory', None or"),
         ({"verbose": -1}, ValueError, "verbose=-1 must be at least 0"),

@@ -183,24 +183,3 @@ def test_what_is_in_a_box_is_unchanged_and_what_is_beyond_the_image_is_black():
     assert padded.shape == (8, 8, 3)
     np.testing.assert_array_equal(padded[1:7], image)
     assert (padded[[0, 7]] == 0).all()
-
-
-# Grey values
-
-
-def test_the_greys_of_the_lungs_are_stretched_and_others_do_not_count():
-    random = np.random.default_rng(0)
-    lungs = mask_of(BOTH, 160, 160)
-    image = np.where(lungs, random.uniform(0.3, 0.4, lungs.shape), 0.9)[..., None]
-    stretched = lung_geometry.stretch_lung_greys(image.astype(np.float32), image, logits_of(BOTH))
-    assert stretched.dtype == np.float32
-    np.testing.assert_allclose(np.percentile(stretched[lungs], (1, 99)), (0, 1), rtol=0, atol=1e-3)
-    np.testing.assert_allclose(np.median(stretched[lungs]), 0.5, rtol=0, atol=0.02)
-    assert (stretched[~lungs] == 1).all()
-
-
-def test_lungs_of_one_grey_stay_as_they_are():
-    image = np.full((40, 40, 1), 0.3, np.float32)
-    np.testing.assert_array_equal(
-        lung_geometry.stretch_lung_greys(image, image, logits_of(BOTH)), image
-    )
