@@ -30,7 +30,6 @@ def _lungs(mode, contrast=None):
 WAYS = {
     "whole image": None,
     "crop": _lungs("crop"),
-    "crop, stretched": _lungs("crop", "stretch"),
     "crop, equalised": _lungs("crop", "equalise"),
     "mask": _lungs("mask"),
     "mask, stretched": _lungs("mask", "stretch"),
