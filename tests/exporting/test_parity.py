@@ -135,15 +135,11 @@ def test_several_networks_on_one_backbone_are_one(name, format, fitted, chest, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("backbone", "formats"),
-    [("MobileNetV3Small", ["onnx", "litert"]), ("EfficientNetB0", ["openvino", "saved_model"])],
-)
-def test_other_backbones_have_the_same_probabilities(backbone, formats, chest, tmp_path):
+def test_another_backbone_has_the_same_probabilities(chest, tmp_path):
     X, y = chest
     settings = SETTINGS | dict(image_size=64, epochs=2)
-    clf = BackboneClassifier(backbone, **settings, weights=None).fit(X, y)
-    for format in formats:
+    clf = BackboneClassifier("MobileNetV3Small", **settings, weights=None).fit(X, y)
+    for format in ("onnx", "litert", "openvino"):
         clf.export(tmp_path / FORMATS[format])
         assert_same(clf, X, format, tmp_path / FORMATS[format])
 
