@@ -150,18 +150,20 @@ def _planted(n_images, few):
 
 
 def _marker(n_images, n_seeds):
-    trials = [("whole image, no marker", "whole image", "none")]
-    trials += [(way, way, "marker") for way in shortcuts.WAYS]
+    without = "whole image, no marker"
+    scores = {title: [] for title in (without, *shortcuts.WAYS)}
+    for seed in _seeds("marker", range(_SEED, _SEED + n_seeds)):
+        clean, y = planted.planted_set("none", n_images, seed)
+        marked, _ = planted.planted_set("marker", n_images, seed)
+        seen = {without: clean, **{way: shortcuts.look(way, marked) for way in shortcuts.WAYS}}
+        for title, images in seen.items():
+            model = shortcuts.MODELS["MobileNet"]
+            scores[title].append(shortcuts.score(model, images, y, seed))
     lines = []
-    for title, way, fault in trials:
-        scores = []
-        for seed in range(_SEED, _SEED + n_seeds):
-            X, y = planted.planted_set(fault, n_images, seed)
-            seen = shortcuts.look(way, X)
-            scores.append(shortcuts.score(shortcuts.MODELS["MobileNet"], seen, y, seed))
-        n_chance = sum(wilson_interval(score, n_images)[0] <= 1 / 3 for score in scores)
-        low, high = wilson_interval(np.mean(scores), n_images * n_seeds)
-        pooled = f"{np.mean(scores):.3f} ({low:.3f} to {high:.3f})"
+    for title, found in scores.items():
+        n_chance = sum(wilson_interval(score, n_images)[0] <= 1 / 3 for score in found)
+        low, high = wilson_interval(np.mean(found), n_images * n_seeds)
+        pooled = f"{np.mean(found):.3f} ({low:.3f} to {high:.3f})"
         lines.append([title, f"{n_chance} of {n_seeds}", pooled])
     words = (
         f"{n_images} images a set without visible disease; class 1 has a letter in the upper right "
@@ -173,23 +175,23 @@ def _marker(n_images, n_seeds):
 
 
 def _hospitals(n_images, n_seeds, models):
-    trials = [("whole image, no shortcut", "whole image", False)]
-    trials += [(way, way, True) for way in shortcuts.WAYS]
+    without = "whole image, no shortcut"
+    aucs = {(name, title): [] for name in models for title in (without, *shortcuts.WAYS)}
+    for seed in _seeds("hospitals", range(_SEED, _SEED + 10 * n_seeds, 10)):
+        both = hospitals.first_and_second(n_images, seed)
+        seen = {without: hospitals.first_and_second(n_images, seed, with_shortcut=False)}
+        for way in shortcuts.WAYS:
+            seen[way] = [(shortcuts.look(way, X), y) for X, y in both]
+        for name, title in aucs:
+            model = shortcuts.MODELS[name]
+            found = hospitals.auc_within_and_away(model, *seen[title], seed)
+            aucs[name, title].append(found)
     lines = []
-    for name in models:
-        for title, way, with_shortcut in trials:
-            aucs = []
-            for seed in range(_SEED, _SEED + 10 * n_seeds, 10):
-                first, second = (
-                    (shortcuts.look(way, X), y)
-                    for X, y in hospitals.first_and_second(n_images, seed, with_shortcut)
-                )
-                model = shortcuts.MODELS[name]
-                aucs.append(hospitals.auc_within_and_away(model, first, second, seed))
-            within, away = np.median(aucs, axis=0)
-            drops = [within - away for within, away in aucs]
-            drop = f"{np.median(drops):.3f} ({min(drops):.3f} to {max(drops):.3f})"
-            lines.append([name, title, f"{within:.3f}", f"{away:.3f}", drop])
+    for (name, title), found in aucs.items():
+        within, away = np.median(found, axis=0)
+        drops = [within - away for within, away in found]
+        drop = f"{np.median(drops):.3f} ({min(drops):.3f} to {max(drops):.3f})"
+        lines.append([name, title, f"{within:.3f}", f"{away:.3f}", drop])
     header = ["model", "sees", "AUC, first hospital", "AUC, second", "drop"]
     words = (
         f"{n_images} synthetic images of a first hospital, to learn from, in which the portable "
@@ -199,6 +201,13 @@ def _hospitals(n_images, n_seeds, models):
         "the lungs: this is the best case."
     )
     return header, lines, words
+
+
+def _seeds(part, seeds):
+    """Yield seeds, and say which one of them it is."""
+    for number, seed in enumerate(seeds, start=1):
+        print(f"{part}: seed {number} of {len(seeds)}", flush=True)
+        yield seed
 
 
 def _radiographs(folder, path):
