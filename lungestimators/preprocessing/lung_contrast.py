@@ -47,3 +47,7 @@ def equalise_greys(image, greys_of_lungs):
     # Of pixels of one grey, half count as darker.
     shares = (np.cumsum(counts) - counts / 2) / counts.sum()
     return np.interp(image, greys, shares, left=0, right=1).astype(np.float32)
+
+
+# By the name of the parameter ``contrast``.
+CHANGES = {"stretch": stretch_greys, "equalise": equalise_greys}

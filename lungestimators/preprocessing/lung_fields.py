@@ -24,11 +24,6 @@ _WITHOUT_LUNGS = {
     "masks": "The masks of these images are empty",
 }
 
-_CHANGE_CONTRAST = {
-    "stretch": lung_contrast.stretch_greys,
-    "equalise": lung_contrast.equalise_greys,
-}
-
 # Lungs are found in an image from this score on.
 _FOUND = 0.5
 
@@ -228,7 +223,7 @@ class LungFields(ImageTransformer):
         if self.image_size is not None:
             check_whole_number("image_size", self.image_size, 1)
         check_real_number("margin", self.margin, lambda x: 0 <= x <= 1, "be in 0..1")
-        if self.contrast not in (None, *_CHANGE_CONTRAST):
+        if self.contrast not in (None, *lung_contrast.CHANGES):
             raise ValueError(f"contrast={self.contrast!r} must be None, 'stretch' or 'equalise'")
         if self.on_missing not in ("raise", "warn"):
             raise ValueError(f"on_missing={self.on_missing!r} must be 'raise' or 'warn'")
@@ -392,7 +387,7 @@ class LungFields(ImageTransformer):
         if logits is not None and self.contrast is not None:
             shrunk = reading.resize_image(image, lung_network.IMAGE_SIZE)
             lungs = lung_geometry.lung_mask(logits, *shrunk.shape[:2])
-            image = _CHANGE_CONTRAST[self.contrast](image, shrunk[lungs])
+            image = lung_contrast.CHANGES[self.contrast](image, shrunk[lungs])
         if logits is not None and self.mode == "crop":
             box = lung_geometry.square_around_lungs(logits, *image.shape[:2], self.margin)
             image = lung_geometry.cut_out_box(image, box)
