@@ -45,12 +45,13 @@ def write_onnx(network, description, path):
     """
     import onnx
     import tensorflow as tf
-    import tf2onnx
 
+    with _level_of_messages_kept():
+        from tf2onnx.convert import from_function
     function = tf.function(lambda pixels: network(pixels, training=False), autograph=False)
     spec = tf.TensorSpec(network.input_shape, tf.float32, name=PIXELS)
     with _errors_alone("tf2onnx"):  # it warns of optimisations that it leaves out
-        model, _ = tf2onnx.convert.from_function(function, [spec])
+        model, _ = from_function(function, [spec])
     # tf2onnx leaves operations that it does not know as they are.
     unknown = {
         node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)
@@ -63,6 +64,20 @@ def write_onnx(network, description, path):
     onnx.helper.set_model_props(model, {KEY: description})
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+@contextlib.contextmanager
+def _level_of_messages_kept():
+    """Put the level of TensorFlow's messages back, which libraries set when they are imported."""
+    name = "TF_CPP_MIN_LOG_LEVEL"
+    before = os.environ.get(name)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager
