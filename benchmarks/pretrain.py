@@ -11,6 +11,10 @@ import shlex
 import sys
 from pathlib import Path
 
+# Imported before TensorFlow: where Triton is installed, PyTorch's first optimizer imports it, and
+# this ends the process if TensorFlow was imported first (TensorFlow 2.21, Triton 3.8).
+import torch._dynamo  # isort: split
+
 import keras
 import numpy as np
 import torch
@@ -32,7 +36,7 @@ NETWORKS = {
 }
 # Version of the recipe. Raise it where images, tasks or losses change; the page of weights says how
 # versions differ.
-VERSION = "3"
+VERSION = "4"
 PIXELS_OF_APPLICATIONS = ", repeated to three channels, times 255, then Keras' preprocess_input"
 
 
@@ -49,8 +53,9 @@ def parse(argv):
         "--teachers",
         nargs="+",
         required=True,
-        metavar="NETWORK=FILE",
-        help="networks whose features are learnt, and the files of their ImageNet weights",
+        metavar="NETWORK=WEIGHTS",
+        help="networks whose features are learnt, and the file of their ImageNet weights; or "
+        "'chest', their weights of the package",
     )
     parser.add_argument(
         "--scored",
@@ -85,11 +90,12 @@ def pretrain(arguments, argv):
     targets = []
     for title, weights in read_teachers(arguments.teachers):
         file = work / f"teacher-{title}.npy"
-        check_made_from(file, shown | dict(weights=weights))
-        targets.append(
-            teacher.compute_targets(*NETWORKS[title], weights, pixels, arguments.seed, file, report)
-        )
+        name, options = NETWORKS[title]
+        taught = teacher.read_teacher(name, options, weights)
+        check_made_from(file, shown | dict(weights=weights, sha256=taught.sha256))
+        targets.append(teacher.compute_targets(taught, pixels, arguments.seed, file, report))
     targets = np.concatenate(targets, axis=2)
+    pixels = images.shrink(pixels, round(images.SIDE_OF_KEPT * arguments.image_size))
     found = tasks.list_tasks(rows)
     name, options = NETWORKS[arguments.network]
     keras.utils.set_random_seed(arguments.seed)
@@ -123,11 +129,12 @@ def pretrain(arguments, argv):
 
 
 def read_teachers(items):
-    """Return name and weights file of each teacher; an item is NETWORK=FILE."""
+    """Return name and weights of each teacher; an item is NETWORK=FILE or NETWORK=chest."""
     teachers = [tuple(item.split("=", 1)) for item in items]
     if any(len(teacher) != 2 or teacher[0] not in NETWORKS for teacher in teachers):
         raise ValueError(
-            f"--teachers {' '.join(items)}: write NETWORK=FILE of {', '.join(NETWORKS)}"
+            f"--teachers {' '.join(items)}: write NETWORK=FILE or NETWORK=chest, of "
+            f"{', '.join(NETWORKS)}"
         )
     return teachers
 

@@ -11,6 +11,10 @@ import shlex
 import sys
 from pathlib import Path
 
+# Imported before TensorFlow: where Triton is installed, PyTorch's first optimizer imports it, and
+# this ends the process if TensorFlow was imported first (TensorFlow 2.21, Triton 3.8).
+import torch._dynamo  # isort: split
+
 import keras
 import numpy as np
 import torch

@@ -64,6 +64,22 @@ def read_grey_squares(paths, side):
     return pixels
 
 
+def shrink(pixels, side):
+    """Return square images of shape (n_images, side, side), or ``pixels`` if they are not larger.
+
+    A view of a much larger image would skip pixels, which no resized image does.
+    """
+    if pixels.shape[1] <= side:
+        return pixels
+    shape = (side, side)
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.BILINEAR))
+            for image in pixels
+        ]
+    )
+
+
 def draw_synthetic_radiographs(side):
     """Draw synthetic radiographs of all difficulties between 0.2 and 0.8, as squares.
 

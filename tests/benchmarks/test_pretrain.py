@@ -158,6 +158,26 @@ def test_images_that_may_be_in_a_test_set_are_not_listed(pretrain, folder):
     assert len(images.list_radiographs(folder)) == 4 * (N_EACH - 1)
 
 
+def test_shrinking_makes_small_images_of_all_pixels(pretrain):
+    shrink = importlib.import_module("pretraining.images").shrink
+    # One bright pixel of 16: a view that skips pixels has nearly all or nothing of it.
+    pixels = np.zeros((2, 64, 64), np.uint8)
+    pixels[:, 1::4, 1::4] = 160
+    small = shrink(pixels, 16)
+    assert small.shape == (2, 16, 16) and small.dtype == np.uint8
+    assert abs(small[:, 2:-2, 2:-2].astype(int) - 10).max() <= 2
+    assert shrink(pixels, 64) is pixels and shrink(pixels, 80) is pixels
+
+
+def test_a_teacher_with_weights_of_the_package_sees_images_of_their_size(pretrain):
+    teacher = importlib.import_module("pretraining.teacher")
+    found = teacher.read_teacher("MobileNet", {"alpha": 0.25}, "chest")
+    assert found.image_size == 128 != teacher.IMAGE_SIZE
+    assert pretrain.read_teachers(["MobileNet-0.25=chest"]) == [("MobileNet-0.25", "chest")]
+    with pytest.raises(ValueError, match="no weights='chest' of MobileNetV2"):
+        teacher.read_teacher("MobileNetV2", {"alpha": 1.0}, "chest")
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights_without_copies_of_scored_images(
     pretrain, folder, tmp_path_factory, monkeypatch, capsys
@@ -177,7 +197,8 @@ def test_a_killed_run_goes_on_to_the_same_weights_without_copies_of_scored_image
 
     def run(out, scored=scored):
         argv = ["MobileNet-0.25", "--images", str(folder), "--scored", str(scored)]
-        argv += ["--teachers", f"MobileNetV2={here / 'teacher.weights.h5'}", "--epochs", "2"]
+        argv += ["--teachers", f"MobileNetV2={here / 'teacher.weights.h5'}"]
+        argv += ["MobileNet-0.25=chest", "--epochs", "2"]
         argv += ["--image-size", "64", "--batch-size", "8"]
         return pretrain.main([*argv, "--work", str(here / out / "work"), "--out", str(here / out)])
 
