@@ -30,7 +30,7 @@ from lungestimators.images.reading import resize_image
 from lungestimators.networks.blueprints import initial_backbone_blueprint
 from lungestimators.networks.chest_weights import FOLDER
 
-PAGE = Path(__file__).parents[1] / "docs" / "weights.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "weights.md"
 RESULTS = Path(__file__).parent / "results" / "weights" / "results.json"
 CARD = Path(__file__).parent / "pretraining" / "card.md"
 N_FOLDS, SEEDS = 5, (0, 1, 2)
