@@ -1,10 +1,12 @@
 """Measure what LungFields finds, how fast it is, and what it does to shortcuts.
 
     python benchmarks/lungs.py [--data DIR]
+    python benchmarks/lungs.py --masks FOLDERS... --images FILES...
     python benchmarks/lungs.py --overlays FOLDER --images FILES...
 
-The second command draws the outlines on radiographs, to be looked at, and measures nothing. All
-images are synthetic but for those of DIR, a folder of radiographs: a folder a class.
+All images of the first command are synthetic but for those of DIR, a folder of radiographs: a
+folder a class. The second one compares with masks that persons drew. The third one draws the
+outlines on radiographs, to be looked at, and measures nothing.
 """
 
 import argparse
@@ -37,21 +39,34 @@ def parse(argv):
     )
     parser.add_argument("--data", help="folder of radiographs: a folder a class")
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="measure these alone")
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        nargs="+",
+        help="folder of masks, named as their images, with or without _mask; or a folder for each "
+        "lung",
+    )
     parser.add_argument("--overlays", type=Path, help="folder for sheets of outlines")
-    parser.add_argument("--images", nargs="+", help="files to draw the outlines on")
+    parser.add_argument("--images", nargs="+", help="radiographs, for --masks and --overlays")
     parser.add_argument(
         "--quick", action="store_true", help="only try that everything runs, on few images"
     )
     parser.add_argument("--out", type=Path, help="folder; default: benchmarks/results/lungs")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.masks or arguments.overlays) != bool(arguments.images):
+        parser.error("--images goes with --masks or --overlays")
+    return arguments
 
 
 def main(argv):
     """Run, print and write the tables; return the exit status."""
     arguments = parse(argv)
+    if arguments.masks:
+        print(_table_of_masks(outlines.score_against_masks(arguments.images, arguments.masks)))
     if arguments.overlays:
-        for sheet in overlays.draw_overlays(arguments.images or [], arguments.overlays):
+        for sheet in overlays.draw_overlays(arguments.images, arguments.overlays):
             print(sheet)
+    if arguments.images:
         return 0
     out = arguments.out or RESULTS / ("lungs-quick" if arguments.quick else "lungs")
     out.mkdir(parents=True, exist_ok=True)
@@ -93,6 +108,16 @@ def _parts(arguments):
     if folder:
         parts["radiographs"] = "Radiographs", partial(_radiographs, folder, Path(arguments.data))
     return parts
+
+
+def _table_of_masks(scores):
+    rows = ("intersection over union", "missing, share of the mask", "added, share of the mask")
+    header = [f"{len(scores)} radiographs", "lowest", "5 %", "median", "95 %", "highest"]
+    lines = [
+        [name, *(f"{value:.3f}" for value in np.percentile(of_images, (0, 5, 50, 95, 100)))]
+        for name, of_images in zip(rows, scores.T, strict=True)
+    ]
+    return markdown_table([header, *lines])
 
 
 def _outlines(n_images):

@@ -2,7 +2,7 @@
 
     python benchmarks/pretrain_lungs.py --images DIR --scored DIR
 
-No outline by a person is used. The same command goes on where a killed run had stopped.
+No outline by a person is learnt from. The same command goes on where a killed run had stopped.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from lungestimators.networks.chest_weights import save_chest_weights
 from lungestimators.networks.lung_network import IMAGE_SIZE, WEIGHTS, build_lung_network
 
 # Version of the recipe. Raise it where images or losses change.
-VERSION = "1"
+VERSION = "2"
 # The network sees squares of IMAGE_SIZE pixels; a view that is enlarged loses no detail.
 SIDE = 192
 N_OTHERS = 2100

@@ -1,7 +1,8 @@
-"""How well outlines are found in synthetic radiographs, and how fast."""
+"""How well outlines are found, in synthetic radiographs and against masks by persons; how fast."""
 
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,57 @@ def score_outlines(n_images, image_size=256):
         distance=float(np.median(distance)),
         distance_of_worst=float(np.percentile(distance, 95)),
     )
+
+
+def score_against_masks(paths, folders):
+    """Return how the masks of LungFields agree with those that persons drew.
+
+    Parameters
+    ----------
+    paths : list of str
+        Radiographs.
+    folders : list of Path
+        Of masks; bright is lung. A mask is named as its image is, with or without ``_mask`` or
+        ``-mask`` behind it. With a folder for each lung, both together are the mask.
+
+    Returns
+    -------
+    ndarray of shape (n_images, 3)
+        For each image the intersection over union, and what is missing and what is added, as shares
+        of the mask. Of a refused image all is missing.
+
+    Raises
+    ------
+    ValueError
+        An image has no mask in a folder.
+    """
+    wanted = [_read_mask(Path(path), folders) for path in paths]
+    lungs = LungFields("masks", on_missing="warn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        masks = lungs.fit_transform(paths)
+    scores = []
+    for mask, score, expected in zip(masks, lungs.scores_, wanted, strict=True):
+        found = np.array(mask, bool) if score >= 0.5 else np.zeros_like(mask, bool)
+        expected = np.array(expected.resize(found.shape[::-1])) > 127
+        both, area = (found & expected).sum(), expected.sum()
+        scores.append(
+            (both / (found | expected).sum(), 1 - both / area, (found.sum() - both) / area)
+        )
+    return np.array(scores)
+
+
+def _read_mask(path, folders):
+    """Return the mask of an image, joined from all folders, as an 8-bit grey image."""
+    names = {path.stem, f"{path.stem}_mask", f"{path.stem}-mask"}
+    masks = []
+    for folder in folders:
+        files = [file for file in folder.iterdir() if file.stem in names and file != path]
+        if len(files) != 1:
+            raise ValueError(f"{folder} has {len(files)} masks of {path.name}, and needs one")
+        with Image.open(files[0]) as image:
+            masks.append(np.array(image.convert("L")))
+    return Image.fromarray(np.maximum.reduce(masks))
 
 
 def _distance(found, wanted):

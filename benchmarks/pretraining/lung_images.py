@@ -42,6 +42,7 @@ def draw_lungs(side, seed):
             repeat(side),
             generators,
             spreads,
+            repeat(True),
         )
     )
     return tuple(map(np.concatenate, zip(*drawn, strict=True)))

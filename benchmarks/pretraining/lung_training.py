@@ -196,7 +196,8 @@ def _losses(network, teacher, images, settings, with_real, random, generator):
 def _outlines_by_teacher(teacher, real):
     """Return the teacher's outlines of real images, and the weight of each pixel.
 
-    The teacher sees each image as it is, and mirrored.
+    The teacher sees each image as it is, and mirrored. A pixel that it does not call lung, with
+    lung above and below, does not count: it may be dense lung.
     """
 
     def look(pictures):
@@ -207,7 +208,10 @@ def _outlines_by_teacher(teacher, real):
     first, second = look(real), look(real.flip(3)).flip(3)
     mean = (first + second) / 2
     sure = (torch.minimum(first, second) > _SURE) | (torch.maximum(first, second) < 1 - _SURE)
-    return (mean > 0.5).float(), sure.float()
+    lung = (mean > 0.5).float()
+    above, below = lung.cummax(2).values, lung.flip(2).cummax(2).values.flip(2)
+    between = above * below > lung
+    return lung, (sure & ~between).float()
 
 
 def _loss_of_outlines(logits, wanted, weight):

@@ -56,11 +56,12 @@ def occlude(images, generator):
     for _ in range(3):
         x = line[None, None, None, :] - draw(-0.8, 0.8)
         y = line[None, None, :, None] - draw(-0.8, 0.8)
-        cloud = torch.exp(-((x / draw(0.08, 0.5)) ** 2) - (y / draw(0.08, 0.5)) ** 2)
-        # A rough edge.
+        distance = (x / draw(0.08, 0.5)) ** 2 + (y / draw(0.08, 0.5)) ** 2
+        # The edge is a long shade, or as sharp as that of a consolidated lobe, and rough.
+        cloud = torch.exp(-(distance ** draw(1, 4)))
         rough = torch.randn(n, 1, 16, 16, generator=generator)
         rough = functional.interpolate(rough, size=side, mode="bilinear")
-        strength = often(0.3) * draw(0.3, 1.0)
+        strength = often(0.4) * draw(0.3, 1.0)
         images = images + strength * (cloud * (1 + 0.3 * rough)).clamp(0, 1) * (0.85 - images)
     images = views.expose(images.clamp(0, 1), generator)
     # Some images are stretched so far that lungs become black, or bones white.

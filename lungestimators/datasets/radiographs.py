@@ -16,7 +16,7 @@ _DETECTOR = 40.0  # side of the image, cm
 _STRENGTH = (0, 0.3, 0.5, 0.8, 1), (3.2, 1.8, 1.0, 0.44, 0)
 
 
-def draw_radiographs(y, difficulty, image_size, random, spread=1.0):
+def draw_radiographs(y, difficulty, image_size, random, spread=1.0, vary_shape=False):
     """Draw a radiograph of a new patient for each class label, and the outlines of its lungs.
 
     Parameters
@@ -31,6 +31,9 @@ def draw_radiographs(y, difficulty, image_size, random, spread=1.0):
     spread : float, default=1.0
         Factor by which anatomy, position and exposure vary more than among adults whose image is
         taken upright and with care.
+    vary_shape : bool, default=False
+        Whether the edges of the lungs differ between patients, too: at the apex, at the ribs and at
+        the diaphragm, in front of which and behind which there is more or less lung.
 
     Returns
     -------
@@ -40,6 +43,8 @@ def draw_radiographs(y, difficulty, image_size, random, spread=1.0):
     """
     n = len(y)
     p = _draw_patients_of_radiographs(n, random, spread)
+    if vary_shape:
+        _draw_shape_of_lungs(p, n, random)
     x, y_cm = _radiograph_coordinates(p, image_size)
     fields = RandomFields(n, image_size, random)
     lungs = thorax.trace_lungs(p, x, y_cm)
@@ -103,7 +108,26 @@ def _draw_patients_of_radiographs(n, random, spread_of_all):
     p.blur = np.clip(vary(0.09, 0.03), 0.03, 0.2)
     p.collimation = chance(0.3) * random.uniform(0.3, 2.2, (n, 1, 1)).astype("f4")
     p.marker = chance(0.6)
+    p.round_apex = np.float32(0)  # by how much the apex lies further to the side
+    p.roundness = np.float32(3.5)  # of a cross-section of a lung: an ellipse has 2, a box more
+    p.medial_fall = np.float32(1)  # how far the dome falls off towards the midline; a factor
+    p.at_dome = np.float32(0.45)  # thickness of a lung at the dome, as a share of its largest
+    p.recess = None  # the same for what lies behind the dome
     return p
+
+
+def _draw_shape_of_lungs(p, n, random):
+    """Draw the edges of the lungs of n patients: round or pointed, sharp or a long shade."""
+
+    def between(low, high):
+        return random.uniform(low, high, (n, 1, 1)).astype("f4")
+
+    p.round_apex = between(0, 3)
+    p.medial_fall = between(0, 1)
+    p.roundness = between(1.8, 3.5)
+    p.at_dome = between(0.45, 1)
+    p.recess = p.at_dome * between(0, 0.7)
+    p.recess_depth = between(1, 6)  # cm
 
 
 def _radiograph_coordinates(p, image_size):

@@ -33,8 +33,8 @@ def trace_lungs(p, x, y):
     -------
     SimpleNamespace
         Arrays of one value a pixel: ``path`` (cm), ``mask`` (1 in the lung), ``across`` (-1 at the
-        mediastinum, 1 at the ribs), ``down`` (0 at the apex, 1 at the dome), ``floor`` (y of the
-        diaphragm, cm) and ``left`` (bool).
+        mediastinum, 1 at the ribs), ``half`` (half the width of the lung, cm), ``down`` (0 at the
+        apex, 1 at the dome), ``floor`` (y of the diaphragm, cm) and ``left`` (bool).
     """
     left = x > 0
     side = np.abs(x)
@@ -42,24 +42,33 @@ def trace_lungs(p, x, y):
     middle = 0.56 * p.width
     # A dome; towards the side it falls off into the costophrenic angle.
     reach = (side - middle) / p.width
-    floor = floor + p.dome * (
-        4.2 * reach**2 + np.where(reach > 0, 9 * reach, -2 * reach) * reach**2
-    )
+    fall = 4.2 * reach**2 + np.where(reach > 0, 9 * reach, -2 * reach) * reach**2
+    floor = floor + p.dome * np.where(reach > 0, 1, p.medial_fall) * fall
     down = np.clip(y / p.height, 0, 1.4)
     lateral = p.width * np.sqrt(np.maximum(1 - np.maximum(1 - down / 0.92, 0) ** 1.9, 0))
     medial = 1.7 + 1.0 * np.exp(-(((down - 0.45) / 0.2) ** 2)) + 1.2 * np.maximum(0.25 - down, 0)
+    medial = medial + p.round_apex * np.maximum(1 - np.sqrt(down / 0.12), 0)
     half = np.maximum((lateral - medial) / 2, 0.05)
     across = (side - medial - half) / half  # -1 at the mediastinum, 1 at the ribs
     inside = np.minimum(1 - np.abs(across), 1) * half
-    mask = _organ_edge(inside, 0.25) * _organ_edge(floor - y, 0.35) * (y > 0)
-    thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** 3.5, 0))
-    # The lung thins towards the apex and ends behind the dome in a wedge.
+    above = _organ_edge(floor - y, 0.35)
+    mask = _organ_edge(inside, 0.25) * above * (y > 0)
+    thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** p.roundness, 0))
+    # The lung thins towards the apex and the dome.
     thickness *= np.sqrt(np.clip(y / (0.30 * p.height), 0, 1)) * 0.35 + 0.65
-    thickness *= 0.45 + 0.55 * np.clip((floor - y) / 3.0, 0, 1)
+    thickness *= p.at_dome + (1 - p.at_dome) * np.clip((floor - y) / 3.0, 0, 1)
+    path = 1.62 * p.depth * thickness * mask
+    if p.recess is not None:
+        # Behind the dome the lung reaches deeper. The round dome takes its air away as the root of
+        # the depth: what is outlined ends where this begins.
+        left_over = np.maximum(1 - np.sqrt(np.maximum(y - floor, 0) / p.recess_depth), 0)
+        edge = _organ_edge(inside, 0.25) * (1 - above)
+        path += 1.62 * p.depth * thickness * p.recess * left_over * edge
     return SimpleNamespace(
-        path=1.62 * p.depth * thickness * mask,
+        path=path,
         mask=mask,
         across=across,
+        half=half,
         down=down,
         floor=floor,
         left=left,
@@ -72,8 +81,8 @@ def trace_mediastinum(p, x, y):
     Returns
     -------
     SimpleNamespace
-        Arrays of one value a pixel, in cm: ``heart_and_vessels`` (heart, aorta, vena cava) and
-        ``hila``.
+        Arrays of one value a pixel, in cm: ``heart`` (with the arch of the aorta),
+        ``heart_and_vessels`` (all of the aorta and the vena cava, too) and ``hila``.
     """
     h = p.heart
     base = 0.97 * p.height
@@ -96,15 +105,17 @@ def trace_mediastinum(p, x, y):
         _trace_ellipsoid((x - 3.7) / 1.7, (y - 0.42 * p.height) / 2.3)
         + _trace_ellipsoid((x + 3.6) / 1.7, (y - 0.46 * p.height) / 2.5)
     )
-    heart_and_vessels = np.maximum.reduce([ventricles, atrium, upper, knob, cava]) + aorta
-    return SimpleNamespace(heart_and_vessels=heart_and_vessels, hila=hila)
+    heart = np.maximum.reduce([ventricles, atrium, knob])
+    heart_and_vessels = np.maximum.reduce([heart, upper, cava]) + aorta
+    return SimpleNamespace(heart=heart, heart_and_vessels=heart_and_vessels, hila=hila)
 
 
 def outline_lungs(lungs, mediastinum):
     """Return which pixels are lung as radiologists outline it.
 
     That is the lung beside the heart and the great vessels and above the diaphragm, hila included.
-    What lies behind the heart or the diaphragm is left out.
+    What lies behind the heart or the diaphragm is left out, to their edges as they are seen. The
+    faint edge of the vena cava is not followed.
 
     Parameters
     ----------
@@ -117,7 +128,14 @@ def outline_lungs(lungs, mediastinum):
     -------
     ndarray of bool
     """
-    return (lungs.mask > 0.5) & (mediastinum.heart_and_vessels < 0.35 * lungs.path)
+    beside_heart = mediastinum.heart < 0.1 * lungs.path
+    beside_vessels = mediastinum.heart_and_vessels < 0.35 * lungs.path
+    # The little that is seen between the heart and the diaphragm is left out, too.
+    heart = (mediastinum.heart > 1) & (lungs.down > 0.7)
+    under_heart = np.maximum.accumulate(heart, axis=-2)
+    # Above the apex a line of no width is left of the lung.
+    lung = (lungs.mask > 0.5) & (lungs.half > 0.1)
+    return lung & beside_heart & beside_vessels & ~under_heart
 
 
 def attenuate_by_thorax(p, lungs, mediastinum, opacity, x, y, fields, random):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lungestimators import make_chest_xrays
 
@@ -55,6 +56,36 @@ def test_a_problem_of_lungs_alone_counts_what_stays_whole(benchmarks):
     assert found.name == "synthetic-lungs-mask"
     assert (found.X.shape, found.X.dtype) == ((6, 224, 224), np.uint8)
     assert found.note.endswith("images that stay whole: a: 0, b: 0, c: 2)")
+
+
+def test_masks_by_persons_are_compared_with_what_is_found(benchmarks, tmp_path, capsys):
+    lungs = benchmarks("lungs")
+    X, _, masks = make_chest_xrays(3, image_size=128, return_masks=True, random_state=1)
+    X[2] = 0  # refused
+    for folder in ("left", "right"):
+        (tmp_path / folder).mkdir()
+    for number, (image, mask) in enumerate(zip(X, masks, strict=True)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        for folder, half in (("left", np.s_[:, 64:]), ("right", np.s_[:, :64])):
+            part = np.zeros((128, 128), np.uint8)
+            part[half] = 255 * mask[half]
+            Image.fromarray(part).save(tmp_path / folder / f"{number}_mask.png")
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    folders = [tmp_path / "left", tmp_path / "right"]
+    iou, missing, added = lungs.outlines.score_against_masks(paths, folders).T
+    assert (iou[:2] > 0.9).all()
+    assert (missing[:2] < 0.1).all()
+    assert (added[:2] < 0.1).all()
+    assert (iou[2], missing[2], added[2]) == (0, 1, 0)
+    # Half of the mask alone: the other lung is added.
+    _, missing, added = lungs.outlines.score_against_masks(paths[:2], folders[:1]).T
+    assert (missing < 0.1).all()
+    assert (added > 0.5).all()
+    assert lungs.main(["--masks", *map(str, folders), "--images", *paths]) == 0
+    assert "| 3 radiographs " in capsys.readouterr().out
+    (tmp_path / "left" / "1_mask.png").unlink()
+    with pytest.raises(ValueError, match=r"left has 0 masks of 1\.png, and needs one"):
+        lungs.outlines.score_against_masks(paths, folders)
 
 
 @pytest.mark.slow

@@ -104,6 +104,22 @@ def test_the_teacher_does_not_count_pixels_of_which_it_is_not_sure(pretrain_lung
     assert weight[0, 0, :, side // 2 :].eq(0).all()
 
 
+def test_what_has_lung_above_and_below_does_not_count_unless_it_is_lung(pretrain_lungs):
+    lung_training = importlib.import_module("pretraining.lung_training")
+    side = lung_training.MASK_SIZE
+    logits = torch.full((side, side), -5.0)
+    logits[10:20], logits[40:50] = 5.0, 5.0
+
+    def teacher(pictures):
+        return torch.cat([logits.ravel(), torch.zeros(1)])[None]
+
+    wanted, weight = lung_training._outlines_by_teacher(teacher, torch.zeros(1, 1, 4, 4))
+    counts = torch.ones(side)
+    counts[20:40] = 0
+    assert torch.equal(weight[0, 0], counts[:, None].expand(side, side))
+    assert torch.equal(wanted[0, 0], (logits > 0).float())
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(pretrain_lungs, tmp_path, monkeypatch, capsys):
     lung_training = importlib.import_module("pretraining.lung_training")

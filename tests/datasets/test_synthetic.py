@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lungestimators import make_chest_xrays
-from lungestimators.datasets import radiographs, synthetic
+from lungestimators.datasets import radiographs, synthetic, thorax
 
 
 def test_it_returns_grey_images_and_their_classes():
@@ -152,11 +152,11 @@ def test_masks_are_of_the_lungs():
     assert share.min() > 0.1
     assert share.max() < 0.5
     for image, mask in zip(X, masks, strict=True):
-        # Two lungs; what else is found are splinters under the heart.
+        # Two lungs, but for a few pixels.
         labelled, _ = ndimage.label(mask)
         first, second, *rest = sorted(np.bincount(labelled.ravel())[1:])[::-1]
         assert second > 0.5 * first
-        assert sum(rest) < 0.05 * mask.sum()
+        assert sum(rest) < 0.005 * mask.sum()
         # Between the lungs of a row it is brighter.
         left, right = (np.flatnonzero(mask[64])[i] for i in (0, -1))
         between = image[64, left:right][~mask[64, left:right]]
@@ -170,6 +170,34 @@ def test_a_mirrored_copy_has_a_mirrored_mask():
     np.testing.assert_array_equal(masks[8], masks[2, :, ::-1])
     np.testing.assert_array_equal(masks[[6, 7, 9]], masks[[0, 1, 3]])
     assert not np.array_equal(masks[8], masks[2])
+
+
+def test_outlines_end_where_heart_and_diaphragm_are_seen():
+    random = np.random.default_rng(3)
+    p = radiographs._draw_patients_of_radiographs(20, random, 1.0)
+    radiographs._draw_shape_of_lungs(p, 20, random)
+    x, y = radiographs._radiograph_coordinates(p, 128)
+    lungs, mediastinum = thorax.trace_lungs(p, x, y), thorax.trace_mediastinum(p, x, y)
+    mask = thorax.outline_lungs(lungs, mediastinum)
+    behind_dome = lungs.path[y > lungs.floor + 0.5]
+    assert behind_dome.max() > 5  # cm of air that the outline leaves out
+    assert (y < lungs.floor + 0.1)[mask].all()
+    assert (mediastinum.heart < 0.1 * lungs.path)[mask].all()
+    # Nothing is left between the heart and the diaphragm.
+    lowest = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    heart = (mediastinum.heart > 5) & (lungs.down > 0.7)
+    highest_of_heart = np.where(heart.any(axis=1), heart.argmax(axis=1), mask.shape[1])
+    assert (lowest <= highest_of_heart)[mask.any(axis=1)].all()
+
+
+def test_the_shape_of_the_lungs_differs_between_patients_only_where_that_is_asked_for():
+    rows = np.zeros(4, int)
+    _, same = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1))
+    _, again = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1), 1.0, False)
+    _, varied = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1), 1.0, True)
+    np.testing.assert_array_equal(again, same)
+    differs = (varied != same).any(axis=(1, 2))
+    assert differs.all()
 
 
 def test_no_lung_is_outside_of_the_collimation():
