@@ -5,8 +5,8 @@
     python benchmarks/lungs.py --overlays FOLDER --images FILES...
 
 All images of the first command are synthetic but for those of DIR, a folder of radiographs: a
-folder a class. The second one compares with masks that persons drew. The third one draws the
-outlines on radiographs, to be looked at, and measures nothing.
+folder a class. The second one compares the masks of LungFields with masks that persons drew. The
+third one draws the outlines on radiographs, to be looked at, and measures nothing.
 """
 
 import argparse
@@ -43,8 +43,9 @@ def parse(argv):
         "--masks",
         type=Path,
         nargs="+",
-        help="folder of masks, named as their images, with or without _mask; or a folder for each "
-        "lung",
+        metavar="FOLDER",
+        help="folder of masks, named as their images, with or without _mask or -mask; or a folder "
+        "for each lung",
     )
     parser.add_argument("--overlays", type=Path, help="folder for sheets of outlines")
     parser.add_argument("--images", nargs="+", help="radiographs, for --masks and --overlays")
@@ -54,7 +55,10 @@ def parse(argv):
     parser.add_argument("--out", type=Path, help="folder; default: benchmarks/results/lungs")
     arguments = parser.parse_args(argv)
     if bool(arguments.masks or arguments.overlays) != bool(arguments.images):
-        parser.error("--images goes with --masks or --overlays")
+        parser.error("--masks and --overlays need --images, and --images needs one of them")
+    measured = arguments.data or arguments.parts or arguments.quick or arguments.out
+    if arguments.images and measured:
+        parser.error("--images does not go with --data, --parts, --quick or --out")
     return arguments
 
 
@@ -62,7 +66,12 @@ def main(argv):
     """Run, print and write the tables; return the exit status."""
     arguments = parse(argv)
     if arguments.masks:
-        print(_table_of_masks(outlines.score_against_masks(arguments.images, arguments.masks)))
+        try:
+            scores = outlines.score_against_masks(arguments.images, arguments.masks)
+        except (ValueError, OSError) as error:
+            print(f"lungs.py: {error}", file=sys.stderr)
+            return 1
+        print(_table_of_masks(scores))
     if arguments.overlays:
         for sheet in overlays.draw_overlays(arguments.images, arguments.overlays):
             print(sheet)
@@ -112,12 +121,14 @@ def _parts(arguments):
 
 def _table_of_masks(scores):
     rows = ("intersection over union", "missing, share of the mask", "added, share of the mask")
-    header = [f"{len(scores)} radiographs", "lowest", "5 %", "median", "95 %", "highest"]
+    header = ["against masks by persons", "lowest", "5 %", "median", "95 %", "highest"]
     lines = [
-        [name, *(f"{value:.3f}" for value in np.percentile(of_images, (0, 5, 50, 95, 100)))]
-        for name, of_images in zip(rows, scores.T, strict=True)
+        [name, *(f"{value:.3f}" for value in np.percentile(values, (0, 5, 50, 95, 100)))]
+        for name, values in zip(rows, scores.T, strict=True)
     ]
-    return markdown_table([header, *lines])
+    n_refused = (scores[:, 1] == 1).sum()
+    words = f"Radiographs: {len(scores)}, of which {n_refused} were refused: there all is missing."
+    return f"{markdown_table([header, *lines])}\n{words}"
 
 
 def _outlines(n_images):

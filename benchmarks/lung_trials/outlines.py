@@ -1,4 +1,4 @@
-"""How well outlines are found, in synthetic radiographs and against masks by persons; how fast."""
+"""How well the lungs are found, against synthetic outlines and masks by persons; how fast."""
 
 import tempfile
 import time
@@ -15,6 +15,9 @@ from lungestimators import LungFields, make_chest_xrays
 SEED = 4000
 FIELD = 356  # mm, side of an image on average: a detector of 400 mm, and a zoom of 0.89
 SIDE_OF_TIMED = 512
+# Masks of persons: radiographs that are held in memory together, and files that may be masks.
+_AT_ONCE = 50
+_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def score_outlines(n_images, image_size=256):
@@ -49,8 +52,8 @@ def score_against_masks(paths, folders):
     paths : list of str
         Radiographs.
     folders : list of Path
-        Of masks; bright is lung. A mask is named as its image is, with or without ``_mask`` or
-        ``-mask`` behind it. With a folder for each lung, both together are the mask.
+        Folders of masks, in which lung is bright. A mask is named as its image is, with or without
+        ``_mask`` or ``-mask`` behind it. With a folder for each lung, both together are the mask.
 
     Returns
     -------
@@ -61,35 +64,55 @@ def score_against_masks(paths, folders):
     Raises
     ------
     ValueError
-        An image has no mask in a folder.
+        An image has no mask, or several, in a folder; its masks are empty, or have other
+        proportions than the image.
     """
-    wanted = [_read_mask(Path(path), folders) for path in paths]
+    files = [[_file_of_mask(Path(path), folder) for folder in folders] for path in paths]
     lungs = LungFields("masks", on_missing="warn")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        masks = lungs.fit_transform(paths)
     scores = []
-    for mask, score, expected in zip(masks, lungs.scores_, wanted, strict=True):
-        found = np.array(mask, bool) if score >= 0.5 else np.zeros_like(mask, bool)
-        expected = np.array(expected.resize(found.shape[::-1])) > 127
-        both, area = (found & expected).sum(), expected.sum()
-        scores.append(
-            (both / (found | expected).sum(), 1 - both / area, (found.sum() - both) / area)
-        )
+    for start in range(0, len(paths), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            masks = lungs.fit_transform(paths[part])
+        for found, of_image in zip(masks, files[part], strict=True):
+            expected = _read_mask(of_image, found.shape)
+            both, area = (found & expected).sum(), expected.sum()
+            iou = both / (found | expected).sum()
+            scores.append((iou, 1 - both / area, (found.sum() - both) / area))
     return np.array(scores)
 
 
-def _read_mask(path, folders):
-    """Return the mask of an image, joined from all folders, as an 8-bit grey image."""
+def _file_of_mask(path, folder):
+    """Return the file that holds the mask of an image."""
     names = {path.stem, f"{path.stem}_mask", f"{path.stem}-mask"}
+    files = [
+        file
+        for file in sorted(folder.iterdir())
+        if file.stem in names and file.suffix.lower() in _SUFFIXES and not file.samefile(path)
+    ]
+    if len(files) != 1:
+        raise ValueError(f"{folder} has {len(files)} masks of {path.name}, and needs one")
+    return files[0]
+
+
+def _read_mask(files, shape):
+    """Return the mask that files hold together, in the size of the image."""
     masks = []
-    for folder in folders:
-        files = [file for file in folder.iterdir() if file.stem in names and file != path]
-        if len(files) != 1:
-            raise ValueError(f"{folder} has {len(files)} masks of {path.name}, and needs one")
-        with Image.open(files[0]) as image:
-            masks.append(np.array(image.convert("L")))
-    return Image.fromarray(np.maximum.reduce(masks))
+    for file in files:
+        with Image.open(file) as image:
+            masks.append(np.array(image.convert("L")) > 127)
+    if len({mask.shape for mask in masks}) > 1:
+        raise ValueError(f"{' and '.join(map(str, files))} differ in size")
+    mask = np.logical_or.reduce(masks)
+    if not mask.any():
+        raise ValueError(f"{files[0]} shows no lung: no pixel is brighter than 127")
+    if abs(np.log(mask.shape[0] / mask.shape[1] * shape[1] / shape[0])) > 0.02:
+        raise ValueError(
+            f"{files[0]} has {mask.shape[1]} x {mask.shape[0]} pixels, its image has {shape[1]} x "
+            f"{shape[0]}: the proportions must be the same"
+        )
+    return np.array(Image.fromarray(mask).resize(shape[::-1], Image.Resampling.NEAREST))
 
 
 def _distance(found, wanted):

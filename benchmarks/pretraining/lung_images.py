@@ -1,5 +1,6 @@
 """Synthetic radiographs with the outlines of their lungs."""
 
+from functools import partial
 from itertools import repeat
 
 import numpy as np
@@ -17,7 +18,7 @@ SPREADS = (1.0, 2.0)
 
 
 def draw_lungs(side, seed):
-    """Draw synthetic radiographs and the outlines of their lungs.
+    """Draw synthetic radiographs of lungs of all shapes, and the outlines of the lungs.
 
     Parameters
     ----------
@@ -36,13 +37,12 @@ def draw_lungs(side, seed):
     spreads = [SPREADS[number % len(SPREADS)] for number in range(len(generators))]
     drawn = Parallel(n_jobs=-1, prefer="threads")(
         map(
-            delayed(draw_radiographs),
+            delayed(partial(draw_radiographs, vary_shape=True)),
             repeat(classes),
             difficulties,
             repeat(side),
             generators,
             spreads,
-            repeat(True),
         )
     )
     return tuple(map(np.concatenate, zip(*drawn, strict=True)))

@@ -57,7 +57,7 @@ def occlude(images, generator):
         x = line[None, None, None, :] - draw(-0.8, 0.8)
         y = line[None, None, :, None] - draw(-0.8, 0.8)
         distance = (x / draw(0.08, 0.5)) ** 2 + (y / draw(0.08, 0.5)) ** 2
-        # The edge is a long shade, or as sharp as that of a consolidated lobe, and rough.
+        # The edge is rough, and either fades slowly or is as sharp as that of a consolidated lobe.
         cloud = torch.exp(-(distance ** draw(1, 4)))
         rough = torch.randn(n, 1, 16, 16, generator=generator)
         rough = functional.interpolate(rough, size=side, mode="bilinear")

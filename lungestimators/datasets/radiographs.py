@@ -32,8 +32,8 @@ def draw_radiographs(y, difficulty, image_size, random, spread=1.0, vary_shape=F
         Factor by which anatomy, position and exposure vary more than among adults whose image is
         taken upright and with care.
     vary_shape : bool, default=False
-        Whether the edges of the lungs differ between patients, too: at the apex, at the ribs and at
-        the diaphragm, in front of which and behind which there is more or less lung.
+        Whether the shape of the lungs varies, too: the apex, the thickness towards the edges, the
+        dome, and how much lung is seen through the diaphragm.
 
     Returns
     -------
@@ -58,7 +58,10 @@ def draw_radiographs(y, difficulty, image_size, random, spread=1.0, vary_shape=F
 
 
 def _draw_patients_of_radiographs(n, random, spread_of_all):
-    """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1) in cm."""
+    """Draw anatomy, position and exposure of n patients: arrays of shape (n, 1, 1) in cm.
+
+    The shape of the lungs is the same for all: numbers, in :func:`_draw_shape_of_lungs` arrays.
+    """
 
     def vary(mean, spread):
         """Draw normal numbers around ``mean``, at most 2.2 spreads away."""
@@ -108,16 +111,16 @@ def _draw_patients_of_radiographs(n, random, spread_of_all):
     p.blur = np.clip(vary(0.09, 0.03), 0.03, 0.2)
     p.collimation = chance(0.3) * random.uniform(0.3, 2.2, (n, 1, 1)).astype("f4")
     p.marker = chance(0.6)
-    p.round_apex = np.float32(0)  # by how much the apex lies further to the side
-    p.roundness = np.float32(3.5)  # of a cross-section of a lung: an ellipse has 2, a box more
+    p.round_apex = np.float32(0)  # by how many cm the apex lies further to the side
+    p.roundness = np.float32(3.5)  # exponent of a cross-section of a lung: 2 for an ellipse
     p.medial_fall = np.float32(1)  # how far the dome falls off towards the midline; a factor
     p.at_dome = np.float32(0.45)  # thickness of a lung at the dome, as a share of its largest
-    p.recess = None  # the same for what lies behind the dome
+    p.recess = p.recess_depth = None  # no lung is seen through the diaphragm
     return p
 
 
 def _draw_shape_of_lungs(p, n, random):
-    """Draw the edges of the lungs of n patients: round or pointed, sharp or a long shade."""
+    """Draw the shape of the lungs of n patients, in place: arrays of shape (n, 1, 1)."""
 
     def between(low, high):
         return random.uniform(low, high, (n, 1, 1)).astype("f4")
@@ -126,8 +129,9 @@ def _draw_shape_of_lungs(p, n, random):
     p.medial_fall = between(0, 1)
     p.roundness = between(1.8, 3.5)
     p.at_dome = between(0.45, 1)
+    # Lung behind the dome: a factor on the thickness at the dome, and how deep it reaches in cm.
     p.recess = p.at_dome * between(0, 0.7)
-    p.recess_depth = between(1, 6)  # cm
+    p.recess_depth = between(1, 6)
 
 
 def _radiograph_coordinates(p, image_size):

@@ -1,6 +1,7 @@
 """The thorax as simple solids: path lengths of X-rays through each tissue, in centimetres.
 
-In all functions, ``p`` holds the measures of n patients, arrays of shape (n, 1, 1) in centimetres.
+In all functions, ``p`` holds the measures of n patients, arrays of shape (n, 1, 1), most of them in
+centimetres; ``radiographs`` draws them.
 ``x`` (to the patient's left) and ``y`` (down from the apex of the lungs) are the coordinates of
 every pixel in centimetres, arrays of shape (n, image_size, image_size).
 """
@@ -32,9 +33,10 @@ def trace_lungs(p, x, y):
     Returns
     -------
     SimpleNamespace
-        Arrays of one value a pixel: ``path`` (cm), ``mask`` (1 in the lung), ``across`` (-1 at the
-        mediastinum, 1 at the ribs), ``half`` (half the width of the lung, cm), ``down`` (0 at the
-        apex, 1 at the dome), ``floor`` (y of the diaphragm, cm) and ``left`` (bool).
+        Arrays of one value a pixel: ``path`` (cm), ``mask`` (1 in the lung above the diaphragm),
+        ``across`` (-1 at the mediastinum, 1 at the ribs), ``half`` (half the width of the lung, cm,
+        at least 0.05), ``down`` (0 at the apex, 1 at the dome), ``floor`` (y of the diaphragm, cm)
+        and ``left`` (bool).
     """
     left = x > 0
     side = np.abs(x)
@@ -59,8 +61,8 @@ def trace_lungs(p, x, y):
     thickness *= p.at_dome + (1 - p.at_dome) * np.clip((floor - y) / 3.0, 0, 1)
     path = 1.62 * p.depth * thickness * mask
     if p.recess is not None:
-        # Behind the dome the lung reaches deeper. The round dome takes its air away as the root of
-        # the depth: what is outlined ends where this begins.
+        # Lung is seen through the dome, too. It fades with the root of the distance below the edge
+        # of the dome. The outline ends at that edge.
         left_over = np.maximum(1 - np.sqrt(np.maximum(y - floor, 0) / p.recess_depth), 0)
         edge = _organ_edge(inside, 0.25) * (1 - above)
         path += 1.62 * p.depth * thickness * p.recess * left_over * edge
@@ -114,8 +116,9 @@ def outline_lungs(lungs, mediastinum):
     """Return which pixels are lung as radiologists outline it.
 
     That is the lung beside the heart and the great vessels and above the diaphragm, hila included.
-    What lies behind the heart or the diaphragm is left out, to their edges as they are seen. The
-    faint edge of the vena cava is not followed.
+    What lies behind the heart or the diaphragm is left out, to their edges as they are seen, and so
+    is what lies between the two. Other great vessels are left out where they displace more than
+    about a third of the air: their edges are faint.
 
     Parameters
     ----------
@@ -130,10 +133,9 @@ def outline_lungs(lungs, mediastinum):
     """
     beside_heart = mediastinum.heart < 0.1 * lungs.path
     beside_vessels = mediastinum.heart_and_vessels < 0.35 * lungs.path
-    # The little that is seen between the heart and the diaphragm is left out, too.
     heart = (mediastinum.heart > 1) & (lungs.down > 0.7)
     under_heart = np.maximum.accumulate(heart, axis=-2)
-    # Above the apex a line of no width is left of the lung.
+    # Just below the apex, half is at its lower limit: the mask has a thin line there.
     lung = (lungs.mask > 0.5) & (lungs.half > 0.1)
     return lung & beside_heart & beside_vessels & ~under_heart
 

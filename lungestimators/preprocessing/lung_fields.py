@@ -38,9 +38,9 @@ class LungFields(ImageTransformer):
     """Keep the lungs of radiographs, and take away what a network could read instead of them.
 
     Letters, arms, collimators and the background differ between hospitals. A small network that
-    comes with the package finds the lungs; it was learnt from synthetic radiographs
-    (:func:`make_chest_xrays`) and adapted to real ones. It expects upright frontal radiographs
-    that show both lungs. An image in which both are not found is refused, not guessed.
+    comes with the package finds the lungs; it was learnt from synthetic radiographs like those of
+    :func:`make_chest_xrays` and adapted to real ones. It expects upright frontal radiographs that
+    show both lungs. An image in which both are not found is refused, not guessed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What LungFields does, measured: planted sets, simulated hospitals, and the whole command."""
+"""What LungFields does, measured: planted sets, hospitals, masks by persons, and the command."""
 
 import importlib
 import sys
@@ -58,34 +58,67 @@ def test_a_problem_of_lungs_alone_counts_what_stays_whole(benchmarks):
     assert found.note.endswith("images that stay whole: a: 0, b: 0, c: 2)")
 
 
-def test_masks_by_persons_are_compared_with_what_is_found(benchmarks, tmp_path, capsys):
-    lungs = benchmarks("lungs")
+@pytest.fixture
+def outlined(tmp_path, monkeypatch):
+    """Three radiographs, of which the last is black, and a folder of masks for each lung."""
     X, _, masks = make_chest_xrays(3, image_size=128, return_masks=True, random_state=1)
-    X[2] = 0  # refused
+    X[2] = 0
+    monkeypatch.chdir(tmp_path)
     for folder in ("left", "right"):
-        (tmp_path / folder).mkdir()
+        Path(folder).mkdir()
     for number, (image, mask) in enumerate(zip(X, masks, strict=True)):
-        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        Image.fromarray(image).save(f"{number}.png")
         for folder, half in (("left", np.s_[:, 64:]), ("right", np.s_[:, :64])):
             part = np.zeros((128, 128), np.uint8)
             part[half] = 255 * mask[half]
-            Image.fromarray(part).save(tmp_path / folder / f"{number}_mask.png")
-    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
-    folders = [tmp_path / "left", tmp_path / "right"]
-    iou, missing, added = lungs.outlines.score_against_masks(paths, folders).T
+            # Masks may be of another size than their images.
+            Image.fromarray(part).resize((256, 256)).save(Path(folder, f"{number}_mask.png"))
+    return [f"{number}.png" for number in range(3)]
+
+
+def test_masks_by_persons_are_compared_with_what_is_found(benchmarks, outlined, capsys):
+    lungs = benchmarks("lungs")
+    both = [Path("left"), Path("right")]
+    iou, missing, added = lungs.outlines.score_against_masks(outlined, both).T
     assert (iou[:2] > 0.9).all()
     assert (missing[:2] < 0.1).all()
     assert (added[:2] < 0.1).all()
     assert (iou[2], missing[2], added[2]) == (0, 1, 0)
     # Half of the mask alone: the other lung is added.
-    _, missing, added = lungs.outlines.score_against_masks(paths[:2], folders[:1]).T
+    _, missing, added = lungs.outlines.score_against_masks(outlined[:2], both[:1]).T
     assert (missing < 0.1).all()
     assert (added > 0.5).all()
-    assert lungs.main(["--masks", *map(str, folders), "--images", *paths]) == 0
-    assert "| 3 radiographs " in capsys.readouterr().out
-    (tmp_path / "left" / "1_mask.png").unlink()
-    with pytest.raises(ValueError, match=r"left has 0 masks of 1\.png, and needs one"):
-        lungs.outlines.score_against_masks(paths, folders)
+    assert lungs.main(["--masks", "left", "right", "--images", *outlined]) == 0
+    assert "Radiographs: 3, of which 1 were refused" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        lungs.main(["--images", *outlined])
+    assert "--images needs one of them" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        lungs.main(["--images", *outlined, "--masks", "left", "--quick"])
+    assert "does not go with" in capsys.readouterr().err
+
+
+def test_an_image_is_no_mask_of_itself_and_masks_that_mislead_are_named(
+    benchmarks, outlined, capsys
+):
+    lungs = benchmarks("lungs")
+    here = Path.cwd()
+    assert lungs.main(["--masks", str(here), "--images", *outlined]) == 1
+    assert f"{here} has 0 masks of 0.png, and needs one" in capsys.readouterr().err
+
+    def error_with(mask):
+        mask.save("0-mask.png")
+        with pytest.raises(ValueError) as caught:
+            lungs.outlines.score_against_masks(outlined[:1], [here])
+        return str(caught.value)
+
+    assert "0-mask.png shows no lung" in error_with(Image.new("L", (128, 128), 1))
+    assert "the proportions must be the same" in error_with(Image.new("L", (128, 64), 255))
+    Image.new("L", (128, 128), 255).save("0_mask.png")
+    assert "has 2 masks of 0.png" in error_with(Image.new("L", (128, 128), 255))
+    Path("0_mask.png").unlink()
+    with pytest.raises(ValueError, match="differ in size"):
+        lungs.outlines.score_against_masks(outlined[:1], [here, Path("left")])
 
 
 @pytest.mark.slow

@@ -104,6 +104,18 @@ def test_the_teacher_does_not_count_pixels_of_which_it_is_not_sure(pretrain_lung
     assert weight[0, 0, :, side // 2 :].eq(0).all()
 
 
+def test_the_lungs_to_learn_from_vary_in_shape(pretrain_lungs, monkeypatch):
+    lung_images = importlib.import_module("pretraining.lung_images")
+    monkeypatch.setattr(lung_images, "N_SYNTHETIC", 6)
+    monkeypatch.setattr(lung_images, "N_AT_ONCE", 3)
+    images, masks = lung_images.draw_lungs(64, 0)
+    assert images.shape == masks.shape == (6, 64, 64)
+    draw = lung_images.draw_radiographs
+    monkeypatch.setattr(lung_images, "draw_radiographs", lambda *values, vary_shape: draw(*values))
+    same_shape, _ = lung_images.draw_lungs(64, 0)
+    assert (images != same_shape).any(axis=(1, 2)).all()
+
+
 def test_what_has_lung_above_and_below_does_not_count_unless_it_is_lung(pretrain_lungs):
     lung_training = importlib.import_module("pretraining.lung_training")
     side = lung_training.MASK_SIZE

@@ -181,23 +181,17 @@ def test_outlines_end_where_heart_and_diaphragm_are_seen():
     mask = thorax.outline_lungs(lungs, mediastinum)
     behind_dome = lungs.path[y > lungs.floor + 0.5]
     assert behind_dome.max() > 5  # cm of air that the outline leaves out
-    assert (y < lungs.floor + 0.1)[mask].all()
-    assert (mediastinum.heart < 0.1 * lungs.path)[mask].all()
-    # Nothing is left between the heart and the diaphragm.
+    assert mediastinum.heart[mask].max() < 4  # cm, of 14 in the middle of the heart
     lowest = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
     heart = (mediastinum.heart > 5) & (lungs.down > 0.7)
     highest_of_heart = np.where(heart.any(axis=1), heart.argmax(axis=1), mask.shape[1])
+    # Nothing is left between the heart and the diaphragm.
     assert (lowest <= highest_of_heart)[mask.any(axis=1)].all()
-
-
-def test_the_shape_of_the_lungs_differs_between_patients_only_where_that_is_asked_for():
-    rows = np.zeros(4, int)
-    _, same = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1))
-    _, again = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1), 1.0, False)
-    _, varied = radiographs.draw_radiographs(rows, 0.5, 64, np.random.default_rng(1), 1.0, True)
-    np.testing.assert_array_equal(again, same)
-    differs = (varied != same).any(axis=(1, 2))
-    assert differs.all()
+    # Beside the heart the outline reaches down to the dome, where the image shows it.
+    y_of_lowest, floor = (np.take_along_axis(a, lowest[:, None], 1)[:, 0] for a in (y, lungs.floor))
+    beside = mask.any(axis=1) & ~heart.any(axis=1) & (lungs.half.max(axis=1) > 3)
+    assert beside.mean() > 0.2
+    assert np.percentile(np.abs(floor - y_of_lowest)[beside], 90) < 0.5
 
 
 def test_no_lung_is_outside_of_the_collimation():
