@@ -53,8 +53,8 @@ def trace_lungs(p, x, y):
     half = np.maximum((lateral - medial) / 2, 0.05)
     across = (side - medial - half) / half  # -1 at the mediastinum, 1 at the ribs
     inside = np.minimum(1 - np.abs(across), 1) * half
-    above = _organ_edge(floor - y, 0.35)
-    mask = _organ_edge(inside, 0.25) * above * (y > 0)
+    edge, above = _organ_edge(inside, 0.25), _organ_edge(floor - y, 0.35)
+    mask = edge * above * (y > 0)
     thickness = np.sqrt(np.maximum(1 - np.minimum(np.abs(across), 1) ** p.roundness, 0))
     # The lung thins towards the apex and the dome.
     thickness *= np.sqrt(np.clip(y / (0.30 * p.height), 0, 1)) * 0.35 + 0.65
@@ -64,8 +64,7 @@ def trace_lungs(p, x, y):
         # Lung is seen through the dome, too. It fades with the root of the distance below the edge
         # of the dome. The outline ends at that edge.
         left_over = np.maximum(1 - np.sqrt(np.maximum(y - floor, 0) / p.recess_depth), 0)
-        edge = _organ_edge(inside, 0.25) * (1 - above)
-        path += 1.62 * p.depth * thickness * p.recess * left_over * edge
+        path += 1.62 * p.depth * thickness * p.recess * left_over * (edge * (1 - above))
     return SimpleNamespace(
         path=path,
         mask=mask,
