@@ -31,9 +31,11 @@ WAYS = {
     "whole image": None,
     "crop": _lungs("crop"),
     "crop, equalised": _lungs("crop", "equalise"),
+    "crop, CLAHE": _lungs("crop", "clahe"),
     "mask": _lungs("mask"),
     "mask, stretched": _lungs("mask", "stretch"),
     "mask, equalised": _lungs("mask", "equalise"),
+    "mask, CLAHE": _lungs("mask", "clahe"),
 }
 MODELS = {
     "CNN": CNNClassifier(weights="chest", random_state=0),

@@ -179,7 +179,11 @@ def lungs_of_phantoms(mode, contrast):
 
 @pytest.mark.parametrize(
     ("contrast", "exposure"),
-    [("stretch", lambda X: 0.1 + 0.9 * X), ("equalise", lambda X: 0.1 + 0.9 * X**1.6)],
+    [
+        ("stretch", lambda X: 0.1 + 0.9 * X),
+        ("equalise", lambda X: 0.1 + 0.9 * X**1.6),
+        ("clahe", lambda X: 0.1 + 0.9 * X**1.6),
+    ],
 )
 def test_lungs_of_other_contrast_do_not_depend_on_the_exposure(contrast, exposure, monkeypatch):
     monkeypatch.setattr(lung_network, "lung_network_blueprint", finds_the_same_lungs_in_every_image)
@@ -429,7 +433,11 @@ def test_images_in_colour_and_in_grey_do_not_share_an_entry():
         ({"margin": -0.1}, ValueError, r"margin=-0\.1 must be in 0\.\.1"),
         ({"margin": 1.5}, ValueError, r"margin=1\.5 must be in 0\.\.1"),
         ({"margin": "5 %"}, TypeError, "margin='5 %' must be a number"),
-        ({"contrast": "more"}, ValueError, "contrast='more' must be None, 'stretch' or 'equalise'"),
+        (
+            {"contrast": "more"},
+            ValueError,
+            "contrast='more' must be None, 'stretch', 'equalise' or 'clahe'",
+        ),
         ({"on_missing": "skip"}, ValueError, "on_missing='skip' must be 'raise' or 'warn'"),
         ({"feature_cache": 3}, TypeError, "feature_cache=3 must be 'memory', None or"),
         ({"verbose": -1}, ValueError, "verbose=-1 must be at least 0"),
