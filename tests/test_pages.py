@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
 from lungestimators import command_line
@@ -43,6 +44,7 @@ def folder_of_images(tmp_path, monkeypatch):
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     for number in range(3):
         save(tmp_path / "new" / f"{number}.png")
+    get_reusable_executor().shutdown()  # workers of an earlier test have its working directory
     monkeypatch.chdir(tmp_path)
 
 
