@@ -82,7 +82,8 @@ def equalise_greys_by_region(image, shrunk, lungs):
     # Where the middles of the regions are the whole numbers from 0 on.
     down, across = (_REGIONS * (np.arange(n) + 0.5) / n - 0.5 for n in (height, width))
     n_rows = max(1, _PIXELS_AT_ONCE // (width * channels))
-    for rows in (slice(start, start + n_rows) for start in range(0, height, n_rows)):
+    for start in range(0, height, n_rows):
+        rows = slice(start, start + n_rows)
         part = equalised[rows]
         places = np.empty((3, *part.shape), np.float32)
         places[0] = down[rows, None, None]

@@ -71,9 +71,10 @@ class LungFields(ImageTransformer):
           the pixels of the lungs that are darker, so that it does not matter which of two greys is
           how much brighter.
         - ``"clahe"``: as ``"equalise"``, and then the same in each region of an eighth of the
-          image's height and width, with at most about twice the contrast (Zuiderveld, Contrast
-          Limited Adaptive Histogram Equalization, Graphics Gems IV, 1994). Fine structure shows
-          more, and a large bright part of a lung less.
+          image's height and width, with at most two to three times the contrast (Zuiderveld,
+          Contrast Limited Adaptive Histogram Equalization, Graphics Gems IV, 1994). Fine structure
+          shows more, and large bright parts less: a lung that is opaque as a whole is only a little
+          brighter than a clear one.
 
         The pixels of the lungs are those at 160 pixels a side. What is darker or brighter than they
         becomes 0 or 1: in a crop, heart and bones become white.
