@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from sklearn.base import clone
 
 from lungestimators import LungFields, make_chest_xrays
 
@@ -124,15 +125,18 @@ def _distance(found, wanted):
     return (to_first[edges[1]].mean() + to_second[edges[0]].mean()) / 2
 
 
-def time_files(n_images, mode, contrast):
-    """Return the seconds that LungFields takes for files that it has not seen."""
+def time_files(n_images, ways):
+    """Return the seconds that each of several LungFields takes for files that it has not seen."""
+    seconds = []
     X, _ = make_chest_xrays(min(n_images, 100), image_size=SIDE_OF_TIMED, random_state=SEED + 1)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.jpg") for number in range(n_images)]
         for number, path in enumerate(paths):
             Image.fromarray(X[number % len(X)]).save(path, quality=90)
-        lungs = LungFields(mode, contrast=contrast, feature_cache=None)
-        lungs.fit_transform(paths[:16])  # the network is built
-        began = time.perf_counter()
-        lungs.fit_transform(paths)
-        return time.perf_counter() - began
+        for way in ways:
+            lungs = clone(way).set_params(feature_cache=None)
+            lungs.fit_transform(paths[:16])  # the network is built
+            began = time.perf_counter()
+            lungs.fit_transform(paths)
+            seconds.append(time.perf_counter() - began)
+    return seconds
